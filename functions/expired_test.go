@@ -71,16 +71,16 @@ func (a *archive) sent(id string) {
 	a.clock.Add(time.Second)
 	_, err = a.store.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: id}})
 	a.must(err)
-	sh, err := a.store.Shard(ctx, id, 0)
+	sh, err := a.store.ReadShard(ctx, id, 0)
 	a.must(err)
 	sh.Done, sh.Batches, sh.Targeted = true, 1, 1
 	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: a.clock.Now(), Results: make([]push.Result, 1),
 		Targets: []push.Target{{Customer: "anna", Token: "anna-token", Kind: push.KindToken}}}
 	a.must(a.store.CreateBatches(ctx, sh, []*push.Batch{b}))
-	_, err = a.store.MarkDispatched(ctx, id)
+	_, err = a.store.MarkMailingDispatched(ctx, id)
 	a.must(err)
 
-	b, err = a.store.Batch(ctx, b.BatchRef)
+	b, err = a.store.ReadBatch(ctx, b.BatchRef)
 	a.must(err)
 	d := push.InvalidToken{Customer: "anna", TokenID: push.TokenID("anna-token"), Code: push.CodeUnregistered, At: a.clock.Now()}
 	b.InvalidTokens, b.Settled = []push.InvalidToken{d}, true

@@ -112,7 +112,7 @@ func (c *sky) mailing(b *testing.B) []push.BatchRef {
 	if _, err := c.store.StartMailing(ctx, m.ID, push.AllDevices, nil, []push.Shard{{Mailing: m.ID}}); err != nil {
 		b.Fatal(err)
 	}
-	sh, err := c.store.Shard(ctx, m.ID, 0)
+	sh, err := c.store.ReadShard(ctx, m.ID, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func (c *sky) mailing(b *testing.B) []push.BatchRef {
 		}
 		refs = append(refs, batch.BatchRef)
 	}
-	if _, err := c.store.MarkDispatched(ctx, m.ID); err != nil {
+	if _, err := c.store.MarkMailingDispatched(ctx, m.ID); err != nil {
 		b.Fatal(err)
 	}
 	return refs
@@ -138,7 +138,7 @@ func (c *sky) mailing(b *testing.B) []push.BatchRef {
 // check: everything was accepted, and nothing twice.
 func (c *sky) check(b *testing.B) {
 	b.Helper()
-	m, err := c.store.Mailing(b.Context(), "m")
+	m, err := c.store.ReadMailing(b.Context(), "m")
 	if err != nil {
 		b.Fatal(err)
 	}

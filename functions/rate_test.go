@@ -92,7 +92,7 @@ func (p *pair) PublishBatches(ctx context.Context, _ push.Lane, refs ...push.Bat
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, ref := range refs {
-		b, err := p.Batch(ctx, ref)
+		b, err := p.ReadBatch(ctx, ref)
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func TestARateIsExact(t *testing.T) {
 			p.post(p.tick, push.WakeMessage{Mailing: id})
 		}
 		p.post(p.tick, map[string]string{"clock": "each minute"})
-		if m, err := p.MailingHeader(t.Context(), "m"); err != nil || m.State == push.Completed {
+		if m, err := p.ReadMailingHeader(t.Context(), "m"); err != nil || m.State == push.Completed {
 			break
 		}
 	}

@@ -45,15 +45,15 @@ func holdToIndexes(t *testing.T, indexes []byte) *store.Store {
 // queries has the queries that need a composite index.
 var queries = map[string]func(context.Context, *store.Store) error{
 	"the sums of a mailing": func(ctx context.Context, s *store.Store) error {
-		_, err := s.Totals(ctx, &push.Mailing{ID: "m1"})
+		_, err := s.ReadTotals(ctx, &push.Mailing{ID: "m1"})
 		return err
 	},
 	"the mailings in a state": func(ctx context.Context, s *store.Store) error {
-		_, _, err := s.Mailings(ctx, push.Sending, "", 10, "")
+		_, _, err := s.ListMailings(ctx, push.Sending, "", 10, "")
 		return err
 	},
 	"the mailings with a tag": func(ctx context.Context, s *store.Store) error {
-		_, _, err := s.Mailings(ctx, "", "spring", 10, "")
+		_, _, err := s.ListMailings(ctx, "", "spring", 10, "")
 		return err
 	},
 }
@@ -68,34 +68,34 @@ func TestIndexesServeTheCode(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := s.Totals(ctx, createMailingOfAllSums(ctx, t, s)); err != nil {
+	if _, err := s.ReadTotals(ctx, createMailingOfAllSums(ctx, t, s)); err != nil {
 		t.Errorf("the sums of every platform and variant: %v", err)
 	}
-	if _, _, err := s.Mailings(ctx, "", "", 10, ""); err != nil {
+	if _, _, err := s.ListMailings(ctx, "", "", 10, ""); err != nil {
 		t.Errorf("all mailings: %v", err)
 	}
-	if _, _, err := s.Mailings(ctx, push.Sending, "spring", 10, ""); err != nil {
+	if _, _, err := s.ListMailings(ctx, push.Sending, "spring", 10, ""); err != nil {
 		t.Errorf("the mailings in a state with a tag: %v", err)
 	}
-	if _, err := s.UnflagProgress(ctx, &push.Mailing{ID: "m1", Unflag: &push.Unflag{State: push.UnflagRunning}}); err != nil {
+	if _, err := s.ReadUnflagProgress(ctx, &push.Mailing{ID: "m1", Unflag: &push.Unflag{State: push.UnflagRunning}}); err != nil {
 		t.Errorf("the progress of an unflag: %v", err)
 	}
-	if _, err := s.WaitingBatches(ctx, "m1", time.Now(), 10); err != nil {
+	if _, err := s.ListWaitingBatches(ctx, "m1", time.Now(), 10); err != nil {
 		t.Errorf("the batches that wait for hours: %v", err)
 	}
-	if _, err := s.LastWaiting(ctx, "m1"); err != nil {
+	if _, err := s.ReadLastWaitingTime(ctx, "m1"); err != nil {
 		t.Errorf("the last batch that waits for hours: %v", err)
 	}
-	if _, err := s.StalledUnflags(ctx); err != nil {
+	if _, err := s.ListStalledUnflags(ctx); err != nil {
 		t.Errorf("the unflags without progress: %v", err)
 	}
 	if _, err := s.ExpireTokens(ctx, store.ExpiryCursor{}, 10); err != nil {
 		t.Errorf("the tokens to expire: %v", err)
 	}
-	if _, err := s.UnpublishedEvents(ctx, 10); err != nil {
+	if _, err := s.ListUnpublishedEvents(ctx, 10); err != nil {
 		t.Errorf("the outbox: %v", err)
 	}
-	if _, _, err := s.InvalidTokens(ctx, "m1", 10, ""); err != nil && !push.IsNotFound(err) {
+	if _, _, err := s.ListInvalidTokens(ctx, "m1", 10, ""); err != nil && !push.IsNotFound(err) {
 		t.Errorf("the invalid tokens of a mailing: %v", err)
 	}
 }
@@ -115,7 +115,7 @@ func createMailingOfAllSums(ctx context.Context, t *testing.T, s *store.Store) *
 	if _, err := s.StartMailing(ctx, m.ID, push.AllDevices, nil, []push.Shard{{Mailing: m.ID}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := s.Shard(ctx, m.ID, 0)
+	sh, err := s.ReadShard(ctx, m.ID, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func overrides(t *testing.T) []override {
 func TestTTL(t *testing.T) {
 	t.Parallel()
 	const perDocument = `firestore:"(expireAt)(?:,omitempty)?"`
-	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go", "outbox": "outbox.go", "unflags": "unflag.go", "controls": "controls.go", "instances": "instances.go", "erasures": "erasing.go", "messages": "message.go", "reports": "report.go", "deliveryData": "delivery_data.go"}
+	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go", "outbox": "outbox.go", "unflags": "unflag.go", "controls": "controls.go", "instances": "instances.go", "erasures": "erase.go", "messages": "message.go", "reports": "report.go", "deliveryData": "delivery_data.go"}
 	var ttl []string
 	for _, o := range overrides(t) {
 		if !o.TTL {

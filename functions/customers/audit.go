@@ -8,25 +8,26 @@ import (
 	"carillon.example/shared/push"
 )
 
-// decisions are the decisions of a customer about push, as the audit log shows them.
-type decisions struct {
+// pushDecisions are the decisions of a customer about push, as the audit log shows them.
+type pushDecisions struct {
 	OptedOut   bool            `json:"optedOut"`
 	Categories map[string]bool `json:"categories,omitempty"`
 }
 
-func decisionsOf(c *push.Customer) *decisions {
-	return &decisions{OptedOut: c.OptedOut, Categories: maps.Clone(c.Categories)}
+// decisionsOf returns the decisions of a customer.
+func decisionsOf(c *push.Customer) *pushDecisions {
+	return &pushDecisions{OptedOut: c.OptedOut, Categories: maps.Clone(c.Categories)}
 }
 
-// decisions reads the decisions of a customer before a patch that changes them. It
+// readDecisions reads the decisions of a customer before a patch that changes them. It
 // returns nil, without a read, if the patch changes none.
-func (s *service) decisions(ctx context.Context, customer string, p push.CustomerPatch) (*decisions, error) {
+func (s *service) readDecisions(ctx context.Context, customer string, p push.CustomerPatch) (*pushDecisions, error) {
 	if !p.ChangesDecisions() {
 		return nil, nil
 	}
-	c, err := s.Store.Customer(ctx, customer)
+	c, err := s.Store.ReadCustomer(ctx, customer)
 	if push.IsNotFound(err) {
-		return &decisions{}, nil
+		return &pushDecisions{}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func (s *service) decisions(ctx context.Context, customer string, p push.Custome
 
 // auditDecisions logs the decisions of a customer before and after a change, if they
 // differ.
-func (s *service) auditDecisions(ctx context.Context, customer string, before *decisions, c *push.Customer) {
+func (s *service) auditDecisions(ctx context.Context, customer string, before *pushDecisions, c *push.Customer) {
 	if before == nil {
 		return
 	}
@@ -54,6 +55,8 @@ type auditedImport struct {
 	Decided  int `json:"decided"` // lines that name optedOut or categories
 }
 
+// auditImport logs an import. decided is the number of its lines that decide about
+// push.
 func (s *service) auditImport(ctx context.Context, out *importOutput, decided int) {
 	api.Audit(ctx, s.Log, api.Change{Operation: "import-customers", After: auditedImport{Imported: out.Body.Imported, Failed: out.Body.Failed, Decided: decided}})
 }

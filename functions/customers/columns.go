@@ -27,7 +27,7 @@ const (
 // attribute and category has its own column: attributes.NAME, categories.NAME.
 type column struct {
 	name string // as the header has it
-	into string
+	part string
 	key  string // of the member there
 }
 
@@ -43,13 +43,13 @@ func columnOf(name string) (column, bool) {
 	case "id", "segments", "optedOut", "timeZone":
 		return c, true
 	case "token", "fid", "platform", "app", "device", "notifications", "addedAt", "seenAt":
-		c.into = intoToken
+		c.part = intoToken
 		return c, true
 	}
 
 	for _, into := range []string{intoAttributes, intoCategories} {
 		if key, ok := strings.CutPrefix(name, into+"."); ok && key != "" {
-			c.into, c.key = into, key
+			c.part, c.key = into, key
 			return c, true
 		}
 	}
@@ -57,10 +57,10 @@ func columnOf(name string) (column, bool) {
 	return c, false
 }
 
-// columns reads the header and returns every fault of it.
-func columns(names []string) (out []column, faults push.Faults) {
+// parseHeader reads the header and returns every fault of it.
+func parseHeader(names []string) (out []column, faults push.Faults) {
 	fault := func(name, message string) {
-		faults = append(faults, push.Fault{Location: "body", Message: "the column " + quoted(name) + " " + message})
+		faults = append(faults, push.Fault{Location: "body", Message: "the column " + quoteName(name) + " " + message})
 	}
 	unknown := false
 	seen := map[column]bool{}
@@ -69,7 +69,7 @@ func columns(names []string) (out []column, faults push.Faults) {
 			break
 		}
 		c, ok := columnOf(name)
-		place := column{into: c.into, key: c.key}
+		place := column{part: c.part, key: c.key}
 		switch {
 		case !utf8.ValidString(name):
 			fault(name, "is not UTF-8")
@@ -84,6 +84,7 @@ func columns(names []string) (out []column, faults push.Faults) {
 		seen[place] = true
 		out = append(out, c)
 	}
+
 	if unknown {
 		faults = append(push.Faults{{Location: "body", Message: "has columns that are not known; there are " + columnNames}}, faults...)
 	}
@@ -94,15 +95,15 @@ func columns(names []string) (out []column, faults push.Faults) {
 	return out, faults
 }
 
-// quoted returns a short form of input.
-func quoted(name string) string {
+// quoteName returns a short form of input.
+func quoteName(name string) string {
 	b, _ := json.Marshal(push.Truncate(name, 60)) // a text always can be
 	return string(b)
 }
 
-// row converts a row to the import line with the same meaning. An empty cell has no
+// parseRow converts a row to the import line with the same meaning. An empty cell has no
 // meaning.
-func (s *service) row(columns []column, cells []string) (store.ImportLine, push.Faults) {
+func (s *service) parseRow(columns []column, cells []string) (store.ImportLine, push.Faults) {
 	parts := map[string]map[string]any{}
 	var faults push.Faults
 	for i, cell := range cells {
@@ -110,39 +111,41 @@ func (s *service) row(columns []column, cells []string) (store.ImportLine, push.
 			continue
 		}
 		c := columns[i]
-		value, why := c.value(cell)
+		value, why := c.parseCell(cell)
 		if why != "" {
 			faults = append(faults, push.Fault{Location: c.name, Message: why})
 			continue
 		}
-		if parts[c.into] == nil {
-			parts[c.into] = map[string]any{}
+		if parts[c.part] == nil {
+			parts[c.part] = map[string]any{}
 		}
-		parts[c.into][c.key] = value
+		parts[c.part][c.key] = value
 	}
 
 	members := map[string]json.RawMessage{}
 	for key, value := range parts[intoLine] {
-		members[key] = raw(value)
+		members[key] = encodeJSON(value)
 	}
+
 	for _, into := range []string{intoAttributes, intoCategories} {
 		if parts[into] != nil {
-			members[into] = raw(parts[into])
+			members[into] = encodeJSON(parts[into])
 		}
 	}
+
 	if token := parts[intoToken]; token != nil {
-		members[intoToken] = raw([]any{token})
+		members[intoToken] = encodeJSON([]any{token})
 	}
-	l, more := s.members(members)
-	return l, append(faults, inColumns(columns, more)...)
+	l, more := s.parseMembers(members)
+	return l, append(faults, nameColumns(columns, more)...)
 }
 
-// value returns a cell as JSON, or why it cannot be converted.
-func (c column) value(cell string) (value any, why string) {
+// parseCell returns a cell as JSON, or why it cannot be converted.
+func (c column) parseCell(cell string) (value any, why string) {
 	switch {
-	case c.into == intoLine && c.key == "segments":
+	case c.part == intoLine && c.key == "segments":
 		return strings.Split(cell, listSeparator), ""
-	case c.into == intoCategories, c.into == intoLine && c.key == "optedOut":
+	case c.part == intoCategories, c.part == intoLine && c.key == "optedOut":
 		switch strings.ToLower(cell) { // spreadsheets write TRUE
 		case "true":
 			return true, ""
@@ -151,11 +154,12 @@ func (c column) value(cell string) (value any, why string) {
 		}
 		return nil, "must be true or false"
 	}
+
 	return cell, ""
 }
 
-// raw encodes a value as JSON.
-func raw(v any) json.RawMessage {
+// encodeJSON encodes a value as JSON.
+func encodeJSON(v any) json.RawMessage {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // the limit of attributes counts what was sent
@@ -163,15 +167,15 @@ func raw(v any) json.RawMessage {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// inColumns returns faults of an import line with the names of the columns.
-func inColumns(columns []column, faults push.Faults) push.Faults {
+// nameColumns returns faults of an import line with the names of the columns.
+func nameColumns(columns []column, faults push.Faults) push.Faults {
 	for i, f := range faults {
 		at := strings.TrimPrefix(f.Location, "line.")
 		switch at = strings.TrimPrefix(at, "tokens[0]."); at {
 		case "tokens[0]":
 			at = "line"
 		case "id":
-			at = columns[slices.IndexFunc(columns, func(c column) bool { return c.into == intoLine && c.key == "id" })].name
+			at = columns[slices.IndexFunc(columns, func(c column) bool { return c.part == intoLine && c.key == "id" })].name
 		}
 		faults[i].Location = at
 	}

@@ -17,7 +17,7 @@ import (
 // Deps are the dependencies and settings of the function. Store and Queue are
 // required.
 type Deps struct {
-	Store     ledger
+	Store     dataStore
 	Queue     publisher
 	MaxTokens int              // tokens of a customer, as in the store; 0: push.MaxTokens
 	Log       *slog.Logger     // nil: the default
@@ -25,8 +25,8 @@ type Deps struct {
 	API       api.Options      // timeout of the function, and permissions of callers
 }
 
-// ledger is what the function needs of the store.
-type ledger interface {
+// dataStore is what the function needs of the store.
+type dataStore interface {
 	customerStore
 	tokenStore
 	transferStore
@@ -36,15 +36,15 @@ type ledger interface {
 
 // customerStore has the customers.
 type customerStore interface {
-	Customer(ctx context.Context, id string) (*push.Customer, error)
+	ReadCustomer(ctx context.Context, id string) (*push.Customer, error)
 	PatchCustomer(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error)
 	EraseCustomer(ctx context.Context, customer string) ([]push.Event, error)
-	CustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]store.CustomerMessage, string, error)
+	ListCustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]store.CustomerMessage, string, error)
 }
 
 // tokenStore has the push tokens, and the events of their changes.
 type tokenStore interface {
-	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.Registered, error)
+	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.RegistrationResult, error)
 	UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
 }
@@ -52,20 +52,22 @@ type tokenStore interface {
 // transferStore imports and exports.
 type transferStore interface {
 	ImportCustomers(ctx context.Context, lines []store.ImportLine) ([]error, []push.Event, error)
-	CustomerAvailabilities(ctx context.Context, after string, size int) ([]store.CustomerAvailability, error)
-	Stats(ctx context.Context, first, last string) ([]push.DayStats, error)
+	ListAvailabilities(ctx context.Context, after string, size int) ([]store.CustomerAvailability, error)
+	ListDayStats(ctx context.Context, first, last string) ([]push.DayStats, error)
 }
 
 // settingsStore has the settings.
 type settingsStore interface {
-	Settings(ctx context.Context) (push.Settings, error)
-	SetSettings(ctx context.Context, set push.Settings, condition *push.Precondition) (push.Settings, error)
+	ReadSettings(ctx context.Context) (push.Settings, error)
+	SaveSettings(ctx context.Context, set push.Settings, condition *push.Precondition) (push.Settings, error)
 }
 
+// publisher publishes events.
 type publisher interface {
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
+// service has what all requests of an instance share.
 type service struct {
 	Deps
 	api           *api.API
@@ -90,23 +92,25 @@ func New(d Deps) http.Handler {
 	a := api.New("Carillon: customers", d.Log, d.API)
 	s := &service{Deps: d, api: a, registrations: api.NewForm[registration](a), choices: api.NewForm[push.Settings](a), events: api.NewForm[phoneEvents](a)}
 	const one, tokens, settings = "/v1/customers/{customer}", "/v1/customers/{customer}/tokens", "/v1/settings"
-	huma.Register(a, s.registrations.Takes(api.RequirePermission(push.PermissionRegister, operation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated))), api.Answering(s.Log, s.register))
-	huma.Register(a, api.RequirePermission(push.PermissionRegister, operation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Take a push token from a customer", http.StatusNoContent)), api.Answering(s.Log, s.unregister))
-	huma.Register(a, api.RequirePermission(push.PermissionRead, operation(http.MethodGet, one, "show-customer", "Show a customer and whether push reaches them", http.StatusOK)), api.Answering(s.Log, s.show))
-	huma.Register(a, api.RequirePermission(push.PermissionRead, operation(http.MethodGet, one+"/messages", "list-customer-messages", "List what was sent to a customer, and what became of it", http.StatusOK)), api.Answering(s.Log, s.messages))
-	huma.Register(a, patchable(a, api.RequirePermission(push.PermissionProfile, operation(http.MethodPatch, one, "change-customer", "Change what is known of a customer", http.StatusOK))), api.Answering(s.Log, s.change))
-	huma.Register(a, api.RequirePermission(push.PermissionErase, operation(http.MethodDelete, one, "erase-customer", "Delete a customer with everything of theirs", http.StatusNoContent)), api.Answering(s.Log, s.erase))
-	huma.Register(a, api.RequirePermission(push.PermissionRead, operation(http.MethodGet, settings, "show-settings", "Show the settings", http.StatusOK)), api.Answering(s.Log, s.settings))
-	huma.Register(a, s.choices.Takes(api.RequirePermission(push.PermissionSettings, operation(http.MethodPut, settings, "change-settings", "Change the settings", http.StatusOK))), api.Answering(s.Log, s.setSettings))
-	huma.Register(a, api.RequirePermission(push.PermissionRead, operation(http.MethodGet, "/v1/stats", "show-stats", "Show whom push could reach, day by day", http.StatusOK)), api.Answering(s.Log, s.stats))
-	huma.Register(a, importOperation(), api.Answering(s.Log, s.importLines))
-	huma.Register(a, exportOperation(a), api.Answering(s.Log, s.export))
+	huma.Register(a, s.registrations.Takes(api.RequirePermission(push.PermissionRegister, newOperation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated))), api.Answering(s.Log, s.registerToken))
+	huma.Register(a, api.RequirePermission(push.PermissionRegister, newOperation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Remove a push token of a customer", http.StatusNoContent)), api.Answering(s.Log, s.unregisterToken))
+	huma.Register(a, api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, one, "show-customer", "Show a customer and whether push can reach the customer", http.StatusOK)), api.Answering(s.Log, s.showCustomer))
+	huma.Register(a, api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, one+"/messages", "list-customer-messages", "List what was sent to a customer, with the results", http.StatusOK)), api.Answering(s.Log, s.listMessages))
+	huma.Register(a, acceptMergePatch(a, api.RequirePermission(push.PermissionProfile, newOperation(http.MethodPatch, one, "change-customer", "Change the data of a customer", http.StatusOK))), api.Answering(s.Log, s.changeCustomer))
+	huma.Register(a, api.RequirePermission(push.PermissionErase, newOperation(http.MethodDelete, one, "erase-customer", "Delete a customer with all data", http.StatusNoContent)), api.Answering(s.Log, s.eraseCustomer))
+	huma.Register(a, api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, settings, "show-settings", "Show the settings", http.StatusOK)), api.Answering(s.Log, s.showSettings))
+	huma.Register(a, s.choices.Takes(api.RequirePermission(push.PermissionSettings, newOperation(http.MethodPut, settings, "change-settings", "Change the settings", http.StatusOK))), api.Answering(s.Log, s.changeSettings))
+	huma.Register(a, api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, "/v1/stats", "show-stats", "Show how many customers push could reach, by day", http.StatusOK)), api.Answering(s.Log, s.showStats))
+	huma.Register(a, importOperation(), api.Answering(s.Log, s.importCustomers))
+	huma.Register(a, exportOperation(a), api.Answering(s.Log, s.exportAvailability))
 	s.registerReports()
 	a.Describe(documentation)
 	return a
 }
 
-func operation(method, path, id, summary string, status int) huma.Operation {
+// newOperation describes an operation, with the errors that operations of its method
+// have.
+func newOperation(method, path, id, summary string, status int) huma.Operation {
 	errors := []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
 	if method != http.MethodGet && method != http.MethodDelete {
 		errors = append(errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
@@ -129,9 +133,9 @@ func maxBody(method string) int64 {
 	return api.MaxSmall
 }
 
-// patchable documents that op accepts a merge patch, with both media types.
+// acceptMergePatch documents that op accepts a merge patch, with both media types.
 // push.ParsePatch reads it.
-func patchable(a *api.API, op huma.Operation) huma.Operation {
+func acceptMergePatch(a *api.API, op huma.Operation) huma.Operation {
 	schema := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[patchBody](), true, "")
 	op.SkipValidateBody = true
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{

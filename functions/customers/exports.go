@@ -21,6 +21,7 @@ import (
 // exportPage is how many customers are in memory at the same time.
 const exportPage = 1000
 
+// exportInput is GET /v1/exports/availability.
 type exportInput struct {
 	Format string `query:"format" enum:"ndjson,csv" default:"ndjson"`
 	Accept string `header:"Accept-Encoding" doc:"gzip, where the answer is to be compressed"`
@@ -38,8 +39,8 @@ type exportLine struct {
 	Since         time.Time              `json:"since" doc:"when the state began"`
 }
 
-// lineOf returns the line of a customer.
-func lineOf(r store.CustomerAvailability) exportLine {
+// newExportLine returns the line of a customer.
+func newExportLine(r store.CustomerAvailability) exportLine {
 	l := exportLine{ID: r.Customer, PushAvailable: r.ValidTokens > 0, ValidTokens: r.ValidTokens,
 		Platform: r.Platforms, App: r.Apps, State: r.Availability.State, Since: r.Availability.Since}
 	if l.Platform == nil {
@@ -51,10 +52,11 @@ func lineOf(r store.CustomerAvailability) exportLine {
 	return l
 }
 
+// exportOperation describes the export, whose answer is a stream in one of two formats.
 func exportOperation(a *api.API) huma.Operation {
-	op := api.WithLongDeadline(api.RequirePermission(push.PermissionRead, operation(http.MethodGet, "/v1/exports/availability", "export-availability", "Stream who can be reached, all customers", http.StatusOK)))
-	op.Description = "One customer a line, in an order that stays. An answer that breaks off is gone on with by after. " +
-		"In CSV platforms and apps are parted by |, and a text that a spreadsheet would take for a formula has an apostrophe in front."
+	op := api.WithLongDeadline(api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, "/v1/exports/availability", "export-availability", "Stream who can be reached, all customers", http.StatusOK)))
+	op.Description = "One customer a line, always in the same order. If an answer breaks off, continue with after. " +
+		"In CSV platforms and apps are separated by |, and an apostrophe precedes a text that a spreadsheet would take for a formula."
 	line := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[exportLine](), true, "")
 	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{
 		"application/x-ndjson": {Schema: line}, "text/csv": {Schema: &huma.Schema{Type: huma.TypeString}},
@@ -62,13 +64,13 @@ func exportOperation(a *api.API) huma.Operation {
 	return op
 }
 
-// export answers page by page. The first page is read before the answer begins, so
+// exportAvailability answers page by page. The first page is read before the answer begins, so
 // that an error can still be answered.
-func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
+func (s *service) exportAvailability(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
 	if why := push.CheckCustomerID(in.After); in.After != "" && why != "" {
 		return nil, push.Faults{{Location: "query.after", Message: why}}
 	}
-	page, err := s.Store.CustomerAvailabilities(ctx, in.After, exportPage)
+	page, err := s.Store.ListAvailabilities(ctx, in.After, exportPage)
 	if err != nil {
 		return nil, err
 	}
@@ -88,18 +90,18 @@ func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResp
 		}
 		api.Stream(h, kind, in.Accept, failed, write, func() (bool, error) {
 			var err error
-			page, err = s.following(ctx, page)
+			page, err = s.readNextPage(ctx, page)
 			return len(page) > 0, err
 		})
 	}}, nil
 }
 
-// following returns the page after a page, empty after the last one.
-func (s *service) following(ctx context.Context, page []store.CustomerAvailability) ([]store.CustomerAvailability, error) {
+// readNextPage returns the page after a page, empty after the last one.
+func (s *service) readNextPage(ctx context.Context, page []store.CustomerAvailability) ([]store.CustomerAvailability, error) {
 	if len(page) < exportPage {
 		return nil, nil
 	}
-	return s.Store.CustomerAvailabilities(ctx, page[len(page)-1].Customer, exportPage)
+	return s.Store.ListAvailabilities(ctx, page[len(page)-1].Customer, exportPage)
 }
 
 // lineWriter writes pages in a format. CSV has its header at the start.
@@ -109,7 +111,7 @@ func lineWriter(format string, w io.Writer, start bool) func([]store.CustomerAva
 		enc.SetEscapeHTML(false)
 		return func(page []store.CustomerAvailability) error {
 			for _, r := range page {
-				if err := enc.Encode(lineOf(r)); err != nil {
+				if err := enc.Encode(newExportLine(r)); err != nil {
 					return err
 				}
 			}
@@ -123,17 +125,17 @@ func lineWriter(format string, w io.Writer, start bool) func([]store.CustomerAva
 	var lines bytes.Buffer
 	return func(page []store.CustomerAvailability) error {
 		for _, r := range page {
-			l := lineOf(r)
-			fmt.Fprintf(&lines, "%s,%t,%d,%s,%s,%s,%s\n", cell(l.ID), l.PushAvailable, l.ValidTokens,
-				cell(joined(l.Platform)), cell(joined(l.App)), l.State, l.Since.Format(time.RFC3339Nano))
+			l := newExportLine(r)
+			fmt.Fprintf(&lines, "%s,%t,%d,%s,%s,%s,%s\n", quoteCell(l.ID), l.PushAvailable, l.ValidTokens,
+				quoteCell(joinList(l.Platform)), quoteCell(joinList(l.App)), l.State, l.Since.Format(time.RFC3339Nano))
 		}
 		_, err := lines.WriteTo(w)
 		return err
 	}
 }
 
-// joined returns a list as one cell.
-func joined[T ~string](list []T) string {
+// joinList returns a list as one cell.
+func joinList[T ~string](list []T) string {
 	texts := make([]string, len(list))
 	for i, x := range list {
 		texts[i] = string(x)
@@ -141,10 +143,10 @@ func joined[T ~string](list []T) string {
 	return strings.Join(texts, "|")
 }
 
-// cell returns a text in quotes, because the separator of cells depends on the
+// quoteCell returns a text in quotes, because the separator of cells depends on the
 // language of the reader, and in a form that a spreadsheet does not take for a
 // formula.
-func cell(s string) string {
+func quoteCell(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r'", rune(s[0])) {
 		s = "'" + s
 	}

@@ -16,15 +16,15 @@ import (
 // fails behind the first page of an export.
 type failing struct{ *store.Store }
 
-func (failing) RegisterToken(context.Context, string, push.Registration) (store.Registered, error) {
-	return store.Registered{}, &push.Unavailable{Err: errors.New("no Firestore")}
+func (failing) RegisterToken(context.Context, string, push.Registration) (store.RegistrationResult, error) {
+	return store.RegistrationResult{}, &push.Unavailable{Err: errors.New("no Firestore")}
 }
 
 func (failing) ImportCustomers(_ context.Context, lines []store.ImportLine) ([]error, []push.Event, error) {
 	return make([]error, len(lines)), nil, &push.Unavailable{Err: errors.New("no Firestore")}
 }
 
-func (failing) CustomerAvailabilities(_ context.Context, after string, size int) ([]store.CustomerAvailability, error) {
+func (failing) ListAvailabilities(_ context.Context, after string, size int) ([]store.CustomerAvailability, error) {
 	if after != "" {
 		return nil, errors.New("no Firestore")
 	}

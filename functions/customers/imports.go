@@ -23,12 +23,13 @@ const (
 	// maxLines is how many lines one request may have. Empty lines count, so that the
 	// number of a line is its place.
 	maxLines = 5000
-	// maxLine is the longest line in bytes. What a customer may have is shorter.
-	maxLine = 256 << 10
+	// maxLineBytes is the longest line in bytes. What a customer may have is shorter.
+	maxLineBytes = 256 << 10
 	// maxErrors is how many bad lines an answer names. It counts all of them.
 	maxErrors = 1000
 )
 
+// importInput is POST /v1/imports.
 type importInput struct {
 	ContentType string `header:"Content-Type" hidden:"true"` // that of a body is no parameter
 	RawBody     []byte `contentType:"application/x-ndjson" doc:"one customer a line: id, tokens and what PATCH takes"`
@@ -36,7 +37,7 @@ type importInput struct {
 
 // importOperation accepts lines of JSON, and rows of CSV.
 func importOperation() huma.Operation {
-	op := api.RequirePermission(push.PermissionProfile, operation(http.MethodPost, "/v1/imports", "import-customers", "Import customers, one a line", http.StatusOK))
+	op := api.RequirePermission(push.PermissionProfile, newOperation(http.MethodPost, "/v1/imports", "import-customers", "Import customers, one a line", http.StatusOK))
 	op.MaxBodyBytes = api.MaxImport
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		csvType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
@@ -46,11 +47,13 @@ func importOperation() huma.Operation {
 
 const csvType = "text/csv"
 
+// lineError says why a line of an import was not stored.
 type lineError struct {
 	Line    int    `json:"line" doc:"counted from 1"`
 	Message string `json:"message"`
 }
 
+// importOutput is the answer to POST /v1/imports.
 type importOutput struct {
 	Body struct {
 		Imported int         `json:"imported" doc:"lines that are stored now, whether they changed anything or not"`
@@ -66,11 +69,12 @@ type importedToken struct {
 	SeenAt  *time.Time `json:"seenAt"`
 }
 
-func (s *service) importLines(ctx context.Context, in *importInput) (*importOutput, error) {
+// importCustomers answers POST /v1/imports. A faulty line does not affect the others.
+func (s *service) importCustomers(ctx context.Context, in *importInput) (*importOutput, error) {
 	if n := bytes.Count(bytes.TrimSuffix(in.RawBody, []byte("\n")), []byte("\n")) + 1; n > maxLines {
 		return nil, push.Faults{{Location: "body", Message: fmt.Sprintf("has more than %d lines", maxLines)}}
 	}
-	all, err := s.decode(ctx, in)
+	all, err := s.decodeImport(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -78,28 +82,29 @@ func (s *service) importLines(ctx context.Context, in *importInput) (*importOutp
 	for i := range all.good {
 		all.good[i].Patch.By = callerOf(ctx) + ", by an import"
 	}
+
 	refused, events, err := s.Store.ImportCustomers(ctx, all.good)
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, events)
 	if err != nil {
 		return nil, err
 	}
-	decided := all.refuse(refused)
+	decided := all.recordRefused(refused)
 
-	out := report(all.faulty)
+	out := newImportOutput(all.faulty)
 	out.Body.Imported = all.read - len(all.faulty)
 	s.auditImport(ctx, out, decided)
 	return out, nil
 }
 
-// decode reads a body of either kind.
-func (s *service) decode(ctx context.Context, in *importInput) (all *lines, err error) {
+// decodeImport reads a body of either kind.
+func (s *service) decodeImport(ctx context.Context, in *importInput) (all *importLines, err error) {
 	body := bytes.TrimPrefix(in.RawBody, []byte("\ufeff")) // some editors begin a file with it
 	kind, _, _ := mime.ParseMediaType(in.ContentType)      // the API takes no other
 	late := s.api.Decode(ctx, len(in.RawBody), func() {
 		if kind == csvType {
-			all, err = s.table(body)
+			all, err = s.parseTable(body)
 		} else {
-			all = s.lines(body)
+			all = s.parseLines(body)
 		}
 	})
 	if late != nil {
@@ -108,9 +113,9 @@ func (s *service) decode(ctx context.Context, in *importInput) (all *lines, err 
 	return all, err
 }
 
-// lines reads the lines of an NDJSON body.
-func (s *service) lines(body []byte) *lines {
-	out := newLines()
+// parseLines reads the lines of an NDJSON body.
+func (s *service) parseLines(body []byte) *importLines {
+	out := newImportLines()
 	n := 0
 	for raw := range bytes.Lines(body) {
 		n++
@@ -118,19 +123,19 @@ func (s *service) lines(body []byte) *lines {
 			continue
 		}
 		out.read++
-		l, err := s.line(raw)
+		l, err := s.parseLine(raw)
 		if err != nil {
 			out.faulty[n] = err
 			continue
 		}
-		out.add(l, n)
+		out.addLine(l, n)
 	}
 
 	return out
 }
 
-// report lists the bad lines in order.
-func report(faulty map[int]error) *importOutput {
+// newImportOutput lists the bad lines in order.
+func newImportOutput(faulty map[int]error) *importOutput {
 	out := &importOutput{}
 	b := &out.Body
 	b.Failed, b.Errors = len(faulty), []lineError{}
@@ -142,10 +147,10 @@ func report(faulty map[int]error) *importOutput {
 	return out
 }
 
-// line reads one line and returns every fault of it.
-func (s *service) line(raw []byte) (out store.ImportLine, err error) {
-	if len(raw) > maxLine {
-		return out, fmt.Errorf("the line is %d bytes long; at most %d are allowed", len(raw), maxLine)
+// parseLine reads one line and returns every fault of it.
+func (s *service) parseLine(raw []byte) (out store.ImportLine, err error) {
+	if len(raw) > maxLineBytes {
+		return out, fmt.Errorf("the line is %d bytes long; at most %d are allowed", len(raw), maxLineBytes)
 	}
 	if err := api.CheckJSON("line", raw); err != nil {
 		return out, err
@@ -154,12 +159,12 @@ func (s *service) line(raw []byte) (out store.ImportLine, err error) {
 	if json.Unmarshal(raw, &members) != nil || members == nil {
 		return out, push.Faults{{Location: "line", Message: "must be a JSON object"}}
 	}
-	out, faults := s.members(members)
-	return out, few(faults, "line").Err()
+	out, faults := s.parseMembers(members)
+	return out, limitFaults(faults, "line").Err()
 }
 
-// members reads the members of a line and returns every fault.
-func (s *service) members(members map[string]json.RawMessage) (out store.ImportLine, faults push.Faults) {
+// parseMembers reads the members of a line and returns every fault.
+func (s *service) parseMembers(members map[string]json.RawMessage) (out store.ImportLine, faults push.Faults) {
 	id, tokens := members["id"], members["tokens"]
 	delete(members, "id")
 	delete(members, "tokens")
@@ -170,22 +175,23 @@ func (s *service) members(members map[string]json.RawMessage) (out store.ImportL
 		faults = append(faults, push.Fault{Location: "line.id", Message: why})
 	}
 	var more push.Faults
-	out.Tokens, more = s.tokens(tokens)
+	out.Tokens, more = s.parseTokens(tokens)
 	return out, append(faults, more...)
 }
 
 // maxLineFaults is how many faults of a line are named.
 const maxLineFaults = 20
 
-// few returns the first faults at a place, and one more if there are others.
-func few(faults push.Faults, at string) push.Faults {
+// limitFaults returns the first faults at a place, and one more if there are others.
+func limitFaults(faults push.Faults, at string) push.Faults {
 	if len(faults) <= maxLineFaults {
 		return faults
 	}
 	return append(faults[:maxLineFaults:maxLineFaults], push.Fault{Location: at, Message: "has more faults than are named here"})
 }
 
-func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults) {
+// parseTokens reads the tokens of a line and returns every fault of them.
+func (s *service) parseTokens(raw json.RawMessage) ([]push.Registration, push.Faults) {
 	if raw == nil {
 		return nil, nil
 	}
@@ -202,9 +208,9 @@ func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults)
 	for i, one := range list {
 		at := fmt.Sprintf("line.tokens[%d]", i)
 		var t importedToken
-		r, wrong := t.check(at, t.read(one, at))
-		r.AddedAt = moment(&wrong, at+".addedAt", t.AddedAt)
-		r.SeenAt = moment(&wrong, at+".seenAt", t.SeenAt)
+		r, wrong := t.checkRegistration(at, t.decodeFields(one, at))
+		r.AddedAt = checkTime(&wrong, at+".addedAt", t.AddedAt)
+		r.SeenAt = checkTime(&wrong, at+".seenAt", t.SeenAt)
 		faults = append(faults, wrong...)
 		out = append(out, r)
 	}
@@ -212,8 +218,8 @@ func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults)
 	return out, faults
 }
 
-// read decodes a token field by field, each by its exact name.
-func (t *importedToken) read(raw json.RawMessage, at string) (faults push.Faults) {
+// decodeFields decodes a token field by field, each by its exact name.
+func (t *importedToken) decodeFields(raw json.RawMessage, at string) (faults push.Faults) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(raw, &members) != nil || members == nil {
 		return push.Faults{{Location: at, Message: "must be a JSON object"}}
@@ -226,6 +232,7 @@ func (t *importedToken) read(raw json.RawMessage, at string) (faults push.Faults
 			faults = append(faults, push.Fault{Location: at + "." + name, Message: "has a value that cannot be read"})
 		}
 	}
+
 	return faults
 }
 
@@ -233,7 +240,9 @@ func (t *importedToken) read(raw json.RawMessage, at string) (faults push.Faults
 // time for none, and Firestore does not accept the earliest ones.
 var beforeTokens = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-func moment(faults *push.Faults, at string, t *time.Time) time.Time {
+// checkTime returns a time of a line, zero if it is not given, and adds a fault for one
+// that cannot be true.
+func checkTime(faults *push.Faults, at string, t *time.Time) time.Time {
 	if t == nil || api.NamesField(*faults, at) {
 		return time.Time{}
 	}

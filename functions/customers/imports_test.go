@@ -45,7 +45,7 @@ func TestImportKeepsGoodLinesAndNamesBadOnes(t *testing.T) {
 		``, `{"id":"two","optedOut":true}`, "\r",
 		`{"id":`, `{"id":"bad` + "\xff" + `"}`, `{"id":"x","colour":"red"}`, `{"tokens":[]}`, `{"id":"/"}`, `{"id":3}`, `[]`, `null`,
 		`{"id":"x","id":"y"}`, `{"id":"x","tokens":[{"token":"a","extra":1,"Platform":"web","app":7}]}`, `{"id":"x","tokens":[{}]}`,
-		`{"id":"x","attributes":{"a":"` + strings.Repeat("a", maxLine) + `"}}`,
+		`{"id":"x","attributes":{"a":"` + strings.Repeat("a", maxLineBytes) + `"}}`,
 		`{"id":"x","tokens":[` + strings.TrimSuffix(strings.Repeat(`{"token":"many"},`, 21), ",") + `]}`,
 		`{"id":"x","tokens":[{"token":"a","addedAt":"tomorrow"}]}`, `{"id":"x","tokens":[{"token":7}]}`,
 		`{"id":"three","tokens":[{"fid":"f-three","platform":"ios","app":"shop"}]}`,
@@ -139,7 +139,7 @@ func FuzzLine(f *testing.F) {
 	}
 	s := &service{Deps: Deps{MaxTokens: push.MaxTokens, Log: slog.New(slog.DiscardHandler)}}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		l, err := s.line(bytes.TrimSpace(raw))
+		l, err := s.parseLine(bytes.TrimSpace(raw))
 		if err == nil && (push.CheckCustomerID(l.Customer) != "" || len(l.Tokens) > push.MaxTokens) {
 			t.Fatalf("%q was taken as %+v", raw, l)
 		}

@@ -8,8 +8,8 @@ import (
 	"carillon.example/shared/store"
 )
 
-// lines are the lines of one import.
-type lines struct {
+// importLines are the lines of one import.
+type importLines struct {
 	read    int // lines that are not empty
 	good    []store.ImportLine
 	origins [][]origin    // of each good line
@@ -25,43 +25,44 @@ type origin struct {
 	decides bool // it names optedOut or categories
 }
 
-func newLines() *lines {
-	return &lines{faulty: map[int]error{}, latest: map[string]int{}, named: map[string]bool{}}
+func newImportLines() *importLines {
+	return &importLines{faulty: map[int]error{}, latest: map[string]int{}, named: map[string]bool{}}
 }
 
-// add adds a line.
-func (ls *lines) add(l store.ImportLine, number int) {
+// addLine adds a line.
+func (ls *importLines) addLine(l store.ImportLine, number int) {
 	ls.good = append(ls.good, l)
 	ls.origins = append(ls.origins, []origin{{number, l.Patch.ChangesDecisions()}})
 }
 
-// join adds a row. Rows of one customer become one line, which is stored by one
+// joinRow adds a row. Rows of one customer become one line, which is stored by one
 // write; otherwise each would wait for the one before it. The result is the same as
 // if they came one after the other: a token that another row names, too, stays in its
 // place, because the last row that names it gets it.
-func (ls *lines) join(l store.ImportLine, number, maxTokens int) {
+func (ls *importLines) joinRow(l store.ImportLine, number, maxTokens int) {
 	known := false
 	for _, r := range l.Tokens {
 		name := cmp.Or(push.InstallationOf(r.Kind, r.Value), r.Value)
 		known = known || ls.named[name]
 		ls.named[name] = true
 	}
+
 	i, ok := ls.latest[l.Customer]
 	if !ok || known || len(ls.good[i].Tokens)+len(l.Tokens) > maxTokens {
 		ls.latest[l.Customer] = len(ls.good)
-		ls.add(l, number)
+		ls.addLine(l, number)
 		return
 	}
 
 	into := &ls.good[i]
 	into.Tokens = append(into.Tokens, l.Tokens...)
-	follow(&into.Patch, l.Patch)
+	mergePatch(&into.Patch, l.Patch)
 	ls.origins[i] = append(ls.origins[i], origin{number, l.Patch.ChangesDecisions()})
 }
 
-// follow changes p to say what p and then the patch of another row say. A row removes
+// mergePatch changes p to say what p and then the patch of another row say. A row removes
 // nothing, because empty cells have no meaning.
-func follow(p *push.CustomerPatch, row push.CustomerPatch) {
+func mergePatch(p *push.CustomerPatch, row push.CustomerPatch) {
 	if row.Segments != nil {
 		p.Segments = row.Segments
 	}
@@ -71,12 +72,12 @@ func follow(p *push.CustomerPatch, row push.CustomerPatch) {
 	if row.TimeZone != nil {
 		p.TimeZone = row.TimeZone
 	}
-	p.Attributes = over(p.Attributes, row.Attributes)
-	p.Categories = over(p.Categories, row.Categories)
+	p.Attributes = mergeMaps(p.Attributes, row.Attributes)
+	p.Categories = mergeMaps(p.Categories, row.Categories)
 }
 
-// over returns a map with the entries of another added.
-func over[V any](m, with map[string]V) map[string]V {
+// mergeMaps returns a map with the entries of another added.
+func mergeMaps[V any](m, with map[string]V) map[string]V {
 	if m == nil {
 		return with
 	}
@@ -84,9 +85,9 @@ func over[V any](m, with map[string]V) map[string]V {
 	return m
 }
 
-// refuse records the lines that the store refused, and why. It returns how many of
+// recordRefused records the lines that the store refused, and why. It returns how many of
 // the others decide what a customer wants.
-func (ls *lines) refuse(refused []error) (decided int) {
+func (ls *importLines) recordRefused(refused []error) (decided int) {
 	for i, why := range refused {
 		for _, o := range ls.origins[i] {
 			if why != nil {

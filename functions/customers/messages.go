@@ -8,6 +8,7 @@ import (
 	"carillon.example/shared/store"
 )
 
+// messagesInput is GET /v1/customers/{customer}/messages.
 type messagesInput struct {
 	CustomerPath
 	PageSize  int    `query:"pageSize" minimum:"1" maximum:"20" default:"20" doc:"how many mailings and messages are searched for the customer"`
@@ -40,6 +41,7 @@ type recipientBody struct {
 	Opened   *time.Time    `json:"opened,omitempty" doc:"when it was opened on this phone, as the app reported it"`
 }
 
+// messagesOutput is the answer to GET /v1/customers/{customer}/messages.
 type messagesOutput struct {
 	Body struct {
 		Messages      []messageBody `json:"messages" nullable:"false"`
@@ -47,14 +49,14 @@ type messagesOutput struct {
 	}
 }
 
-// messages lists what was sent to a customer, the newest first. A customer who was
+// listMessages lists what was sent to a customer, the newest first. A customer who was
 // erased is not found, and one who came back has nothing from before.
-func (s *service) messages(ctx context.Context, in *messagesInput) (*messagesOutput, error) {
-	c, err := s.Store.Customer(ctx, in.Customer)
+func (s *service) listMessages(ctx context.Context, in *messagesInput) (*messagesOutput, error) {
+	c, err := s.Store.ReadCustomer(ctx, in.Customer)
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := s.Store.CustomerMessages(ctx, c, in.PageSize, in.PageToken)
+	list, next, err := s.Store.ListCustomerMessages(ctx, c, in.PageSize, in.PageToken)
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +64,14 @@ func (s *service) messages(ctx context.Context, in *messagesInput) (*messagesOut
 	out := &messagesOutput{}
 	out.Body.Messages, out.Body.NextPageToken = []messageBody{}, next
 	for _, m := range list {
-		out.Body.Messages = append(out.Body.Messages, shownMessage(m))
+		out.Body.Messages = append(out.Body.Messages, newMessageBody(m))
 	}
+
 	return out, nil
 }
 
-func shownMessage(x store.CustomerMessage) messageBody {
+// newMessageBody returns a mailing or message as the list of a customer shows it.
+func newMessageBody(x store.CustomerMessage) messageBody {
 	b := messageBody{Tokens: []recipientBody{}}
 	switch m := x.Message; {
 	case m != nil:
@@ -78,14 +82,17 @@ func shownMessage(x store.CustomerMessage) messageBody {
 		b.Mailing, b.Name, b.Title, b.State, b.DryRun = m.ID, m.Name, m.Title, m.State, m.DryRun
 		b.CreatedAt, b.StartedAt, b.CompletedAt = m.CreatedAt, timeOrNil(m.StartedAt), timeOrNil(m.CompletedAt)
 	}
+
 	for _, r := range x.Recipients {
 		b.Tokens = append(b.Tokens, recipientBody{
 			ID: r.TokenID, Kind: r.Kind, Platform: r.Platform, App: r.App, Result: r.Result.String(), Code: r.Result.FlagCode(), Opened: timeOrNil(r.Opened.UTC()),
 		})
 	}
+
 	return b
 }
 
+// timeOrNil returns nil for the zero time, which JSON then leaves out or shows as null.
 func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

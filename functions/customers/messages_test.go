@@ -68,7 +68,7 @@ func (w *world) send(id string, batches ...[]push.Target) {
 	must(err)
 	_, err = w.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: id}})
 	must(err)
-	sh, err := w.Shard(ctx, id, 0)
+	sh, err := w.ReadShard(ctx, id, 0)
 	must(err)
 
 	var list []*push.Batch
@@ -81,14 +81,14 @@ func (w *world) send(id string, batches ...[]push.Target) {
 	}
 	sh.Done, sh.Batches = true, len(list)
 	must(w.CreateBatches(ctx, sh, list))
-	_, err = w.MarkDispatched(ctx, id)
+	_, err = w.MarkMailingDispatched(ctx, id)
 	must(err)
 }
 
 // settle gives the targets of a batch their results, in order.
 func (w *world) settle(mailing string, n int, results ...push.Result) {
 	w.t.Helper()
-	b, err := w.Batch(w.t.Context(), push.BatchRef{Mailing: mailing, Batch: fmt.Sprintf("00-%06d", n)})
+	b, err := w.ReadBatch(w.t.Context(), push.BatchRef{Mailing: mailing, Batch: fmt.Sprintf("00-%06d", n)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -270,12 +270,12 @@ func TestWhatWasSentIsKeptAMonth(t *testing.T) {
 	w := newWorld(t)
 	w.send("m", []push.Target{w.device("anna", "anna-0")})
 	w.settle("m", 0, push.ResultAccepted)
-	m, err := w.MailingHeader(t.Context(), "m")
+	m, err := w.ReadMailingHeader(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	w.clock.Add(m.ExpiresAt.Sub(w.clock.Now()) + store.Keep - time.Minute)
+	w.clock.Add(m.ExpiresAt.Sub(w.clock.Now()) + store.KeepBatches - time.Minute)
 	if got := len(w.sent("anna", "").Messages); got != 1 {
 		t.Errorf("a minute before its time %d messages are listed, want 1", got)
 	}

@@ -24,7 +24,7 @@ func TestIDsAreStoredAndFoundExactly(t *testing.T) {
 		if got["id"] != id || len(got["tokens"].([]any)) != 1 {
 			t.Errorf("%q came back as %v", id, got)
 		}
-		if c, err := w.Customer(t.Context(), id); err != nil || c.ID != id {
+		if c, err := w.ReadCustomer(t.Context(), id); err != nil || c.ID != id {
 			t.Errorf("%q in the store: %+v, %v", id, c, err)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 
 // reportStore counts what phones report.
 type reportStore interface {
-	RecordReports(ctx context.Context, list []push.Report) (store.Recorded, error)
+	RecordReports(ctx context.Context, list []push.Report) (store.RecordedReports, error)
 }
 
 // phoneEvents is the body of POST /v1/events.
@@ -30,8 +30,8 @@ type phoneEvent struct {
 	Customer string `json:"customer,omitempty" doc:"the customer's id, which the phone got as data.customer_id; absent: the customer who has the token now. With it an event costs a read less, and counts also after the token has left the customer"`
 }
 
-// check returns the reports of the events, or every fault of them.
-func (b *phoneEvents) check(s *service, faults push.Faults) ([]push.Report, push.Faults) {
+// checkEvents returns the reports of the events, or every fault of them.
+func (b *phoneEvents) checkEvents(s *service, faults push.Faults) ([]push.Report, push.Faults) {
 	wrong := push.CheckReportCount(len(b.Events))
 	var list []push.Report
 	for i, e := range b.Events {
@@ -45,24 +45,26 @@ func (b *phoneEvents) check(s *service, faults push.Faults) ([]push.Report, push
 	return list, api.Join(faults, wrong...)
 }
 
+// reportInput is POST /v1/events.
 type reportInput struct {
 	Body json.RawMessage
 }
 
+// reportOutput is the answer to POST /v1/events.
 type reportOutput struct{ Body push.ReportResult }
 
 // registerReports registers POST /v1/events.
 func (s *service) registerReports() {
-	op := operation(http.MethodPost, "/v1/events", "report-events", "Report what phones did with mailings and messages", http.StatusAccepted)
+	op := newOperation(http.MethodPost, "/v1/events", "report-events", "Report what phones did with mailings and messages", http.StatusAccepted)
 	op.MaxBodyBytes = api.MaxProfile
-	huma.Register(s.api, s.events.Takes(api.RequirePermission(push.PermissionRegister, op)), api.Answering(s.Log, s.report))
+	huma.Register(s.api, s.events.Takes(api.RequirePermission(push.PermissionRegister, op)), api.Answering(s.Log, s.reportEvents))
 }
 
-// report counts events. What was counted before an error stays so, and the caller
+// reportEvents counts events. What was counted before an error stays so, and the caller
 // repeats the request.
-func (s *service) report(ctx context.Context, in *reportInput) (*reportOutput, error) {
+func (s *service) reportEvents(ctx context.Context, in *reportInput) (*reportOutput, error) {
 	body, faults := s.events.Read(in.Body)
-	list, faults := body.check(s, faults)
+	list, faults := body.checkEvents(s, faults)
 	if len(faults) > 0 {
 		return nil, faults
 	}

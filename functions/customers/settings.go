@@ -9,6 +9,7 @@ import (
 	"carillon.example/shared/push"
 )
 
+// settingsInput is PUT /v1/settings.
 type settingsInput struct {
 	Condition
 	Body json.RawMessage
@@ -20,14 +21,15 @@ type settingsOutput struct {
 	Body push.Settings
 }
 
-func (s *service) settings(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
-	set, err := s.Store.Settings(ctx)
+// showSettings answers GET /v1/settings.
+func (s *service) showSettings(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
+	set, err := s.Store.ReadSettings(ctx)
 	return &settingsOutput{push.ETag(set.Revision), set}, err
 }
 
-// setSettings replaces all settings: what the body leaves out gets its default.
-func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
-	condition, err := in.parse()
+// changeSettings replaces all settings: what the body leaves out gets its default.
+func (s *service) changeSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
+	condition, err := in.parseMatch()
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +42,7 @@ func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settings
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	before, err := s.Store.Settings(ctx)
+	before, err := s.Store.ReadSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -48,17 +50,17 @@ func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settings
 	body.Muted = cmp.Or(body.Muted, push.MutedSend)
 	body.WrongSender = cmp.Or(body.WrongSender, push.WrongSenderFlag)
 	body.ChangedBy = api.Caller(ctx)
-	set, err := s.Store.SetSettings(ctx, *body, condition)
+	set, err := s.Store.SaveSettings(ctx, *body, condition)
 	if err != nil {
 		return nil, err
 	}
-	api.Audit(ctx, s.Log, api.Change{Operation: "change-settings", Before: choicesOf(before), After: choicesOf(set)})
+	api.Audit(ctx, s.Log, api.Change{Operation: "change-settings", Before: newAuditedSettings(before), After: newAuditedSettings(set)})
 	return &settingsOutput{push.ETag(set.Revision), set}, nil
 }
 
-// choices are the settings as the audit log shows them. The line of the log itself
+// auditedSettings are the settings as the audit log shows them. The line of the log itself
 // says who changed them, and when.
-type choices struct {
+type auditedSettings struct {
 	Revision    int64
 	Devices     push.DeviceSelection
 	Muted       push.MutedCustomers
@@ -66,6 +68,7 @@ type choices struct {
 	Window      string
 }
 
-func choicesOf(s push.Settings) choices {
-	return choices{s.Revision, s.Devices, s.Muted, s.WrongSender, s.Window.String()}
+// newAuditedSettings returns what the audit log has of settings.
+func newAuditedSettings(s push.Settings) auditedSettings {
+	return auditedSettings{s.Revision, s.Devices, s.Muted, s.WrongSender, s.Window.String()}
 }

@@ -15,24 +15,26 @@ const (
 	maxStatsDays = 731
 )
 
+// statsInput is GET /v1/stats.
 type statsInput struct {
 	From string `query:"from" maxLength:"10" doc:"the first day, as 2026-11-26; absent: 90 days ago"`
 	To   string `query:"to" maxLength:"10" doc:"the last day; absent: today"`
 }
 
+// statsOutput is the answer to GET /v1/stats.
 type statsOutput struct {
 	Body struct {
 		Days []push.DayStats `json:"days" doc:"in order; a day that was not counted is not there"`
 	}
 }
 
-// stats answers whom push could reach, day by day.
-func (s *service) stats(ctx context.Context, in *statsInput) (*statsOutput, error) {
-	first, last, faults := in.days(s.Now().UTC())
+// showStats answers whom push could reach, day by day.
+func (s *service) showStats(ctx context.Context, in *statsInput) (*statsOutput, error) {
+	first, last, faults := in.parseDays(s.Now().UTC())
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	days, err := s.Store.Stats(ctx, first.Format(push.DayLayout), last.Format(push.DayLayout))
+	days, err := s.Store.ListDayStats(ctx, first.Format(push.DayLayout), last.Format(push.DayLayout))
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +43,8 @@ func (s *service) stats(ctx context.Context, in *statsInput) (*statsOutput, erro
 	return out, nil
 }
 
-// days returns the first and the last day that are asked for.
-func (in *statsInput) days(now time.Time) (first, last time.Time, faults push.Faults) {
+// parseDays returns the first and the last day that are asked for.
+func (in *statsInput) parseDays(now time.Time) (first, last time.Time, faults push.Faults) {
 	read := func(at, text string, absent time.Time) time.Time {
 		if text == "" {
 			return absent

@@ -14,7 +14,7 @@ func TestStatsAreAnsweredByDay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, day := range []string{"2026-08-03", "2026-08-05", "2026-10-31", "2026-11-01"} {
-		if err := w.CountDay(t.Context(), day); err != nil {
+		if err := w.RecordDayStats(t.Context(), day); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,19 +12,19 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A table is the body of a CSV import: a header that names the columns, and rows.
-type table struct {
+// A csvTable is the body of a CSV import: a header that names the columns, and rows.
+type csvTable struct {
 	columns []column
 	body    []byte
-	at      int // the place of the next row
-	line    int // the line of that place, counted from 1
+	at      int // index in body of the next row
+	line    int // the line of that index, counted from 1
 }
 
 // openTable reads the header. Its errors are push.Faults: the rows cannot be read
 // then.
-func openTable(body []byte) (*table, error) {
-	t := &table{body: body, line: 1}
-	names, _, err := t.next()
+func openTable(body []byte) (*csvTable, error) {
+	t := &csvTable{body: body, line: 1}
+	names, _, err := t.readRow()
 	if errors.Is(err, io.EOF) {
 		return nil, push.Faults{{Location: "body", Message: "has no header that names the columns"}}
 	}
@@ -33,28 +33,28 @@ func openTable(body []byte) (*table, error) {
 	}
 
 	var faults push.Faults
-	t.columns, faults = columns(names)
-	return t, few(faults, "body").Err()
+	t.columns, faults = parseHeader(names)
+	return t, limitFaults(faults, "body").Err()
 }
 
-// next reads a row, and returns the line that it begins in. After the last row it
+// readRow reads a row, and returns the line that it begins in. After the last row it
 // returns io.EOF; any other error is about this row alone.
 //
 // A row that cannot be read ends with its first line. What follows an unclosed quote
 // is read as rows of its own, so that no customer is lost inside a text.
-func (t *table) next() (cells []string, line int, err error) {
-	t.skip(len(t.body[t.at:]) - len(bytes.TrimLeft(t.body[t.at:], "\r\n")))
+func (t *csvTable) readRow() (cells []string, line int, err error) {
+	t.skipBytes(len(t.body[t.at:]) - len(bytes.TrimLeft(t.body[t.at:], "\r\n")))
 	if t.at == len(t.body) {
 		return nil, t.line, io.EOF
 	}
 	rest, line := t.body[t.at:], t.line
-	window := rest[:min(len(rest), maxLine+1)]
+	window := rest[:min(len(rest), maxLineBytes+1)]
 	r := csv.NewReader(bytes.NewReader(window))
 	cells, err = r.Read()
 	length := int(r.InputOffset())
 
-	if err == nil && length > maxLine {
-		err = fmt.Errorf("the line is longer than %d bytes", maxLine)
+	if err == nil && length > maxLineBytes {
+		err = fmt.Errorf("the line is longer than %d bytes", maxLineBytes)
 	}
 	if err != nil {
 		length = len(rest)
@@ -62,19 +62,19 @@ func (t *table) next() (cells []string, line int, err error) {
 			length = end + 1
 		}
 	}
-	t.skip(length)
-	return cells, line, said(err)
+	t.skipBytes(length)
+	return cells, line, explainRowError(err)
 }
 
-// skip moves n bytes ahead.
-func (t *table) skip(n int) {
+// skipBytes moves n bytes ahead.
+func (t *csvTable) skipBytes(n int) {
 	t.line += bytes.Count(t.body[t.at:t.at+n], []byte("\n"))
 	t.at += n
 }
 
-// said returns why a row cannot be read, in our own words: encoding/csv counts lines
-// from the row.
-func said(err error) error {
+// explainRowError returns why a row cannot be read. It does not use the text of encoding/csv,
+// which counts lines from the row.
+func explainRowError(err error) error {
 	switch {
 	case errors.Is(err, csv.ErrBareQuote):
 		return errors.New("a quote stands in a cell that does not begin with one; put the cell in quotes, and each quote in it twice")
@@ -84,8 +84,8 @@ func said(err error) error {
 	return err
 }
 
-// check returns faults of a row before its cells are read one by one.
-func (t *table) check(cells []string) error {
+// checkRow returns faults of a row before its cells are read one by one.
+func (t *csvTable) checkRow(cells []string) error {
 	if len(cells) != len(t.columns) {
 		return fmt.Errorf("the line has %d cells, and the header %d columns", len(cells), len(t.columns))
 	}
@@ -102,15 +102,16 @@ func isBlank(cells []string) bool {
 	return !slices.ContainsFunc(cells, func(cell string) bool { return cell != "" })
 }
 
-// table reads the rows of a CSV body.
-func (s *service) table(body []byte) (*lines, error) {
+// parseTable reads the rows of a CSV body.
+func (s *service) parseTable(body []byte) (*importLines, error) {
 	t, err := openTable(body)
 	if err != nil {
 		return nil, err
 	}
-	out := newLines()
+
+	out := newImportLines()
 	for {
-		cells, line, err := t.next()
+		cells, line, err := t.readRow()
 		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
@@ -119,18 +120,18 @@ func (s *service) table(body []byte) (*lines, error) {
 		}
 		out.read++
 		if err == nil {
-			err = t.check(cells)
+			err = t.checkRow(cells)
 		}
 		if err != nil {
 			out.faulty[line] = err
 			continue
 		}
 
-		l, faults := s.row(t.columns, cells)
+		l, faults := s.parseRow(t.columns, cells)
 		if len(faults) > 0 {
-			out.faulty[line] = few(faults, "line")
+			out.faulty[line] = limitFaults(faults, "line")
 			continue
 		}
-		out.join(l, line, s.MaxTokens)
+		out.joinRow(l, line, s.MaxTokens)
 	}
 }

@@ -180,7 +180,7 @@ func TestRowsOfOneCustomerAreTheirDevices(t *testing.T) {
 	}
 
 	for customer, want := range map[string]int{"many": push.MaxTokens, "few3": 1, "anna": 2, "bob": 1, "carl": 0} {
-		c, err := w.Customer(t.Context(), customer)
+		c, err := w.ReadCustomer(t.Context(), customer)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -254,7 +254,7 @@ func FuzzTable(f *testing.F) {
 	}
 	s := &service{Deps: Deps{MaxTokens: push.MaxTokens, Log: slog.New(slog.DiscardHandler)}}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		all, err := s.table(body)
+		all, err := s.parseTable(body)
 		if err != nil {
 			if _, ok := errors.AsType[push.Faults](err); !ok {
 				t.Fatalf("%q is refused by %T %v", body, err, err)
@@ -281,7 +281,7 @@ func TestALongRowTakesLittleMemory(t *testing.T) {
 	body := []byte("id,token\n" + strings.Repeat(",", 8<<20) + "\nb,t\n")
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	all, err := s.table(body)
+	all, err := s.parseTable(body)
 	runtime.ReadMemStats(&after)
 	if err != nil {
 		t.Fatal(err)

@@ -24,9 +24,9 @@ type registration struct {
 	Device        string             `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
-// check returns every fault of a registration at that place, first those that were
+// checkRegistration returns every fault of a registration at that place, first those that were
 // found when it was read.
-func (r *registration) check(at string, unread push.Faults) (push.Registration, push.Faults) {
+func (r *registration) checkRegistration(at string, unread push.Faults) (push.Registration, push.Faults) {
 	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device, Notifications: r.Notifications, TimeZone: r.TimeZone}
 	var faults push.Faults
 	fault := func(place, format string, a ...any) {
@@ -47,6 +47,7 @@ func (r *registration) check(at string, unread push.Faults) (push.Registration, 
 	default:
 		fault(".platform", "must be android, ios or web")
 	}
+
 	if why := push.CheckApp(r.App); why != "" {
 		fault(".app", "%s", why)
 	}
@@ -63,19 +64,22 @@ func (r *registration) check(at string, unread push.Faults) (push.Registration, 
 	return out, api.Join(unread, faults...)
 }
 
+// registerInput is POST /v1/customers/{customer}/tokens.
 type registerInput struct {
 	CustomerPath
 	Body json.RawMessage
 }
 
+// registerOutput is the answer to a registration: 201 for a new token, 200 for a known one.
 type registerOutput struct {
 	Status int
 	Body   tokenBody
 }
 
-func (s *service) register(ctx context.Context, in *registerInput) (*registerOutput, error) {
+// registerToken answers POST /v1/customers/{customer}/tokens.
+func (s *service) registerToken(ctx context.Context, in *registerInput) (*registerOutput, error) {
 	body, faults := s.registrations.Read(in.Body)
-	r, faults := body.check("body", faults)
+	r, faults := body.checkRegistration("body", faults)
 	if len(faults) > 0 {
 		return nil, faults
 	}
@@ -87,7 +91,7 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, done.Events)
 	latest, _ := done.Customer.LatestToken()
-	out := &registerOutput{Status: http.StatusOK, Body: s.token(done.Token, latest.ID)}
+	out := &registerOutput{Status: http.StatusOK, Body: s.newTokenBody(done.Token, latest.ID)}
 	if done.Created {
 		out.Status = http.StatusCreated
 	}
@@ -95,12 +99,14 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 	return out, nil
 }
 
+// unregisterInput is DELETE /v1/customers/{customer}/tokens/{token}.
 type unregisterInput struct {
 	CustomerPath
 	Token string `path:"token" doc:"the token's id, as registering and showing answer it" pattern:"^[0-9a-v]{32}$"`
 }
 
-func (s *service) unregister(ctx context.Context, in *unregisterInput) (*struct{}, error) {
+// unregisterToken answers DELETE /v1/customers/{customer}/tokens/{token}.
+func (s *service) unregisterToken(ctx context.Context, in *unregisterInput) (*struct{}, error) {
 	events, err := s.Store.UnregisterToken(ctx, in.Customer, in.Token)
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, events)
 	return nil, err
@@ -124,7 +130,9 @@ type tokenBody struct {
 	Invalid       *push.TokenFlag    `json:"invalid,omitempty"`
 }
 
-func (s *service) token(t push.Token, latest string) tokenBody {
+// newTokenBody returns a token as the API shows it. latest is the id of the customer's
+// latest token.
+func (s *service) newTokenBody(t push.Token, latest string) tokenBody {
 	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, Device: t.Device, Notifications: cmp.Or(t.Notifications, "unknown"), AddedAt: t.AddedAt, SeenAt: t.SeenAt, ReportedAt: timeOrNil(t.ReportedAt), Expires: t.Expires,
 		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.LastSignOfLife()) > push.StaleAfter, Invalid: t.Invalid}
 }

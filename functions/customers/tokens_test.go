@@ -97,7 +97,7 @@ func TestEventsOutliveTheirWriter(t *testing.T) {
 	w.serve(Deps{Store: w.Store, Queue: down()})
 	w.want(http.StatusCreated, "POST", anna+"/tokens", `{"token":"secret-token"}`)
 	w.clock.Add(time.Minute)
-	owed, err := w.UnpublishedEvents(t.Context(), 10)
+	owed, err := w.ListUnpublishedEvents(t.Context(), 10)
 	if err != nil || len(owed) != 1 || owed[0].Type != push.AvailabilityChanged || owed[0].Subject != "customers/anna" {
 		t.Fatalf("owed: %v, %v", owed, err)
 	}

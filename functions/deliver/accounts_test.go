@@ -42,7 +42,7 @@ func (w *world) cutMore(id string, targets []push.Target, as string) (refs []pus
 		refs = append(refs, ref)
 	}
 	for some := range slices.Chunk(batches, 20) {
-		sh, err := w.Shard(w.t.Context(), id, 0)
+		sh, err := w.ReadShard(w.t.Context(), id, 0)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestAFewAccountsPauseNoMailing(t *testing.T) {
 			t.Fatalf("%s: the mailing is %s (%s, %s), want it to go on: %+v", c.prefix, m.State, m.PausedReason, m.PausedDetail, totals)
 		}
 		last := targets[len(targets)-1]
-		customer, err := w.Customer(t.Context(), last.Customer)
+		customer, err := w.ReadCustomer(t.Context(), last.Customer)
 		if err != nil {
 			t.Fatal(err)
 		}

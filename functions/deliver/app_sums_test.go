@@ -46,25 +46,25 @@ func TestEachAppHasItsSums(t *testing.T) {
 	}{
 		"sent": {func(w *world, ref push.BatchRef) error {
 			w.phones.SetOutcome("app-1-token-1", "UNREGISTERED")
-			return w.d.deliver(w.t.Context(), ref, "")
+			return w.d.deliverAndFinish(w.t.Context(), ref, "")
 		}, map[string]push.TokenTotals{"com.shop": both(push.ResultAccepted), "__shop__": twoOf(push.ResultAccepted, push.ResultUnregistered),
 			"a `b` c": both(push.ResultAccepted), "unknown": both(push.ResultAccepted)}},
 		"cancelled": {func(w *world, ref push.BatchRef) error {
 			if _, err := w.CancelMailing(w.t.Context(), "m"); err != nil {
 				return err
 			}
-			return w.d.deliver(w.t.Context(), ref, "")
+			return w.d.deliverAndFinish(w.t.Context(), ref, "")
 		}, map[string]push.TokenTotals{"com.shop": both(push.ResultCancelled), "__shop__": both(push.ResultCancelled),
 			"a `b` c": both(push.ResultCancelled), "unknown": both(push.ResultCancelled)}},
 		"cannot be decoded": {func(w *world, ref push.BatchRef) error {
-			return w.CloseUndecodable(w.t.Context(), ref, "test")
+			return w.CloseUndecodableBatch(w.t.Context(), ref, "test")
 		}, map[string]push.TokenTotals{"com.shop": both(push.ResultFailed), "__shop__": both(push.ResultFailed),
 			"a `b` c": both(push.ResultFailed), "unknown": both(push.ResultFailed)}},
 		"an erased customer": {func(w *world, ref push.BatchRef) error {
 			if _, err := w.EraseCustomer(w.t.Context(), "c-app-0-token-1"); err != nil {
 				return err
 			}
-			return w.d.deliver(w.t.Context(), ref, "")
+			return w.d.deliverAndFinish(w.t.Context(), ref, "")
 		}, map[string]push.TokenTotals{"com.shop": twoOf(push.ResultAccepted, push.ResultCancelled), "__shop__": both(push.ResultAccepted),
 			"a `b` c": both(push.ResultAccepted), "unknown": both(push.ResultAccepted)}},
 	} {
@@ -79,7 +79,7 @@ func TestEachAppHasItsSums(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			m, err := w.Mailing(t.Context(), "m")
+			m, err := w.ReadMailing(t.Context(), "m")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,21 +15,23 @@ import (
 // has a few kilobytes.
 const maxCached = 200
 
-// payloads caches the compiled payloads of running mailings. Each is compiled once,
+// payloadCache caches the compiled payloads of running mailings. Each is compiled once,
 // and calls of other mailings do not wait for it.
 //
 // The payload of a message to one customer is not cached, because it is sent once. Its
 // template is.
-type payloads struct {
-	mu        sync.Mutex // guards m
+type payloadCache struct {
+	mu        sync.Mutex // guards m; calls of all mailings share the cache
 	m         map[string]func() (payloadSet, error)
 	templates personal.Cache
 }
 
-func newPayloads() *payloads { return &payloads{m: map[string]func() (payloadSet, error){}} }
+func newPayloadCache() *payloadCache {
+	return &payloadCache{m: map[string]func() (payloadSet, error){}}
+}
 
-// get returns the payloads of a mailing, or the one of a message.
-func (c *payloads) get(m *push.Mailing) (payloadSet, error) {
+// getPayloads returns the payloads of a mailing, or the one of a message.
+func (c *payloadCache) getPayloads(m *push.Mailing) (payloadSet, error) {
 	if m.Single {
 		t, faults := c.templates.CompileMessage(m.Message, m.Link)
 		if err := faults.Err(); err != nil {
@@ -39,6 +41,8 @@ func (c *payloads) get(m *push.Mailing) (payloadSet, error) {
 		return payloadSet{p}, err
 	}
 
+	// The lock is held only to find or add the entry. sync.OnceValues makes the calls of the
+	// same mailing wait for the first one, which compiles.
 	c.mu.Lock()
 	compiled := c.m[m.ID]
 	if compiled == nil {
@@ -52,17 +56,18 @@ func (c *payloads) get(m *push.Mailing) (payloadSet, error) {
 	return compiled()
 }
 
-// states caches the states of mailings for at most stateAge. All batches of a mailing
+// stateCache caches the states of mailings for at most stateAge. All batches of a mailing
 // in this instance share a reading.
-type states struct {
-	store ledger
+type stateCache struct {
+	store dataStore
 	now   func() time.Time
 	reads singleflight.Group
-	mu    sync.Mutex // guards m
-	m     map[string]state
+	mu    sync.Mutex // guards m; not held while a mailing is read
+	m     map[string]cachedState
 }
 
-type state struct {
+// cachedState is a mailing, and when it was read.
+type cachedState struct {
 	m  *push.Mailing
 	at time.Time // when the reading began
 }
@@ -74,22 +79,24 @@ const (
 	stateTimeout = 15 * time.Second
 )
 
-func newStates(s ledger, now func() time.Time) *states {
-	return &states{store: s, now: now, m: map[string]state{}}
+func newStateCache(s dataStore, now func() time.Time) *stateCache {
+	return &stateCache{store: s, now: now, m: map[string]cachedState{}}
 }
 
-// get reads the mailing, or waits for the call that is reading it.
-func (c *states) get(ctx context.Context, id string) (*push.Mailing, error) {
-	if m := c.freshReading(id); m != nil {
+// getState returns a mailing as it was at most stateAge ago. It reads the mailing, or waits for
+// the call that is reading it, as long as ctx is not done.
+func (c *stateCache) getState(ctx context.Context, id string) (*push.Mailing, error) {
+	if m := c.freshState(id); m != nil {
 		return m, nil
 	}
 	read := c.reads.DoChan(id, func() (any, error) {
+		// Without the cancellation of ctx: the reading serves other calls too.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout)
 		defer cancel()
-		if m := c.freshReading(id); m != nil {
+		if m := c.freshState(id); m != nil {
 			return m, nil // another call has read it while this one waited
 		}
-		return c.read(ctx, id)
+		return c.readState(ctx, id)
 	})
 
 	select {
@@ -103,8 +110,8 @@ func (c *states) get(ctx context.Context, id string) (*push.Mailing, error) {
 	}
 }
 
-// freshReading returns the mailing as it was read less than stateAge ago, or nil.
-func (c *states) freshReading(id string) *push.Mailing {
+// freshState returns the mailing as it was read less than stateAge ago, or nil.
+func (c *stateCache) freshState(id string) *push.Mailing {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if have, ok := c.m[id]; ok && c.now().Sub(have.at) < stateAge {
@@ -113,9 +120,10 @@ func (c *states) freshReading(id string) *push.Mailing {
 	return nil
 }
 
-func (c *states) read(ctx context.Context, id string) (*push.Mailing, error) {
+// readState reads a mailing and caches it. A full cache is cleared first.
+func (c *stateCache) readState(ctx context.Context, id string) (*push.Mailing, error) {
 	began := c.now()
-	m, err := c.store.MailingHeader(ctx, id)
+	m, err := c.store.ReadMailingHeader(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +133,7 @@ func (c *states) read(ctx context.Context, id string) (*push.Mailing, error) {
 	if len(c.m) >= maxCached {
 		clear(c.m)
 	}
-	c.m[id] = state{m, began}
+	c.m[id] = cachedState{m, began}
 	return m, nil
 }
 
@@ -136,15 +144,15 @@ const settingsAge = 2 * time.Second
 // settingsCache caches the settings for messages to one customer, each of which would
 // read them.
 type settingsCache struct {
-	store ledger
+	store dataStore
 	now   func() time.Time
 	mu    sync.Mutex // guards set and at; held while the settings are read, so that others wait for the reading
 	set   push.Settings
 	at    time.Time // when the reading began
 }
 
-// get returns the settings as they were at most settingsAge ago.
-func (c *settingsCache) get(ctx context.Context) (push.Settings, error) {
+// getSettings returns the settings as they were at most settingsAge ago.
+func (c *settingsCache) getSettings(ctx context.Context) (push.Settings, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
@@ -152,7 +160,7 @@ func (c *settingsCache) get(ctx context.Context) (push.Settings, error) {
 		return c.set, nil
 	}
 
-	set, err := c.store.Settings(ctx)
+	set, err := c.store.ReadSettings(ctx)
 	if err != nil {
 		return push.Settings{}, err
 	}

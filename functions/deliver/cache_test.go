@@ -12,14 +12,14 @@ import (
 
 // shelf is a ledger that answers a reading when it is told to.
 type shelf struct {
-	ledger
+	dataStore
 	mu      sync.Mutex
 	reads   int
 	began   chan struct{}
 	release chan *push.Mailing
 }
 
-func (s *shelf) MailingHeader(context.Context, string) (*push.Mailing, error) {
+func (s *shelf) ReadMailingHeader(context.Context, string) (*push.Mailing, error) {
 	s.mu.Lock()
 	s.reads++
 	s.mu.Unlock()
@@ -33,9 +33,9 @@ func TestAStaleStateIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	clock := testcloud.Noon()
 	s := &shelf{began: make(chan struct{}, 10), release: make(chan *push.Mailing, 10)}
-	states := newStates(s, clock.Now)
+	states := newStateCache(s, clock.Now)
 	s.release <- &push.Mailing{State: push.Sending}
-	if _, err := states.get(t.Context(), "m"); err != nil {
+	if _, err := states.getState(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	<-s.began
@@ -44,7 +44,7 @@ func TestAStaleStateIsNoAnswer(t *testing.T) {
 	got := make(chan push.State, 5)
 	for range cap(got) {
 		go func() {
-			m, err := states.get(context.WithoutCancel(t.Context()), "m")
+			m, err := states.getState(context.WithoutCancel(t.Context()), "m")
 			if err != nil {
 				t.Error(err)
 				m = &push.Mailing{}
@@ -77,11 +77,11 @@ func TestAStaleStateIsNoAnswer(t *testing.T) {
 func TestACallThatEndsWaitsForNoState(t *testing.T) {
 	t.Parallel()
 	s := &shelf{began: make(chan struct{}, 10), release: make(chan *push.Mailing, 10)}
-	states := newStates(s, (&testcloud.Clock{}).Now)
+	states := newStateCache(s, (&testcloud.Clock{}).Now)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := states.get(ctx, "m")
+		_, err := states.getState(ctx, "m")
 		ended <- err
 	}()
 	<-s.began
@@ -90,7 +90,7 @@ func TestACallThatEndsWaitsForNoState(t *testing.T) {
 		t.Error("a call that ended got an answer, want its error")
 	}
 	s.release <- &push.Mailing{State: push.Paused}
-	m, err := states.get(t.Context(), "m")
+	m, err := states.getState(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}

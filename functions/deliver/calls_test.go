@@ -10,11 +10,11 @@ import (
 
 func TestTheLastCallLooksForAllOfThem(t *testing.T) {
 	t.Parallel()
-	c := newCalls()
+	c := newCallsByMailing()
 	for range 3 {
-		c.begin("m")
+		c.beginCall("m")
 	}
-	c.begin("other")
+	c.beginCall("other")
 	for i, step := range []struct {
 		mailing string
 		settled bool
@@ -25,16 +25,16 @@ func TestTheLastCallLooksForAllOfThem(t *testing.T) {
 		{"m", false, false},
 		{"m", false, true}, // the first one's batch
 	} {
-		if got := c.end(step.mailing, step.settled); got != step.look {
+		if got := c.endCall(step.mailing, step.settled); got != step.look {
 			t.Errorf("step %d: looks: %v", i, got)
 		}
 	}
-	c.begin("m")
-	if c.end("m", false) {
+	c.beginCall("m")
+	if c.endCall("m", false) {
 		t.Error("a later call looks again for what was looked for")
 	}
-	if len(c.of) != 0 {
-		t.Errorf("%d mailings are still remembered", len(c.of))
+	if len(c.byMailing) != 0 {
+		t.Errorf("%d mailings are still remembered", len(c.byMailing))
 	}
 }
 
@@ -45,16 +45,16 @@ func TestAnEndThatCannotBeToldIsDeliveredAgain(t *testing.T) {
 	own := w.mailing("m1", true, "token-1:APA91b")
 	broken := errors.New("Pub/Sub is out of reach")
 	w.Fail(broken)
-	if err := w.d.deliver(t.Context(), own, ""); !errors.Is(err, broken) {
+	if err := w.d.deliverAndFinish(t.Context(), own, ""); !errors.Is(err, broken) {
 		t.Errorf("its batch was the last: %v", err)
 	}
 	ref := w.mailing("m2", true, "token-2:APA91b")
-	w.d.calls.begin("m2")
-	if err := w.d.deliver(t.Context(), ref, ""); err != nil {
+	w.d.calls.beginCall("m2")
+	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err != nil {
 		t.Errorf("another call was to look: %v", err)
 	}
-	w.d.calls.of["m2"].calls = 0 // it died before it could
-	if err := w.d.deliver(t.Context(), push.BatchRef{Mailing: "m2", Batch: "gone"}, ""); !errors.Is(err, broken) {
+	w.d.calls.byMailing["m2"].calls = 0 // it died before it could
+	if err := w.d.deliverAndFinish(t.Context(), push.BatchRef{Mailing: "m2", Batch: "gone"}, ""); !errors.Is(err, broken) {
 		t.Errorf("there is no such batch, but a mailing to end: %v", err)
 	}
 }

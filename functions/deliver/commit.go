@@ -7,15 +7,16 @@ import (
 	"carillon.example/shared/push"
 )
 
-// commit stores the outcome of the call. It closes the rest of a mailing that has
+// commitResults stores the outcome of the call. It closes the rest of a mailing that has
 // ended, pauses a mailing whose credentials FCM refuses, flags invalid tokens, and
 // settles the batch or releases its lease. Results and owed flags are saved before
 // anything else is done about them, and so are decisions about flags.
-func (d *delivery) commit(ctx context.Context) error {
-	// Results are saved even if the call has ended.
+func (d *delivery) commitResults(ctx context.Context) error {
+	// Results are saved even if the call has ended: each step has a timeout of its own
+	// instead, and the lease is still valid.
 	ctx = context.WithoutCancel(ctx)
 
-	d.closeEnded()
+	d.closeEndedTargets()
 	if len(d.batch.OwedFlags) > 0 || d.stop.reason == stopCredentials {
 		if err := d.withTimeout(ctx, leaseMargin, d.saveUnsaved); err != nil {
 			return err
@@ -27,13 +28,14 @@ func (d *delivery) commit(ctx context.Context) error {
 		}
 	}
 
-	if err := d.withTimeout(ctx, d.callEnds.Sub(d.Now()), d.weigh); err != nil {
+	if err := d.withTimeout(ctx, d.callEnds.Sub(d.Now()), d.weighHeldFlags); err != nil {
 		return err
 	}
-	d.dropHeld(ctx)
-	// A later call, with other evidence, would hold or drop a flag whose decision is not
-	// stored, although this call may have set it: its event would never be published.
-	if len(d.decided()) > 0 {
+	d.dropLateFlags(ctx)
+	// The decisions are stored before any flag is set. Otherwise a later call, with other
+	// evidence, could hold or drop a flag that this call has set, and its event would never be
+	// published.
+	if len(d.decidedFlags()) > 0 {
 		if err := d.withTimeout(ctx, leaseMargin, d.saveUnsaved); err != nil {
 			return err
 		}
@@ -42,8 +44,8 @@ func (d *delivery) commit(ctx context.Context) error {
 		return err
 	}
 
-	d.batch.Settled = d.settled()
-	d.release(true)
+	d.batch.Settled = d.isSettled()
+	d.releaseBatch(true)
 	if err := d.withTimeout(ctx, leaseMargin, d.saveResults); err != nil {
 		return err
 	}
@@ -51,15 +53,8 @@ func (d *delivery) commit(ctx context.Context) error {
 	return nil
 }
 
-// withTimeout runs a step with a timeout of its own.
-func (d *delivery) withTimeout(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	return step(ctx)
-}
-
-// closeEnded closes the remaining targets of a mailing that has ended.
-func (d *delivery) closeEnded() {
+// closeEndedTargets closes the remaining targets of a mailing that has ended.
+func (d *delivery) closeEndedTargets() {
 	switch {
 	case d.stop.reason == stopEnded:
 		d.closePending(d.stop.result)
@@ -68,16 +63,23 @@ func (d *delivery) closeEnded() {
 	}
 }
 
-// pauseForCredentials pauses the mailing because FCM refuses our credentials.
-func (d *delivery) pauseForCredentials(ctx context.Context) error {
-	return d.pauseFor(ctx, d.stop.project, push.PausedCredentials, d.stop.answer.Text)
+// withTimeout runs a step of commitResults with a timeout of its own.
+func (d *delivery) withTimeout(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return step(ctx)
 }
 
-// pauseFor pauses the mailing for a reason in a project, "" for the default one, that an
-// operator has to look at.
-func (d *delivery) pauseFor(ctx context.Context, project string, reason push.PauseReason, detail string) error {
+// pauseForCredentials pauses the mailing because FCM refuses our credentials.
+func (d *delivery) pauseForCredentials(ctx context.Context) error {
+	return d.pauseMailing(ctx, d.stop.project, push.PausedCredentials, d.stop.answer.Text)
+}
+
+// pauseMailing pauses the mailing for a reason that an operator has to check. project is the
+// one that the reason is about, "" for the default one. The first pause of a mailing stays.
+func (d *delivery) pauseMailing(ctx context.Context, project string, reason push.PauseReason, detail string) error {
 	detail = d.Projects.WithProject(project, detail)
-	m, err := d.Store.PauseForProject(ctx, d.mailing.ID, project, reason, detail)
+	m, err := d.Store.PauseMailingForProject(ctx, d.mailing.ID, project, reason, detail)
 	if push.IsConflict(err) {
 		return nil // another batch has paused it, or it has ended
 	}

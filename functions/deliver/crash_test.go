@@ -37,8 +37,8 @@ func TestWindowShrinksWithEachCrash(t *testing.T) {
 func crashes(t *testing.T, w *world, ref push.BatchRef, saves int) {
 	t.Helper()
 	deps := w.deps
-	deps.Store = &deaf{ledger: w.Store, saves: saves}
-	_ = newDeliverer(deps).deliver(t.Context(), ref, "")
+	deps.Store = &deaf{dataStore: w.Store, saves: saves}
+	_ = newDeliverer(deps).deliverAndFinish(t.Context(), ref, "")
 
 	// Pub/Sub delivers again while the lease is still there, and tick after it.
 	data, err := json.Marshal(ref)
@@ -46,7 +46,7 @@ func crashes(t *testing.T, w *world, ref push.BatchRef, saves int) {
 		t.Fatal(err)
 	}
 	w.clock.Add(11 * time.Second)
-	if got := w.d.receive(t.Context(), queue.Message{Data: data, Attempt: 2}); got != queue.Ack {
+	if got := w.d.receiveFromPubSub(t.Context(), queue.Message{Data: data, Attempt: 2}); got != queue.Ack {
 		t.Fatalf("a redelivery beside a live lease was settled by %v, want %v", got, queue.Ack)
 	}
 	w.clock.Add(2 * time.Minute)
@@ -72,7 +72,7 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 
 			calls := 0
 			for ; calls < 200; calls++ {
-				b, err := w.Batch(t.Context(), ref)
+				b, err := w.ReadBatch(t.Context(), ref)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -86,7 +86,7 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 				crashes(t, w, ref, saves)
 			}
 
-			b, err := w.Batch(t.Context(), ref)
+			b, err := w.ReadBatch(t.Context(), ref)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,20 +164,20 @@ func aSuspectWaits(t *testing.T, w *world, ref push.BatchRef) {
 	if _, err := w.MarkBatchPublished(t.Context(), w.openBatch("m"), w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	before, err := w.Batch(t.Context(), ref)
+	before, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.d.quarantine <- struct{}{} // another suspect is at work
 	w.deliver(ref)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if b.Attempts != before.Attempts {
 		t.Errorf("claimed %d times, want %d: another suspect was at work", b.Attempts, before.Attempts)
 	}
-	if wait := b.NotBefore.Sub(w.clock.Now()); wait <= nearby || wait > suspectWait {
+	if wait := b.NotBefore.Sub(w.clock.Now()); wait <= dueSoon || wait > suspectWait {
 		t.Errorf("it is due in %v, want within %v, and later than what a call waits for", wait, suspectWait)
 	}
 	if !b.PublishedAt.IsZero() {
@@ -212,7 +212,7 @@ func (f *fatalSender) Send(ctx context.Context, it fcm.Item, answered func(fcm.A
 
 // A mutedLedger stores nothing any more once its instance has ended.
 type mutedLedger struct {
-	ledger
+	dataStore
 	ended *atomic.Bool
 }
 
@@ -220,7 +220,7 @@ func (m *mutedLedger) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if m.ended.Load() {
 		return errKilled
 	}
-	return m.ledger.SaveBatch(ctx, b)
+	return m.dataStore.SaveBatch(ctx, b)
 }
 
 // TestOnlyTheTargetThatEndsItsInstanceFails: of a batch with such a target all
@@ -244,7 +244,7 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 	culprit := tokens[target]
 	ref := w.mailing("m", true, tokens...)
 	for calls := 0; ; calls++ {
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,9 +259,9 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 			continue
 		}
 		deps, ended := w.deps, &atomic.Bool{}
-		deps.Store = &mutedLedger{ledger: w.Store, ended: ended}
+		deps.Store = &mutedLedger{dataStore: w.Store, ended: ended}
 		deps.Sender = &fatalSender{sender: w.deps.Sender, token: culprit, ended: ended}
-		_ = newDeliverer(deps).deliver(t.Context(), ref, "")
+		_ = newDeliverer(deps).deliverAndFinish(t.Context(), ref, "")
 		w.clock.Add(2 * time.Minute)
 	}
 
@@ -278,7 +278,7 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 	if totals.Failed != 1 {
 		t.Errorf("failed %d, want 1", totals.Failed)
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +296,7 @@ func TestACautiousCallStoresWhatItSends(t *testing.T) {
 	crashes(t, w, ref, 0) // may have sent any of them
 	crashes(t, w, ref, 1) // has stored what it was about to send, and nothing else
 
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +330,7 @@ func TestACrashThatWasNoFaultOfTheBatchIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.deliver(ref)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,13 +344,13 @@ func TestACrashThatWasNoFaultOfTheBatchIsForgotten(t *testing.T) {
 
 // flagCrash is a ledger of an instance that is killed when it flags.
 type flagCrash struct {
-	ledger
+	dataStore
 	mu   sync.Mutex
 	dead bool
 }
 
 func (f *flagCrash) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error {
-	if err := f.ledger.LeaseBatch(ctx, b, l); err != nil {
+	if err := f.dataStore.LeaseBatch(ctx, b, l); err != nil {
 		return err
 	}
 	f.mu.Lock()
@@ -366,7 +366,7 @@ func (f *flagCrash) SaveBatch(ctx context.Context, b *push.Batch) error {
 		return errKilled
 	}
 	f.dead = len(b.OwedFlags) > 0
-	return f.ledger.SaveBatch(ctx, b)
+	return f.dataStore.SaveBatch(ctx, b)
 }
 
 // TestFlagsThatKillTheInstanceAreGivenUp: nothing is left to send, and the batch
@@ -377,10 +377,10 @@ func TestFlagsThatKillTheInstanceAreGivenUp(t *testing.T) {
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
 	ref := w.mailing("m", true, "gone-token", "good-token")
 	deps := w.deps
-	deps.Store = &flagCrash{ledger: w.Store}
+	deps.Store = &flagCrash{dataStore: w.Store}
 	d := newDeliverer(deps)
 	for range maxCrashes + 2 {
-		_ = d.deliver(t.Context(), ref, "")
+		_ = d.deliverAndFinish(t.Context(), ref, "")
 		w.clock.Add(3 * time.Minute)
 	}
 	w.deliver(ref)

@@ -12,7 +12,7 @@ import (
 // failed claims a batch so many times; each call fails and gives it back.
 func (w *world) failed(ref push.BatchRef, times int) {
 	w.t.Helper()
-	b, err := w.Batch(w.t.Context(), ref)
+	b, err := w.ReadBatch(w.t.Context(), ref)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestDeadLetterClosesWhatWasTried(t *testing.T) {
 	w := newWorld(t, phones.Options{})
 	ref := w.mailing("m", true, "first-token")
 	w.failed(ref, minTries)
-	if err := w.d.deliver(t.Context(), ref, "deliver"); err != nil {
+	if err := w.d.deliverAndFinish(t.Context(), ref, "deliver"); err != nil {
 		t.Fatal(err)
 	}
 
@@ -58,11 +58,11 @@ func TestDeadLetterOfWhatWasNotTriedWaits(t *testing.T) {
 			w := newWorld(t, phones.Options{})
 			ref := w.mailing("m", true, names("t", 21)...)
 			w.failed(ref, tries)
-			if err := w.d.deliver(t.Context(), ref, "deliver"); err != nil {
+			if err := w.d.deliverAndFinish(t.Context(), ref, "deliver"); err != nil {
 				t.Fatal(err)
 			}
 
-			b, err := w.Batch(t.Context(), ref)
+			b, err := w.ReadBatch(t.Context(), ref)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,10 +98,10 @@ func TestABatchThatCannotBeReadIsClosed(t *testing.T) {
 	if _, err := doc.Set(t.Context(), fields); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("a batch that cannot be read was no error, want it delivered again")
 	}
-	if err := w.d.deliver(t.Context(), ref, "deliver"); err != nil {
+	if err := w.d.deliverAndFinish(t.Context(), ref, "deliver"); err != nil {
 		t.Errorf("from the dead letter: %v", err)
 	}
 

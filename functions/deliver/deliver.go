@@ -19,7 +19,7 @@ import (
 // Deps are the dependencies and settings of deliver. Store, Queue and Sender are
 // required.
 type Deps struct {
-	Store        ledger
+	Store        dataStore
 	Queue        publisher
 	Sender       sender
 	Log          *slog.Logger
@@ -31,8 +31,8 @@ type Deps struct {
 	Sleep        func(context.Context, time.Duration) error
 }
 
-// ledger is what deliver needs of the store.
-type ledger interface {
+// dataStore is what deliver needs of the store.
+type dataStore interface {
 	batchStore
 	mailingStore
 	targetStore
@@ -43,18 +43,18 @@ type ledger interface {
 
 // batchStore has the batches.
 type batchStore interface {
-	Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, error)
+	ReadBatch(ctx context.Context, ref push.BatchRef) (*push.Batch, error)
 	LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error
 	SaveBatch(ctx context.Context, b *push.Batch) error
-	CloseUndecodable(ctx context.Context, ref push.BatchRef, reason string) error
+	CloseUndecodableBatch(ctx context.Context, ref push.BatchRef, reason string) error
 }
 
 // mailingStore has the mailings.
 type mailingStore interface {
-	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
-	PauseForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error)
+	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
+	PauseMailingForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
-	MarkProven(ctx context.Context, id string) error
+	MarkPayloadProven(ctx context.Context, id string) error
 	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
 	MarkCompletedPublished(ctx context.Context, id string) error
 }
@@ -65,32 +65,36 @@ type targetStore interface {
 	FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult
 }
 
+// publisher publishes events.
 type publisher interface {
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
+// sender sends messages to FCM, and asks FCM for proofs.
 type sender interface {
 	Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer))
 	ProvePayloadIn(ctx context.Context, project string, m *fcm.Message) fcm.Answer
 }
 
 const (
-	leaseMargin = 15 * time.Second // a lease ends so long after the call
-	nearby      = 5 * time.Second  // a call waits for a batch that is due within this time
+	leaseMargin = 15 * time.Second // how long after the end of the call its lease ends
+	dueSoon     = 5 * time.Second  // a call waits for a batch that is due within this time
 
 	outdatedAfter   = 5 * time.Minute // the customers of an older batch are read again before it is sent
 	checkAgainAfter = time.Minute     // and again, for targets that still wait
 )
 
+// deliverer has what all calls of an instance share. Each of its parts has a lock of
+// its own.
 type deliverer struct {
 	Deps
-	payloads   *payloads
+	payloads   *payloadCache
 	settings   *settingsCache
-	states     *states
+	states     *stateCache
 	calls      *callsByMailing
-	notes      *notes
-	groups     *groups
-	platforms  *platforms
+	notes      *noteStore
+	groups     *groupStore
+	platforms  *platformHealth
 	quarantine chan struct{} // has room for one call with a suspect
 }
 
@@ -98,7 +102,7 @@ type deliverer struct {
 // subscription.
 func New(d Deps) http.Handler {
 	x := newDeliverer(d)
-	return queue.Receive(x.receive)
+	return queue.Receive(x.receiveFromPubSub)
 }
 
 func newDeliverer(d Deps) *deliverer {
@@ -118,22 +122,25 @@ func newDeliverer(d Deps) *deliverer {
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
 	return &deliverer{
-		Deps: d, payloads: newPayloads(), settings: &settingsCache{store: d.Store, now: d.Now}, states: newStates(d.Store, d.Now), calls: newCalls(), notes: newNotes(),
-		groups: newGroups(d.Projects), platforms: newPlatforms(),
+		Deps: d, payloads: newPayloadCache(), settings: &settingsCache{store: d.Store, now: d.Now}, states: newStateCache(d.Store, d.Now), calls: newCallsByMailing(), notes: newNoteStore(),
+		groups: newGroupStore(d.Projects), platforms: newPlatformHealth(),
 		quarantine: make(chan struct{}, 1),
 	}
 }
 
-func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settlement {
-	ref, message, ok := refOf(m.Data)
+// receiveFromPubSub answers Pub/Sub for a message that names a batch, or a message to
+// one customer.
+func (d *deliverer) receiveFromPubSub(ctx context.Context, m queue.Message) queue.Settlement {
+	ref, message, ok := decodeRef(m.Data)
 	switch {
 	case !ok:
 		d.Log.ErrorContext(ctx, "the message names no batch", "message", m.ID)
 		return settlementFor(m, errNoBatch)
 	case message.Message != "":
-		return d.receiveMessage(ctx, message, m)
+		return d.receiveSingleMessage(ctx, message, m)
 	}
-	err := d.deliver(ctx, ref, m.DeadLetterOf())
+
+	err := d.deliverAndFinish(ctx, ref, m.DeadLetterOf())
 	how := settlementFor(m, err)
 	if err != nil {
 		d.Log.WarnContext(ctx, "batch not delivered", "mailing", ref.Mailing, "batch", ref.Batch,
@@ -142,17 +149,19 @@ func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settleme
 	return how
 }
 
-// deliver works on one batch as far as possible. A batch that has to wait is stored
-// with its time and is no error. An error means a fault of Carillon or of something
-// it depends on.
-func (d *deliverer) deliver(ctx context.Context, ref push.BatchRef, gaveUp string) (err error) {
+// deliverAndFinish works on one batch as far as possible. A batch that has to wait is stored
+// with its time, which is not an error. An error means a fault of Carillon or of
+// something it depends on. deadLetterOf is the subscription that gave the message up,
+// "" for none. The last call of a mailing to end checks whether the mailing has ended.
+func (d *deliverer) deliverAndFinish(ctx context.Context, ref push.BatchRef, deadLetterOf string) (err error) {
 	settled := false
-	d.calls.begin(ref.Mailing)
+	d.calls.beginCall(ref.Mailing)
 	defer func() {
-		if !d.calls.end(ref.Mailing, settled) {
+		if !d.calls.endCall(ref.Mailing, settled) {
 			return
 		}
-		// Finish the mailing even if the call's context is done.
+		// A context of its own: the mailing has to be finished even if the call's context is
+		// done. The lease ends leaseMargin after the call.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
 		defer cancel()
 		if failed := d.finishMailing(ctx, ref.Mailing); failed != nil {
@@ -160,15 +169,16 @@ func (d *deliverer) deliver(ctx context.Context, ref push.BatchRef, gaveUp strin
 		}
 	}()
 
-	settled, err = d.deliverBatch(ctx, ref, gaveUp)
+	settled, err = d.deliverBatch(ctx, ref, deadLetterOf)
 	return err
 }
 
-// deliverBatch reports whether the batch is settled.
+// deliverBatch reads the batch and its mailing, and decides whether to deliver it. It reports
+// whether the batch is settled.
 func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLetterOf string) (settled bool, err error) {
-	b, err := d.Store.Batch(ctx, ref)
+	b, err := d.Store.ReadBatch(ctx, ref)
 	if errors.Is(err, store.ErrUndecodable) && deadLetterOf != "" {
-		return d.closeBroken(ctx, ref, err)
+		return d.closeUndecodable(ctx, ref, err)
 	}
 	if err != nil {
 		return false, err
@@ -176,7 +186,7 @@ func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLet
 	if b.Settled {
 		return true, nil // the call that settled it may have crashed before it finished the mailing
 	}
-	m, err := d.Store.MailingHeader(ctx, ref.Mailing)
+	m, err := d.Store.ReadMailingHeader(ctx, ref.Mailing)
 	if err != nil {
 		return false, err
 	}
@@ -185,33 +195,38 @@ func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLet
 		d.Log.ErrorContext(ctx, "dead letter", "mailing", ref.Mailing, "batch", ref.Batch, "subscription", deadLetterOf,
 			"attempts", b.Attempts, "tries", b.Tries)
 	}
+
 	switch decideAdmission(m, b, d.Now(), deadLetterOf != "") {
 	case admitNot:
 		return false, nil
 	case admitPostpone:
-		return false, d.postpone(ctx, b, deadLetterWait)
+		return false, d.postponeBatch(ctx, b, deadLetterWait)
 	case admitGiveUp:
-		return d.giveUp(ctx, m, b)
+		return d.giveUpBatch(ctx, m, b)
 	}
+
 	return d.leaseAndDeliver(ctx, m, b)
 }
 
 // leaseAndDeliver leases the batch and delivers it.
 func (d *deliverer) leaseAndDeliver(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
+	// One suspect at a time in an instance: the channel has room for one call.
 	if isSuspect(b) {
 		select {
 		case d.quarantine <- struct{}{}:
 			defer func() { <-d.quarantine }()
 		default:
-			return false, d.postpone(ctx, b, suspectWait) // another suspect is being worked on
+			return false, d.postponeBatch(ctx, b, suspectWait) // another suspect is being worked on
 		}
 	}
 
+	// The lease is longer than the call, so that no other call sends while this one may still
+	// send. If another call was first, LeaseBatch returns ErrConflict.
 	callEnds := d.Now().Add(d.CallTimeout)
 	if err := d.Store.LeaseBatch(ctx, b, push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}); err != nil {
 		return false, err
 	}
-	err = newDelivery(d, m, b, callEnds).run(ctx)
+	err = newDelivery(d, m, b, callEnds).runOrAbandon(ctx)
 	return err == nil && b.Settled, err
 }
 

@@ -127,7 +127,7 @@ func TestTokensOfAnotherSenderAreKeptIfTheSettingSaysSo(t *testing.T) {
 	w := newWorld(t, phones.Options{})
 	set := push.DefaultSettings()
 	set.WrongSender = push.WrongSenderKeep
-	if _, err := w.SetSettings(t.Context(), set, nil); err != nil {
+	if _, err := w.SaveSettings(t.Context(), set, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.phones.SetOutcome("stranger-*", "SENDER_ID_MISMATCH")
@@ -162,7 +162,7 @@ func TestWaitingIsNotFailing(t *testing.T) {
 	}
 	ref := w.mailing("m", true, names("t", 3)...)
 	w.deliver(ref)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestUnknownBatchesAndNonsenseAreSettled(t *testing.T) {
 		if c.dead {
 			m.Attributes = map[string]string{"CloudPubSubDeadLetterSourceSubscription": "deliver"}
 		}
-		if got := w.d.receive(t.Context(), m); got != c.want {
+		if got := w.d.receiveFromPubSub(t.Context(), m); got != c.want {
 			t.Errorf("%s was settled by %v, want %v", c.data, got, c.want)
 		}
 	}

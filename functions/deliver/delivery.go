@@ -21,15 +21,18 @@ import (
 type delivery struct {
 	*deliverer
 	results
-	mailing  *push.Mailing
-	variants payloadSet            // what the targets get; set by prepare, nil if nothing is to be sent
-	before   map[tokenGroup][]bool // answers that this instance got shortly before the call, by group
-	note     note                  // what this instance remembers of the batch
-	started  time.Time
-	deadline time.Time // no message is sent after it
-	callEnds time.Time // end of the call; the lease ends leaseMargin later
+	mailing       *push.Mailing
+	variants      payloadSet            // what the targets get; set by prepare, nil if nothing is to be sent
+	answersBefore map[tokenGroup][]bool // answers that this instance got shortly before the call, by group
+	note          batchNote             // what this instance remembers of the batch
+	started       time.Time
+	deadline      time.Time // no message is sent after it
+	callEnds      time.Time // end of the call; the lease ends leaseMargin later
 }
 
+// newDelivery makes the delivery of a leased batch. No message is sent after its
+// deadline: some time before the call ends, when the mailing expires, or when the hours
+// end.
 func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Time) *delivery {
 	deadline := callEnds.Add(-min(leaseMargin, d.CallTimeout/3))
 	if m.ExpiresAt.Before(deadline) {
@@ -39,52 +42,54 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 		deadline = p.Closes
 	}
 
-	note := d.notes.get(b.BatchRef)
+	note := d.notes.getNote(b.BatchRef)
 	return &delivery{
-		deliverer: d,
-		results:   results{batch: b, now: d.Now, invalidShare: d.InvalidShare, projects: d.Projects, due: note.due},
-		mailing:   m,
-		note:      note,
-		before:    map[tokenGroup][]bool{},
-		started:   d.Now(),
-		deadline:  deadline,
-		callEnds:  callEnds,
+		deliverer:     d,
+		results:       results{batch: b, now: d.Now, invalidShare: d.InvalidShare, projects: d.Projects, due: note.due},
+		mailing:       m,
+		note:          note,
+		answersBefore: map[tokenGroup][]bool{},
+		started:       d.Now(),
+		deadline:      deadline,
+		callEnds:      callEnds,
 	}
 }
 
-// run works on the batch until the call has to end. If a phase fails, the results so
-// far are saved and the lease is released.
-func (d *delivery) run(ctx context.Context) error {
-	defer func() { d.notes.put(d.batch, d.note) }()
+// runOrAbandon works on the batch until the call has to end. If a phase fails, the results so
+// far are saved and the lease is released, so that a redelivery can continue at once.
+func (d *delivery) runOrAbandon(ctx context.Context) error {
+	defer func() { d.notes.putNote(d.batch, d.note) }()
 	if err := d.runPhases(ctx); err != nil {
-		return errors.Join(err, d.abandon(ctx))
+		return errors.Join(err, d.abandonBatch(ctx))
 	}
 	return nil
 }
 
+// runPhases runs the four phases in their order. A stop skips the phases before
+// commitResults.
 func (d *delivery) runPhases(ctx context.Context) error {
-	d.stopWith(stopOf(d.mailing, d.Now()))
+	d.stopWith(stopReasonOf(d.mailing, d.Now()))
 	d.stopOutsideHours()
 
-	if !d.stopped() && len(d.batch.PendingTargets()) > 0 {
-		if err := d.prepare(ctx); err != nil {
+	if !d.isStopped() && len(d.batch.PendingTargets()) > 0 {
+		if err := d.prepareBatch(ctx); err != nil {
 			return err
 		}
 	}
-	if !d.stopped() && d.variants != nil {
-		if err := d.send(ctx); err != nil {
+	if !d.isStopped() && d.variants != nil {
+		if err := d.sendTargets(ctx); err != nil {
 			return err
 		}
-		if err := d.resolve(ctx); err != nil {
+		if err := d.resolveInvalid(ctx); err != nil {
 			return err
 		}
 	}
 
-	return d.commit(ctx)
+	return d.commitResults(ctx)
 }
 
-// stopOf returns why nothing of a mailing may be sent, or no stop.
-func stopOf(m *push.Mailing, now time.Time) stop {
+// stopReasonOf returns why nothing of a mailing may be sent, or no stop.
+func stopReasonOf(m *push.Mailing, now time.Time) stop {
 	switch {
 	case m.State == push.Cancelled:
 		return stop{reason: stopEnded, result: push.ResultCancelled}
@@ -97,6 +102,7 @@ func stopOf(m *push.Mailing, now time.Time) stop {
 	case m.State == push.Paused:
 		return stop{reason: stopPaused}
 	}
+
 	return stop{}
 }
 
@@ -104,22 +110,23 @@ func stopOf(m *push.Mailing, now time.Time) stop {
 // the batch's time zone. If there are none any more before the mailing expires, the targets
 // expire now. A call that comes a moment too early waits for the hours.
 func (d *delivery) stopOutsideHours() {
-	if d.mailing.Hours == nil || d.stopped() {
+	if d.mailing.Hours == nil || d.isStopped() {
 		return
 	}
 	now := d.Now()
 	switch p := d.mailing.NextPeriodFor(d.batch.Zone, now); {
 	case p.Opens.IsZero():
 		d.stopWith(stop{reason: stopEnded, result: push.ResultExpired})
-	case p.Opens.Sub(now) > nearby:
+	case p.Opens.Sub(now) > dueSoon:
 		d.stopWith(stop{reason: stopClosed, until: p.Opens})
 	case p.Opens.After(now):
 		d.batch.NotBefore = p.Opens
 	}
 }
 
-// untilDeadline returns ctx until FCM must not be asked any more: the lease is about
-// to end, or the instance has to stop.
+// untilDeadline returns a context that is done when no message may be sent any more: the
+// lease is about to end, or the instance has to stop. FCM is asked with this context, and
+// results are saved with that of the call.
 func (d *delivery) untilDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	// d.Now may be a test's clock; a context uses the machine's.
 	out, cancel := context.WithDeadline(ctx, time.Now().Add(d.deadline.Sub(d.Now())))
@@ -151,10 +158,10 @@ func (d *delivery) saveUnsaved(ctx context.Context) error {
 	return d.saveResults(ctx)
 }
 
-// abandon saves the results of a call that failed and releases the lease. If another
+// abandonBatch saves the results of a call that failed and releases the lease. If another
 // call has the lease by now, nothing is written.
-func (d *delivery) abandon(ctx context.Context) error {
-	d.release(false)
+func (d *delivery) abandonBatch(ctx context.Context) error {
+	d.releaseBatch(false)
 	if err := d.withTimeout(context.WithoutCancel(ctx), leaseMargin, d.saveResults); !store.IsConflict(err) {
 		return err
 	}

@@ -26,18 +26,19 @@ const (
 // stored and its events are published before the next begins. Flags that do not fit
 // into the call, or cannot be set now, stay owed.
 func (d *delivery) flagOwed(ctx context.Context) error {
+	// d.Now may be a test's clock; a context uses the machine's.
 	ctx, cancel := context.WithDeadline(ctx, time.Now().Add(d.callEnds.Sub(d.Now())))
 	defer cancel()
 
 	var faults []error
-	for slice := range slices.Chunk(d.decided(), flagSlice) {
+	for slice := range slices.Chunk(d.decidedFlags(), flagSlice) {
 		if d.outOfTime() {
 			break
 		}
 		before := len(d.batch.OwedFlags)
 		faults = append(faults, d.flagSlice(ctx, slice)...)
 		if len(d.batch.OwedFlags) == before {
-			break // all of a slice failed: the next would fail too
+			break // every flag of the slice failed, so those of the next would fail too
 		}
 		if len(d.batch.OwedFlags) > 0 {
 			if err := d.saveResults(ctx); err != nil {
@@ -49,14 +50,14 @@ func (d *delivery) flagOwed(ctx context.Context) error {
 	if len(faults) > 0 && d.Now().Sub(d.mailing.ExpiresAt) > flagsGivenUp {
 		d.Log.ErrorContext(ctx, "flags given up", "mailing", d.mailing.ID, "batch", d.batch.Batch, "flags", len(d.batch.OwedFlags),
 			"error", errors.Join(faults...))
-		d.dropOwed()
+		d.dropOwedFlags()
 		return nil
 	}
 	return errors.Join(faults...)
 }
 
-// decided lists the targets whose flag is owed and not held.
-func (r *results) decided() []int {
+// decidedFlags lists the targets whose flag is owed and not held.
+func (r *results) decidedFlags() []int {
 	return slices.DeleteFunc(slices.Clone(r.batch.OwedFlags), func(i int) bool { return slices.Contains(r.batch.HeldFlags, i) })
 }
 
@@ -103,6 +104,7 @@ func (d *delivery) flagsOf(targets []int) []store.Flag {
 	for _, x := range d.batch.InvalidTokens {
 		found[x.TokenID] = x
 	}
+
 	flags := make([]store.Flag, 0, len(targets))
 	for _, i := range targets {
 		x := found[d.tokenID(i)]
@@ -111,5 +113,6 @@ func (d *delivery) flagsOf(targets []int) []store.Flag {
 			Code: x.Code, Status: x.Status, At: x.At, CutAt: d.batch.CutAt,
 		})
 	}
+
 	return flags
 }

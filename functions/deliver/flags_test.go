@@ -79,10 +79,10 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
 	ref := w.mailing("m", true, "gone-token", "good-token")
 	w.Fail(errors.New("no Pub/Sub"))
-	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Fatal("an event that was not published was no error")
 	}
-	if b, err := w.Batch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 {
+	if b, err := w.ReadBatch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 {
 		t.Fatalf("%+v, %v", b, err)
 	}
 	w.Fail(nil)
@@ -99,7 +99,7 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 }
 
 // unflagged is a ledger whose flags cannot be stored.
-type unflagged struct{ ledger }
+type unflagged struct{ dataStore }
 
 func (unflagged) FlagTokens(_ context.Context, flags []store.Flag) []store.FlagResult {
 	out := make([]store.FlagResult, len(flags))
@@ -117,10 +117,10 @@ func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
 	ref := w.mailing("m", true, "gone-token")
 	deps := w.deps
 	deps.Store = unflagged{w.Store}
-	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err == nil {
+	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("a flag that was not stored was no error")
 	}
-	if b, err := w.Batch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 || len(w.types()) > 0 {
+	if b, err := w.ReadBatch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 || len(w.types()) > 0 {
 		t.Fatalf("%+v, %v, told %v", b, err, w.types())
 	}
 	w.clock.Add(time.Hour)
@@ -143,7 +143,7 @@ func TestRegisteredAgainIsNotFlagged(t *testing.T) {
 	if got := w.invalid("back-token"); got != "" {
 		t.Errorf("it is marked %q", got)
 	}
-	list, _, err := w.InvalidTokens(t.Context(), "m", 10, "")
+	list, _, err := w.ListInvalidTokens(t.Context(), "m", 10, "")
 	if err != nil || len(list) != 0 {
 		t.Errorf("it is listed: %v (%v)", list, err)
 	}

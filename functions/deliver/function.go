@@ -1,6 +1,6 @@
-// Package deliver is the Cloud function that rings: it leases a batch, sends to
-// the targets still owed, saves results as it goes, flags invalid tokens and
-// settles the batch.
+// Package deliver is the Cloud function that sends: it leases a batch, sends to the
+// targets that have no result yet, saves results as the answers come, flags invalid
+// tokens, and settles the batch. docs/deliver.md draws the way of a batch.
 package deliver
 
 import (
@@ -19,8 +19,8 @@ import (
 	"carillon.example/shared/store"
 )
 
-// Handler serves the function; its clients are made at the first request, from
-// the environment.
+// Handler serves the function. Its clients are made from the environment at the first
+// request.
 var Handler = cloud.Lazy(build)
 
 func init() { functions.HTTP("deliver", Handler) }
@@ -39,7 +39,7 @@ type settings struct {
 	Quotas push.ProjectQuotas `env:"FIREBASE_QUOTAS"`
 }
 
-// Check names what is wrong with the settings.
+// Check returns every fault of the settings.
 func (s *settings) Check() []error {
 	faults := cloud.Between("FCM_QUOTA_PER_MINUTE", s.Quota, 1, 1_000_000_000)
 	faults = append(faults, cloud.Between("MAX_INSTANCES", s.MaxInstances, 1, 1000)...)
@@ -73,7 +73,8 @@ func build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, c.Fail(err)
 	}
-	// Cloud Run sends SIGTERM ten seconds before it ends an instance.
+	// Cloud Run sends SIGTERM ten seconds before it ends an instance. Then no call sends
+	// further messages, and the instance gives its share of the quota to the others.
 	stopping, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	context.AfterFunc(stopping, sender.ReleaseQuota)
 	q := queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic})

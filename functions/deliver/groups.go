@@ -18,25 +18,25 @@ const (
 	controlsReadEvery = 30 * time.Second
 )
 
-// groups has what an instance remembers of FCM's answers, by group. It is safe for
+// groupStore has what an instance remembers of FCM's answers, by group. It is safe for
 // concurrent use.
-type groups struct {
+type groupStore struct {
 	projects push.Projects
 
-	mu sync.Mutex // guards of and what it points to
-	of map[tokenGroup]*group
+	mu      sync.Mutex // guards byGroup and what it points to
+	byGroup map[tokenGroup]*groupMemory
 }
 
-// A group is what is remembered of one token group.
-type group struct {
+// A groupMemory is what is remembered of one token group.
+type groupMemory struct {
 	groupHistory
 	releases releaseAnswers // of young installation ids
 	saved    time.Time      // when its control tokens were last stored
 	read     time.Time      // when its control tokens were last read from the store
 }
 
-func newGroups(p push.Projects) *groups {
-	return &groups{projects: p, of: map[tokenGroup]*group{}}
+func newGroupStore(p push.Projects) *groupStore {
+	return &groupStore{projects: p, byGroup: map[tokenGroup]*groupMemory{}}
 }
 
 // groupOf returns the group of a target.
@@ -44,11 +44,11 @@ func groupOf(t push.Target) tokenGroup {
 	return tokenGroup{kind: t.Kind, platform: t.Platform, app: t.App, young: t.Young}
 }
 
-// anyOf returns the group of a project, "" for the default one, whose control tokens
+// controlGroup returns the group of a project, "" for the default one, whose control tokens
 // show two things: that FCM answers correctly there (any accepted token shows that), and
 // that it is the project of tokens of a kind (an accepted installation id is needed for
 // that; see credibleAlone).
-func anyOf(kind push.Kind, project string) tokenGroup {
+func controlGroup(kind push.Kind, project string) tokenGroup {
 	app := "\x00any"
 	if project != "" {
 		app += "\x00" + project
@@ -56,16 +56,16 @@ func anyOf(kind push.Kind, project string) tokenGroup {
 	return tokenGroup{kind: kind, app: app}
 }
 
-// anysOf lists the groups of anyOf that an accepted token of a kind counts for.
-func anysOf(kind push.Kind, project string) []tokenGroup {
+// controlGroupsOf lists the groups of controlGroup that an accepted token of a kind counts for.
+func controlGroupsOf(kind push.Kind, project string) []tokenGroup {
 	if kind == push.KindFID {
-		return []tokenGroup{anyOf(push.KindFID, project), anyOf(push.KindToken, project)}
+		return []tokenGroup{controlGroup(push.KindFID, project), controlGroup(push.KindToken, project)}
 	}
-	return []tokenGroup{anyOf(push.KindToken, project)}
+	return []tokenGroup{controlGroup(push.KindToken, project)}
 }
 
-// name returns the name of a group in the store.
-func (g tokenGroup) name() string {
+// storedName returns the name of a group in the store.
+func (g tokenGroup) storedName() string {
 	name := string(g.kind) + "\x00" + string(g.platform) + "\x00" + g.app
 	if g.young {
 		name += "\x00young"
@@ -73,49 +73,50 @@ func (g tokenGroup) name() string {
 	return name
 }
 
-func (g *groups) getLocked(key tokenGroup) *group {
-	if g.of[key] == nil {
-		g.of[key] = &group{}
+// groupLocked returns the memory of a group, a new one if there is none. The caller holds mu.
+func (g *groupStore) groupLocked(key tokenGroup) *groupMemory {
+	if g.byGroup[key] == nil {
+		g.byGroup[key] = &groupMemory{}
 	}
-	return g.of[key]
+	return g.byGroup[key]
 }
 
 // answersBefore returns the answers of the group that came shortly before now.
-func (g *groups) answersBefore(key tokenGroup, now time.Time) []bool {
+func (g *groupStore) answersBefore(key tokenGroup, now time.Time) []bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.getLocked(key).recent(now)
+	return g.groupLocked(key).recentAnswers(now)
 }
 
-// observe adds FCM's answer for a target.
-func (g *groups) observe(t push.Target, invalid bool, now time.Time) {
+// addAnswer adds FCM's answer for a target.
+func (g *groupStore) addAnswer(t push.Target, invalid bool, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 
-	x := g.getLocked(groupOf(t))
-	x.add(invalid, now)
+	x := g.groupLocked(groupOf(t))
+	x.addAnswer(invalid, now)
 	if !invalid {
 		c := control{customer: t.Customer, token: t.Token, kind: t.Kind, at: now}
-		x.accept(c)
-		for _, any := range anysOf(t.Kind, g.projects.ProjectOf(t.App)) {
-			g.getLocked(any).accept(c)
+		x.addControl(c)
+		for _, any := range controlGroupsOf(t.Kind, g.projects.ProjectOf(t.App)) {
+			g.groupLocked(any).addControl(c)
 		}
 	}
 }
 
-// unacceptedAnswers returns how many invalid answers the group had while FCM accepted
+// countUnaccepted returns how many invalid answers the group had while FCM accepted
 // none.
-func (g *groups) unacceptedAnswers(key tokenGroup) int {
+func (g *groupStore) countUnaccepted(key tokenGroup) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.getLocked(key).lonely
+	return g.groupLocked(key).unaccepted
 }
 
-// controls returns the group's control tokens, from the store if this instance has
+// readControls returns the group's control tokens, from the store if this instance has
 // none.
-func (g *groups) controls(ctx context.Context, s ledger, key tokenGroup, now time.Time) ([]control, error) {
+func (g *groupStore) readControls(ctx context.Context, s dataStore, key tokenGroup, now time.Time) ([]control, error) {
 	g.mu.Lock()
-	x := g.getLocked(key)
+	x := g.groupLocked(key)
 	have := append([]control{}, x.groupHistory.controls...)
 	look := len(have) == 0 && now.Sub(x.read) >= controlsReadEvery
 	g.mu.Unlock()
@@ -123,7 +124,9 @@ func (g *groups) controls(ctx context.Context, s ledger, key tokenGroup, now tim
 		return have, nil
 	}
 
-	stored, err := s.Controls(ctx, key.name())
+	// The lock is not held during the read, so another call may read the same.
+
+	stored, err := s.ReadControls(ctx, key.storedName())
 	if err != nil {
 		return nil, err
 	}
@@ -131,27 +134,28 @@ func (g *groups) controls(ctx context.Context, s ledger, key tokenGroup, now tim
 	defer g.mu.Unlock()
 	x.read = now
 	for _, c := range stored {
-		x.accept(control{customer: c.Customer, token: c.Token, kind: c.Kind, at: now})
+		x.addControl(control{customer: c.Customer, token: c.Token, kind: c.Kind, at: now})
 	}
+
 	return append([]control{}, x.groupHistory.controls...), nil
 }
 
 // isControl reports whether a token is a control token of its group.
-func (g *groups) isControl(key tokenGroup, token string) bool {
+func (g *groupStore) isControl(key tokenGroup, token string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.ContainsFunc(g.getLocked(key).groupHistory.controls, func(c control) bool { return c.token == token })
+	return slices.ContainsFunc(g.groupLocked(key).groupHistory.controls, func(c control) bool { return c.token == token })
 }
 
-// toSave lists the groups whose control tokens are to be stored now, and records that
+// takeControlsToSave lists the groups whose control tokens are to be stored now, and records that
 // they are.
-func (g *groups) toSave(keys map[tokenGroup]bool, now time.Time) map[tokenGroup][]store.ControlToken {
+func (g *groupStore) takeControlsToSave(keys map[tokenGroup]bool, now time.Time) map[tokenGroup][]store.ControlToken {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 
 	out := map[tokenGroup][]store.ControlToken{}
 	for key := range keys {
-		x := g.getLocked(key)
+		x := g.groupLocked(key)
 		if len(x.groupHistory.controls) == 0 || now.Sub(x.saved) < controlsSavedEvery {
 			continue
 		}
@@ -160,5 +164,6 @@ func (g *groups) toSave(keys map[tokenGroup]bool, now time.Time) map[tokenGroup]
 			out[key] = append(out[key], store.ControlToken{Customer: c.customer, Token: c.token, Kind: c.kind})
 		}
 	}
+
 	return out
 }

@@ -12,11 +12,12 @@ const historyAge = 10 * time.Second
 // A groupHistory has FCM's last answers to one instance for one group, and the tokens
 // that FCM accepted last. It has no lock: the lock of groups guards it.
 type groupHistory struct {
-	answers  []pastAnswer // at most neighbours, oldest first
-	controls []control    // at most controlsKept, the latest first, of different customers
-	lonely   int          // invalid answers as long as controls is empty
+	answers    []pastAnswer // at most neighbours, oldest first
+	controls   []control    // at most controlsKept, the latest first, of different customers
+	unaccepted int          // invalid answers as long as controls is empty
 }
 
+// pastAnswer is an answer of FCM about a token.
 type pastAnswer struct {
 	invalid bool
 	at      time.Time
@@ -30,8 +31,8 @@ type control struct {
 	at       time.Time
 }
 
-// recent returns the answers that still count, oldest first; true is an invalid one.
-func (h *groupHistory) recent(now time.Time) []bool {
+// recentAnswers returns the answers that still count, oldest first; true is an invalid one.
+func (h *groupHistory) recentAnswers(now time.Time) []bool {
 	var out []bool
 	for _, a := range h.answers {
 		if now.Sub(a.at) <= historyAge {
@@ -41,10 +42,10 @@ func (h *groupHistory) recent(now time.Time) []bool {
 	return out
 }
 
-// add adds an answer.
-func (h *groupHistory) add(invalid bool, at time.Time) {
+// addAnswer adds an answer.
+func (h *groupHistory) addAnswer(invalid bool, at time.Time) {
 	if invalid && len(h.controls) == 0 {
-		h.lonely++
+		h.unaccepted++
 	}
 	h.answers = append(h.answers, pastAnswer{invalid, at})
 	if extra := len(h.answers) - neighbours; extra > 0 {
@@ -52,14 +53,14 @@ func (h *groupHistory) add(invalid bool, at time.Time) {
 	}
 }
 
-// accept adds an accepted token as a control token. A customer's tokens count once,
-// so that one customer cannot vouch for a group.
-func (h *groupHistory) accept(c control) {
+// addControl adds an accepted token as a control token. A customer's tokens count once,
+// so that one customer alone does not make the answers for a group credible.
+func (h *groupHistory) addControl(c control) {
 	kept := []control{c}
 	for _, old := range h.controls {
 		if old.customer != c.customer && len(kept) < controlsKept {
 			kept = append(kept, old)
 		}
 	}
-	h.controls, h.lonely = kept, 0
+	h.controls, h.unaccepted = kept, 0
 }

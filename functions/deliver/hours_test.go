@@ -34,7 +34,7 @@ func (w *world) withHours(id string, from, to time.Duration, lifetime time.Durat
 	if _, err := w.StartMailing(w.t.Context(), id, push.AllDevices, d.Window, []push.Shard{{Mailing: id}}); err != nil {
 		w.t.Fatal(err)
 	}
-	sh, err := w.Shard(w.t.Context(), id, 0)
+	sh, err := w.ReadShard(w.t.Context(), id, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func (w *world) withHours(id string, from, to time.Duration, lifetime time.Durat
 	if err := w.CreateBatches(w.t.Context(), sh, []*push.Batch{b}); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.MarkDispatched(w.t.Context(), id); err != nil {
+	if _, err := w.MarkMailingDispatched(w.t.Context(), id); err != nil {
 		w.t.Fatal(err)
 	}
 	return b.BatchRef
@@ -51,7 +51,7 @@ func (w *world) withHours(id string, from, to time.Duration, lifetime time.Durat
 
 func (w *world) wantWaiting(ref push.BatchRef, until time.Duration, of time.Time) {
 	w.t.Helper()
-	b, err := w.Batch(w.t.Context(), ref)
+	b, err := w.ReadBatch(w.t.Context(), ref)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func (w *world) wantWaiting(ref push.BatchRef, until time.Duration, of time.Time
 	if !b.PublishedAt.IsZero() {
 		w.t.Error("the batch waits for its hours and has a message")
 	}
-	open, err := w.OpenBatches(w.t.Context(), ref.Mailing)
+	open, err := w.ListOpenBatches(w.t.Context(), ref.Mailing)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -86,14 +86,14 @@ func TestNothingIsSentOutsideOfTheHours(t *testing.T) {
 	}
 
 	w.clock.Add(31 * time.Minute)
-	waiting, err := w.WaitingBatches(t.Context(), "m", w.clock.Now(), 10)
+	waiting, err := w.ListWaitingBatches(t.Context(), "m", w.clock.Now(), 10)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(waiting) != 1 {
 		t.Fatalf("%d batches wait, want 1", len(waiting))
 	}
-	if ok, err := w.OpenWaiting(t.Context(), waiting[0], w.clock.Now()); err != nil || !ok {
+	if ok, err := w.OpenWaitingBatch(t.Context(), waiting[0], w.clock.Now()); err != nil || !ok {
 		t.Fatalf("opening the batch: %v, %v", ok, err)
 	}
 	w.deliver(ref)

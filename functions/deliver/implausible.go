@@ -12,7 +12,7 @@ import (
 // plausibilityStore changes a mailing because of what FCM answers.
 type plausibilityStore interface {
 	PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error
-	ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error)
+	ResumeImplausibleMailing(ctx context.Context, id string) (*push.Mailing, error)
 }
 
 // pauseOrResume pauses the mailing if the answers of a project are implausible, and
@@ -20,21 +20,22 @@ type plausibilityStore interface {
 func (d *delivery) pauseOrResume(ctx context.Context, found evidenceByProject) error {
 	for _, project := range slices.Sorted(maps.Keys(found)) {
 		switch x := found[project]; {
-		case x.refused && !d.ended():
-			if err := d.pauseImplausible(ctx, project); err != nil {
+		case x.refused && !d.hasMailingEnded():
+			if err := d.pauseIfImplausible(ctx, project); err != nil {
 				return err
 			}
 		case x.accepted || x.recovered: // FCM accepts tokens that it refused before
-			if err := d.resumePlausible(ctx, project); err != nil {
+			if err := d.resumeIfPausedFor(ctx, project); err != nil {
 				return err
 			}
 		}
 	}
+
 	return nil
 }
 
-// weighed is the evidence that a call has found about a project.
-type weighed struct {
+// projectEvidence is the evidence that a call has found about a project.
+type projectEvidence struct {
 	refused   bool // FCM refuses control tokens, or there are none
 	accepted  bool // FCM accepts a control token
 	recovered bool // FCM accepts tokens that it called invalid before
@@ -42,18 +43,19 @@ type weighed struct {
 
 // evidenceByProject is the evidence that a call has found, by project; "" is the default
 // one.
-type evidenceByProject map[string]*weighed
+type evidenceByProject map[string]*projectEvidence
 
-func (e evidenceByProject) of(project string) *weighed {
+// forProject returns the evidence about a project, and adds it if there is none.
+func (e evidenceByProject) forProject(project string) *projectEvidence {
 	if e[project] == nil {
-		e[project] = &weighed{}
+		e[project] = &projectEvidence{}
 	}
 	return e[project]
 }
 
-// recovered lists the projects in which FCM accepts tokens that it called invalid
+// recoveredProjects lists the projects in which FCM accepts tokens that it called invalid
 // before.
-func (e evidenceByProject) recovered() (projects []string) {
+func (e evidenceByProject) recoveredProjects() (projects []string) {
 	for project, x := range e {
 		if x.recovered {
 			projects = append(projects, project)
@@ -62,14 +64,14 @@ func (e evidenceByProject) recovered() (projects []string) {
 	return projects
 }
 
-// pauseImplausible pauses the mailing if the share of held flags of a project is greater
+// pauseIfImplausible pauses the mailing if the share of held flags of a project is greater
 // than can be true.
-func (d *delivery) pauseImplausible(ctx context.Context, project string) error {
+func (d *delivery) pauseIfImplausible(ctx context.Context, project string) error {
 	if err := d.saveUnsaved(ctx); err != nil {
 		return err
 	}
-	c, err := d.heldOf(ctx, project)
-	if err != nil || !implausible(c.held, c.answered, d.InvalidShare) {
+	c, err := d.countHeld(ctx, project)
+	if err != nil || !isImplausible(c.held, c.answered, d.InvalidShare) {
 		return err
 	}
 
@@ -77,7 +79,7 @@ func (d *delivery) pauseImplausible(ctx context.Context, project string) error {
 	if c.wrongSender > c.held/2 {
 		reason = push.PausedWrongSender
 	}
-	return d.pauseFor(ctx, project, reason, implausibleText(c.held, c.answered))
+	return d.pauseMailing(ctx, project, reason, implausibleText(c.held, c.answered))
 }
 
 // heldCounts are counts of answers about tokens.
@@ -87,62 +89,66 @@ type heldCounts struct {
 	wrongSender int // those of held that are SENDER_ID_MISMATCH
 }
 
-// heldOf counts the answers of a project. With one project they are those of the whole
+// countHeld counts the answers of a project. With one project they are those of the whole
 // mailing. With several, those of the batch stand for the project, because the totals
 // have no counts by project, and tokens that are held in another project must not count
 // for this one. Only if the batch has too few answers of the project, those of the whole
 // mailing decide.
-func (d *delivery) heldOf(ctx context.Context, project string) (heldCounts, error) {
-	if c := d.heldInBatch(project); d.Projects.HasSeveral() && c.answered >= minAnswers {
+func (d *delivery) countHeld(ctx context.Context, project string) (heldCounts, error) {
+	if c := d.countHeldInBatch(project); d.Projects.HasSeveral() && c.answered >= minAnswers {
 		return c, nil
 	}
-	return d.heldInMailing(ctx)
+	return d.countHeldInMailing(ctx)
 }
 
-// heldInBatch counts the answers of a project in the batch.
-func (d *delivery) heldInBatch(project string) (c heldCounts) {
+// countHeldInBatch counts the answers of a project in the batch.
+func (d *delivery) countHeldInBatch(project string) (c heldCounts) {
 	for i, result := range d.batch.Results {
 		if result != push.ResultPending && d.projectOf(i) == project {
 			c.answered++
 		}
 	}
+
 	for _, i := range d.batch.HeldFlags {
 		if d.projectOf(i) != project {
 			continue
 		}
 		c.held++
-		if d.foreign(i) {
+		if d.isWrongSender(i) {
 			c.wrongSender++
 		}
 	}
+
 	return c
 }
 
-// heldInMailing counts all answers of the mailing so far.
-func (d *delivery) heldInMailing(ctx context.Context) (c heldCounts, err error) {
+// countHeldInMailing counts all answers of the mailing so far.
+func (d *delivery) countHeldInMailing(ctx context.Context) (c heldCounts, err error) {
 	m := *d.mailing
 	m.Totals = nil
-	totals, err := d.Store.Totals(ctx, &m)
+	totals, err := d.Store.ReadTotals(ctx, &m)
 	if err != nil {
 		return c, err
 	}
+
 	for code, n := range totals.Held {
 		c.held += int(n)
 		if code == push.CodeWrongSender {
 			c.wrongSender = int(n)
 		}
 	}
+
 	c.answered = int(totals.Tokens.Targeted - totals.Tokens.Pending)
 	return c, nil
 }
 
-// resumePlausible resumes a mailing that was paused because of implausible answers of a
+// resumeIfPausedFor resumes a mailing that was paused because of implausible answers of a
 // project, when FCM accepts control tokens of the project again.
-func (d *delivery) resumePlausible(ctx context.Context, project string) error {
+func (d *delivery) resumeIfPausedFor(ctx context.Context, project string) error {
 	if d.mailing.State != push.Paused || !d.mailing.PausedReason.Implausible() || d.mailing.PausedProject != project {
 		return nil
 	}
-	m, err := d.Store.ResumeImplausible(ctx, d.mailing.ID)
+	m, err := d.Store.ResumeImplausibleMailing(ctx, d.mailing.ID)
 	if err != nil {
 		return err
 	}
@@ -150,14 +156,14 @@ func (d *delivery) resumePlausible(ctx context.Context, project string) error {
 	return nil
 }
 
-// implausible reports whether n of so many answers are more than the share that can be
+// isImplausible reports whether n of so many answers are more than the share that can be
 // true.
-func implausible(n, answers int, share float64) bool {
+func isImplausible(n, answers int, share float64) bool {
 	return answers >= minAnswers && float64(n) > share*float64(answers)
 }
 
 // implausibleText says in words why a mailing is paused.
 func implausibleText(held, answered int) string {
 	return fmt.Sprintf("FCM calls %d of %d tokens invalid, and refuses tokens that it accepted lately, or has accepted none yet. "+
-		"Nobody is flagged. The mailing continues when FCM accepts them again; POST /v1/mailings/{id}/flag-held or /drop-held decides it by hand", held, answered)
+		"No token is flagged. The mailing continues when FCM accepts them again; POST /v1/mailings/{id}/flag-held or /drop-held decides it by hand", held, answered)
 }

@@ -18,7 +18,7 @@ import (
 // deaf is a store whose saves fail from a point on, as when the instance is
 // killed: what was sent after the last save is forgotten.
 type deaf struct {
-	ledger
+	dataStore
 	mu    sync.Mutex
 	saves int // that still succeed
 }
@@ -33,13 +33,13 @@ func (d *deaf) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if dead {
 		return errKilled
 	}
-	return d.ledger.SaveBatch(ctx, b)
+	return d.dataStore.SaveBatch(ctx, b)
 }
 
 // dying is a ledger and a publisher whose next calls fail as drawn: a crash at
 // that point of the call.
 type dying struct {
-	ledger
+	dataStore
 	*testcloud.EventRecorder[push.Event]
 	mu    sync.Mutex
 	after int // calls that still succeed; negative: all do
@@ -65,7 +65,7 @@ func (d *dying) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if err != nil && !lost {
 		return err
 	}
-	return errors.Join(d.ledger.SaveBatch(ctx, b), err)
+	return errors.Join(d.dataStore.SaveBatch(ctx, b), err)
 }
 
 func (d *dying) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error {
@@ -73,7 +73,7 @@ func (d *dying) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) err
 	if err != nil && !lost {
 		return err
 	}
-	return errors.Join(d.ledger.LeaseBatch(ctx, b, l), err)
+	return errors.Join(d.dataStore.LeaseBatch(ctx, b, l), err)
 }
 
 func (d *dying) PublishEvents(ctx context.Context, e ...push.Event) error {
@@ -108,8 +108,8 @@ func killedAfter(t *testing.T, saves int) bool {
 	w.phones.SetOutcome("*-token-0007", "UNREGISTERED")
 	ref := w.mailing("m", true, names("t", push.MaxBatch)...)
 	deps := w.deps
-	deps.Store = &deaf{ledger: w.Store, saves: saves}
-	err := newDeliverer(deps).deliver(t.Context(), ref, "")
+	deps.Store = &deaf{dataStore: w.Store, saves: saves}
+	err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, "")
 	killed := err != nil
 	if killed && (!errors.Is(err, errKilled) || settlementFor(queue.Message{}, err) != queue.Redeliver) {
 		t.Fatalf("with %d saves it ended with %v", saves, err)
@@ -148,10 +148,10 @@ func TestSigtermSavesResultsFirst(t *testing.T) {
 	events, cancel := w.phones.Subscribe()
 	defer cancel()
 	go func() { <-events; stop() }()
-	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err != nil {
+	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); err != nil {
 		t.Fatal(err)
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestACallThatEndsSavesItsResults(t *testing.T) {
 	ref := w.mailing("m", true, "first-token")
 	ctx, end := context.WithCancel(t.Context())
 	w.deps.Sender = ending{w.deps.Sender, end}
-	if err := newDeliverer(w.deps).deliver(ctx, ref, ""); err != nil {
+	if err := newDeliverer(w.deps).deliverAndFinish(ctx, ref, ""); err != nil {
 		t.Error(err)
 	}
 	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 1 {
@@ -198,13 +198,13 @@ func (s ending) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)
 // blind is a store that does not answer, from the second time on, what has
 // become of a mailing.
 type blind struct {
-	ledger
+	dataStore
 	asked atomic.Int64
 }
 
-func (b *blind) MailingHeader(ctx context.Context, id string) (*push.Mailing, error) {
+func (b *blind) ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error) {
 	if b.asked.Add(1) == 1 {
-		return b.ledger.MailingHeader(ctx, id)
+		return b.dataStore.ReadMailingHeader(ctx, id)
 	}
 	return nil, errKilled
 }
@@ -216,9 +216,9 @@ func TestWhatIsUnderWayIsNotForgotten(t *testing.T) {
 	w := newWorld(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 3)...)
 	deps := w.deps
-	deps.Store = &blind{ledger: w.Store}
+	deps.Store = &blind{dataStore: w.Store}
 	deps.Sender = slow{w.deps.Sender, saveEvery + saveEvery/2}
-	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); !errors.Is(err, errKilled) {
+	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); !errors.Is(err, errKilled) {
 		t.Errorf("it ended with %v", err)
 	}
 	w.deliver(ref)

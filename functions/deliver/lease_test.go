@@ -18,7 +18,7 @@ func TestALeasedBatchIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 3)...)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,12 +38,12 @@ func TestALeasedBatchIsLeftAlone(t *testing.T) {
 
 // together lets no call go on from reading the batch before all have read it.
 type together struct {
-	ledger
+	dataStore
 	all *sync.WaitGroup
 }
 
-func (x together) Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, error) {
-	b, err := x.ledger.Batch(ctx, ref)
+func (x together) ReadBatch(ctx context.Context, ref push.BatchRef) (*push.Batch, error) {
+	b, err := x.dataStore.ReadBatch(ctx, ref)
 	x.all.Done()
 	x.all.Wait()
 	return b, err
@@ -61,7 +61,7 @@ func TestCopiesInOneInstanceRingOnce(t *testing.T) {
 	w.d.Store = together{w.d.Store, &read}
 	for range copies {
 		done.Go(func() {
-			if err := w.d.deliver(t.Context(), ref, ""); err != nil && settlementFor(queue.Message{}, err) != queue.Ack {
+			if err := w.d.deliverAndFinish(t.Context(), ref, ""); err != nil && settlementFor(queue.Message{}, err) != queue.Ack {
 				t.Error(err)
 			}
 		})
@@ -85,7 +85,7 @@ func TestLeaseKeepsASecondCopyOut(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {
-			err := newDeliverer(w.deps).deliver(t.Context(), ref, "")
+			err := newDeliverer(w.deps).deliverAndFinish(t.Context(), ref, "")
 			if settlementFor(queue.Message{}, err) != queue.Ack {
 				t.Errorf("a copy failed: %v", err)
 			}
@@ -109,13 +109,13 @@ func TestNothingIsSentAfterTheLease(t *testing.T) {
 	for _, left := range []time.Duration{time.Hour, 15 * time.Second} { // a call would send for 20
 		w := newWorld(t, phones.Options{})
 		ref := w.mailing("m", true, names("t", 3)...)
-		m, err := w.MailingHeader(t.Context(), "m")
+		m, err := w.ReadMailingHeader(t.Context(), "m")
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.clock.Add(m.ExpiresAt.Sub(w.clock.Now()) - left)
 		w.deps.Sender = watched{w.deps.Sender, func(ctx context.Context, it fcm.Item) {
-			b, err := w.Batch(t.Context(), ref)
+			b, err := w.ReadBatch(t.Context(), ref)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -113,7 +113,7 @@ func TestNothingIsSentBeforeItsTime(t *testing.T) {
 	}{{3 * time.Second, 1, 1}, {time.Minute, 0, 0}} {
 		w := newWorld(t, phones.Options{})
 		ref := w.mailing("m", true, names("t", 3)...)
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestNothingIsSentBeforeItsTime(t *testing.T) {
 		}
 		w.d = newDeliverer(w.deps)
 		w.deliver(ref)
-		if b, err = w.Batch(t.Context(), ref); err != nil {
+		if b, err = w.ReadBatch(t.Context(), ref); err != nil {
 			t.Fatal(err)
 		}
 		if _, totals := w.totals("m"); waits != c.waits || b.Attempts != c.claims || totals.Accepted != int64(3*c.claims) {

@@ -41,11 +41,11 @@ func (w *world) missingAttributes(id string, names map[string]any) push.BatchRef
 // attribute.
 func (w *world) missingAttribute(id string) int64 {
 	w.t.Helper()
-	m, err := w.Mailing(w.t.Context(), id)
+	m, err := w.ReadMailing(w.t.Context(), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	totals, err := w.Totals(w.t.Context(), m)
+	totals, err := w.ReadTotals(w.t.Context(), m)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestMissingAttributesAreCounted(t *testing.T) {
 	if _, err := w.EraseCustomer(t.Context(), "c-none-token"); err != nil {
 		t.Fatal(err)
 	}
-	if b, err := w.Batch(t.Context(), ref); err != nil || slices.ContainsFunc(b.Targets, func(x push.Target) bool { return x.Customer == "c-none-token" }) {
+	if b, err := w.ReadBatch(t.Context(), ref); err != nil || slices.ContainsFunc(b.Targets, func(x push.Target) bool { return x.Customer == "c-none-token" }) {
 		t.Fatalf("the erased customer is still in the batch (%v)", err)
 	}
 	if got := w.missingAttribute("m"); got != 3 {

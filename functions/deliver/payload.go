@@ -13,8 +13,8 @@ import (
 // A payloadSet has the payload of a mailing, or that of each of its variants.
 type payloadSet []*payload
 
-// of returns the payload that a target gets.
-func (s payloadSet) of(t push.Target) *payload { return s[min(t.Variant, len(s)-1)] }
+// payloadFor returns the payload that a target gets.
+func (s payloadSet) payloadFor(t push.Target) *payload { return s[min(t.Variant, len(s)-1)] }
 
 // newPayloadSet compiles the payloads of a mailing. Errors are push.Faults. The mailing
 // was checked when it was handed in, so a fault means that another version checked it.
@@ -31,6 +31,7 @@ func newPayloadSet(m *push.Mailing) (payloadSet, error) {
 		}
 		set = append(set, p)
 	}
+
 	return set, nil
 }
 
@@ -57,16 +58,16 @@ func newPayload(m *push.Mailing, v push.Variant, t *personal.Template) (*payload
 	p := &payload{mailing: m.ID, label: m.Label, variant: v.Name, values: m.Values}
 	var err error
 	if !t.Personal() {
-		p.sample, err = compile(v.Message, fcm.Extra{MailingID: m.ID, Link: v.Link, Label: m.Label})
+		p.sample, err = compileRendering(v.Message, fcm.Extra{MailingID: m.ID, Link: v.Link, Label: m.Label})
 		return p, err
 	}
 	p.template = t
-	p.sample, err = p.render("customer", nil)
+	p.sample, err = p.renderFor("customer", nil)
 	return p, err
 }
 
-// named adds the variant that a text is about, if there are several.
-func (p *payload) named(text string) string {
+// withVariantName adds the variant that a text is about, if there are several.
+func (p *payload) withVariantName(text string) string {
 	if p.variant == "" {
 		return text
 	}
@@ -76,21 +77,24 @@ func (p *payload) named(text string) string {
 // lacksAttribute reports whether the customer of a target does not have an attribute that
 // the templates name.
 func (p *payload) lacksAttribute(t push.Target) bool {
-	return p.personal() && len(personal.Missing(p.template.Names(), t.Attributes)) > 0
+	return p.isPersonal() && len(personal.Missing(p.template.Names(), t.Attributes)) > 0
 }
 
-// personal reports whether customers get messages that differ in more than their ids.
-func (p *payload) personal() bool { return p.template != nil }
+// isPersonal reports whether customers get messages that differ in more than their ids.
+func (p *payload) isPersonal() bool { return p.template != nil }
 
-func (p *payload) render(customer string, attributes map[string]any) (rendering, error) {
+// renderFor renders the message for a customer. The error is that of a template, or
+// push.Faults of the result.
+func (p *payload) renderFor(customer string, attributes map[string]any) (rendering, error) {
 	object, link, err := p.template.RenderMessage(customer, attributes, p.values)
 	if err != nil {
 		return rendering{}, err
 	}
-	return compile(object, fcm.Extra{MailingID: p.mailing, Link: link, Label: p.label})
+	return compileRendering(object, fcm.Extra{MailingID: p.mailing, Link: link, Label: p.label})
 }
 
-func compile(object json.RawMessage, extra fcm.Extra) (rendering, error) {
+// compileRendering makes the FCM message of an object that has no templates any more.
+func compileRendering(object json.RawMessage, extra fcm.Extra) (rendering, error) {
 	m, err := fcm.Compile(object, extra)
 	return rendering{m, object, extra}, err
 }
@@ -105,9 +109,9 @@ const (
 	shortValue = 8
 )
 
-// shortened returns the same message with shorter texts, for a proof by topic, or nil
+// shortenedMessage returns the same message with shorter texts, for a proof by topic, or nil
 // if it is still too large.
-func (r *rendering) shortened() *fcm.Message {
+func (r *rendering) shortenedMessage() *fcm.Message {
 	d := json.NewDecoder(bytes.NewReader(r.object))
 	d.UseNumber()
 	var object any
@@ -160,14 +164,14 @@ type renderer struct {
 	err      error
 }
 
-// message returns the message for a target.
-func (r *renderer) message(t push.Target) (*fcm.Message, error) {
-	p := r.payloads.of(t)
-	if !p.personal() {
+// messageFor returns the message for a target.
+func (r *renderer) messageFor(t push.Target) (*fcm.Message, error) {
+	p := r.payloads.payloadFor(t)
+	if !p.isPersonal() {
 		return p.sample.message, nil
 	}
 	if r.customer != t.Customer || r.last == nil && r.err == nil { // all tokens of a customer get the same variant
-		x, err := p.render(t.Customer, t.Attributes)
+		x, err := p.renderFor(t.Customer, t.Attributes)
 		r.customer, r.last, r.err = t.Customer, x.message, err
 	}
 	return r.last, r.err

@@ -35,11 +35,11 @@ func (w *world) everyPlatform(id string) push.BatchRef {
 // platformTotals returns the sums of the platforms.
 func (w *world) platformTotals(id string) map[string]push.TokenTotals {
 	w.t.Helper()
-	m, err := w.Mailing(w.t.Context(), id)
+	m, err := w.ReadMailing(w.t.Context(), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	totals, err := w.Totals(w.t.Context(), m)
+	totals, err := w.ReadTotals(w.t.Context(), m)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -110,13 +110,13 @@ func TestPlatformsReconcileWhateverClosesABatch(t *testing.T) {
 			if _, err := w.CancelMailing(w.t.Context(), "m"); err != nil {
 				return err
 			}
-			return w.d.deliver(w.t.Context(), ref, "")
+			return w.d.deliverAndFinish(w.t.Context(), ref, "")
 		}, closed(push.ResultCancelled)},
 		"cannot be decoded": {func(w *world, ref push.BatchRef) error {
-			return w.CloseUndecodable(w.t.Context(), ref, "test")
+			return w.CloseUndecodableBatch(w.t.Context(), ref, "test")
 		}, closed(push.ResultFailed)},
 		"stuck": {func(w *world, _ push.BatchRef) error {
-			_, err := w.CloseStuck(w.t.Context(), "m")
+			_, err := w.CloseStuckBatches(w.t.Context(), "m")
 			return err
 		}, closed(push.ResultExpired)},
 		"erased": {func(w *world, _ push.BatchRef) error {

@@ -24,20 +24,21 @@ type platformKey struct {
 	app      string
 }
 
+// platformOf returns the credentials that a target depends on.
 func platformOf(t push.Target) platformKey { return platformKey{t.Platform, t.App} }
 
-// platforms counts, by platform and app, the answers in a row that refuse the
+// platformHealth counts, by platform and app, the answers in a row that refuse the
 // credentials. It is safe for concurrent use.
-type platforms struct {
+type platformHealth struct {
 	mu      sync.Mutex // guards refused
 	refused map[platformKey]int
 }
 
-func newPlatforms() *platforms { return &platforms{refused: map[platformKey]int{}} }
+func newPlatformHealth() *platformHealth { return &platformHealth{refused: map[platformKey]int{}} }
 
-// observe counts an answer of the platform's push service: whether it refused the
+// countAnswer counts an answer of the platform's push service: whether it refused the
 // credentials.
-func (p *platforms) observe(key platformKey, refused bool) {
+func (p *platformHealth) countAnswer(key platformKey, refused bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if refused {
@@ -47,18 +48,18 @@ func (p *platforms) observe(key platformKey, refused bool) {
 	delete(p.refused, key)
 }
 
-// down reports whether the platform refuses the app's credentials.
-func (p *platforms) down(key platformKey) bool {
+// isDown reports whether the platform refuses the app's credentials.
+func (p *platformHealth) isDown(key platformKey) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.refused[key] >= platformDownAfter
 }
 
-// postponed reports whether a target waits because its platform is down, and stores
+// postponeForPlatform reports whether a target waits because its platform is down, and stores
 // when it may be sent. Each call tries one target of each platform.
-func (l *sendLoop) postponed(target int) bool {
+func (l *sendLoop) postponeForPlatform(target int) bool {
 	key := platformOf(l.batch.Targets[target])
-	if !l.platforms.down(key) {
+	if !l.platforms.isDown(key) {
 		return false
 	}
 	if !l.tried[key] {
@@ -76,13 +77,14 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 	down, up := map[push.Platform]bool{}, map[push.Platform]bool{}
 	for _, a := range d.refusedByPlatform {
 		t := d.batch.Targets[a.target]
-		if !d.platforms.down(platformOf(t)) {
+		if !d.platforms.isDown(platformOf(t)) {
 			d.setFailed(a.target, push.ResultFailed, a.Text)
 			continue
 		}
 		down[t.Platform] = true
 		d.due[a.target] = d.Now().Add(platformWait)
 	}
+
 	for _, o := range d.observed {
 		up[d.batch.Targets[o.target].Platform] = true
 	}
@@ -97,6 +99,7 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 		d.Log.ErrorContext(ctx, "platform paused", "mailing", d.mailing.ID, "platform", platform, "reason", push.PausedPlatform,
 			"detail", d.refusedByPlatform[0].Text)
 	}
+
 	for _, platform := range d.mailing.PausedPlatforms {
 		if !up[platform] || down[platform] {
 			continue
@@ -106,5 +109,6 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 		}
 		d.Log.InfoContext(ctx, "platform resumed", "mailing", d.mailing.ID, "platform", platform)
 	}
+
 	return nil
 }

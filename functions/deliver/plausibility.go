@@ -16,7 +16,7 @@ type tokenGroup struct {
 // Limits of the weighing of invalid answers.
 const (
 	neighbours   = 8   // answers on each side of an invalid answer that are looked at
-	aloneAmong   = 1   // further invalid answers among the neighbours that do not raise doubt
+	aloneLimit   = 1   // further invalid answers among the neighbours that do not raise doubt
 	fewInvalid   = 20  // up to so many invalid answers are believed without a control token, if the kind allows it
 	youngSuspect = 0.2 // above this share of invalid young tokens the app or FCM is at fault
 	controlsKept = 3   // accepted tokens that are remembered for each group
@@ -43,8 +43,8 @@ const (
 	controlAccepted
 )
 
-// trusted reports whether FCM's other answers at this moment may be right.
-func (r controlResult) trusted() bool { return r != controlRefused && r != controlUnanswered }
+// isTrusted reports whether FCM's other answers at this moment may be right.
+func (r controlResult) isTrusted() bool { return r != controlRefused && r != controlUnanswered }
 
 // groupAnswers are the answers of one batch for one group.
 type groupAnswers struct {
@@ -58,13 +58,13 @@ type groupAnswers struct {
 	// that say nothing about the token (failed, waiting) are left out.
 	invalid []bool
 
-	// lonely counts the invalid answers for the group in this instance, with those of
+	// unaccepted counts the invalid answers for the group in this instance, with those of
 	// the batch, as long as no token of the group was ever accepted.
-	lonely int
+	unaccepted int
 
-	// foreign says that the invalid answers are SENDER_ID_MISMATCH: another project's
+	// wrongSender says that the invalid answers are SENDER_ID_MISMATCH: another project's
 	// tokens.
-	foreign bool
+	wrongSender bool
 
 	// wereAccepted says that FCM accepted each of the invalid tokens before.
 	wereAccepted bool
@@ -100,9 +100,9 @@ type tokenDecision struct {
 	cleared bool // FCM accepts most of the young installation ids that it had refused
 }
 
-// A witness asks FCM for evidence. Both methods use validate_only, so that phones
+// A evidenceSource asks FCM for evidence. Both methods use validate_only, so that phones
 // show nothing.
-type witness interface {
+type evidenceSource interface {
 	// askAgain asks for the tokens of these answers, by their index in
 	// groupAnswers.invalid.
 	askAgain(answers []int) []askResult
@@ -124,8 +124,8 @@ type witness interface {
 //
 // Young installation ids wait for one more call, to see whether many of them are
 // invalid. If so, the release of the app may be at fault, and they are held.
-func decideInvalid(a groupAnswers, w witness) tokenDecision {
-	believed, doubtful := a.split()
+func decideInvalid(a groupAnswers, w evidenceSource) tokenDecision {
+	believed, doubtful := a.splitByDoubt()
 	if len(believed)+len(doubtful) == 0 {
 		return tokenDecision{}
 	}
@@ -135,15 +135,15 @@ func decideInvalid(a groupAnswers, w witness) tokenDecision {
 	if len(doubtful) > 0 {
 		earlier = w.askControls(a.group)
 	}
-	confirmed, recovered, unanswered := a.confirm(doubtful, w)
+	confirmed, recovered, unanswered := a.confirmDoubtful(doubtful, w)
 	d.drop = recovered
 	d.hold = unanswered
 
 	// Many invalid young tokens are held even if FCM confirms them.
-	d.suspect = a.suspect()
+	d.suspect = a.suspectsRelease()
 	d.cleared = a.group.ofRelease() && len(recovered) >= fewYoung && float64(len(confirmed)) <= youngSuspect*float64(len(recovered)+len(confirmed))
 	wait := d.suspect || a.suspected || a.early && !a.wereAccepted
-	if len(recovered) > 0 || wait || !earlier.trusted() {
+	if len(recovered) > 0 || wait || !earlier.isTrusted() {
 		d.hold = append(d.hold, confirmed...)
 		d.refused = earlier == controlRefused && len(confirmed) > 0 && len(recovered) == 0
 		confirmed = nil
@@ -157,6 +157,7 @@ func decideInvalid(a groupAnswers, w witness) tokenDecision {
 	if len(flag) == 0 {
 		return d
 	}
+
 	switch control := w.askControls(a.group); control {
 	case controlAccepted:
 		d.flag = flag
@@ -173,30 +174,31 @@ func decideInvalid(a groupAnswers, w witness) tokenDecision {
 	case controlUnanswered:
 		d.hold = append(d.hold, flag...)
 	}
+
 	return d
 }
 
-// suspect reports whether so many of the young tokens are invalid that the release of
+// suspectsRelease reports whether so many of the young tokens are invalid that the release of
 // the app, or FCM, may be at fault. For installation ids a smaller number is enough,
 // once there was time for others to show.
-func (a *groupAnswers) suspect() bool {
-	if !a.group.young || a.foreign {
+func (a *groupAnswers) suspectsRelease() bool {
+	if !a.group.young || a.wrongSender {
 		return false
 	}
-	if a.count() >= fewInvalid/2 && a.share() > youngSuspect {
+	if a.countInvalid() >= fewInvalid/2 && a.invalidShare() > youngSuspect {
 		return true
 	}
 	if !a.group.ofRelease() || a.early {
 		return false
 	}
-	return a.count() >= fewYoung && a.share() > youngSuspect ||
+	return a.countInvalid() >= fewYoung && a.invalidShare() > youngSuspect ||
 		a.youngInvalid >= fewYoung && float64(a.youngInvalid) > youngSuspect*float64(a.youngAnswered)
 }
 
-// split separates the invalid answers that stand alone from those that have to be
+// splitByDoubt separates the invalid answers that stand alone from those that have to be
 // confirmed. An answer stands alone if the group had an accepted answer before it,
 // and at most one of its neighbours is invalid too.
-func (a *groupAnswers) split() (believed, doubtful []int) {
+func (a *groupAnswers) splitByDoubt() (believed, doubtful []int) {
 	all := append(append([]bool{}, a.before...), a.invalid...)
 	offset := len(a.before)
 	accepted := false // the group had an accepted answer so far
@@ -214,7 +216,7 @@ func (a *groupAnswers) split() (believed, doubtful []int) {
 				others++
 			}
 		}
-		if accepted && others <= aloneAmong && !a.again {
+		if accepted && others <= aloneLimit && !a.again {
 			believed = append(believed, i-offset)
 		} else {
 			doubtful = append(doubtful, i-offset)
@@ -224,11 +226,12 @@ func (a *groupAnswers) split() (believed, doubtful []int) {
 	return believed, doubtful
 }
 
-// confirm asks FCM again for doubtful answers.
-func (a *groupAnswers) confirm(doubtful []int, w witness) (confirmed, recovered, unanswered []int) {
+// confirmDoubtful asks FCM again for doubtful answers.
+func (a *groupAnswers) confirmDoubtful(doubtful []int, w evidenceSource) (confirmed, recovered, unanswered []int) {
 	if len(doubtful) == 0 {
 		return nil, nil, nil
 	}
+
 	for k, result := range w.askAgain(doubtful) {
 		switch result {
 		case askInvalid:
@@ -243,8 +246,8 @@ func (a *groupAnswers) confirm(doubtful []int, w witness) (confirmed, recovered,
 	return confirmed, recovered, unanswered
 }
 
-// count returns how many answers of the batch are invalid.
-func (a *groupAnswers) count() int {
+// countInvalid returns how many answers of the batch are invalid.
+func (a *groupAnswers) countInvalid() int {
 	n := 0
 	for _, invalid := range a.invalid {
 		if invalid {
@@ -254,9 +257,9 @@ func (a *groupAnswers) count() int {
 	return n
 }
 
-// share returns the share of invalid answers in the batch and shortly before it.
-func (a *groupAnswers) share() float64 {
-	n := a.count()
+// invalidShare returns the share of invalid answers in the batch and shortly before it.
+func (a *groupAnswers) invalidShare() float64 {
+	n := a.countInvalid()
 	if a.answered > 0 {
 		return float64(n) / float64(a.answered)
 	}
@@ -282,10 +285,10 @@ func (a *groupAnswers) share() float64 {
 // may be of another one. Young installation ids may come from a faulty release: only
 // those that FCM accepted before are believed.
 func (a *groupAnswers) credibleAlone(kindAccepted bool) bool {
-	if a.foreign {
+	if a.wrongSender {
 		return kindAccepted
 	}
-	if max(a.count(), a.lonely) >= fewInvalid {
+	if max(a.countInvalid(), a.unaccepted) >= fewInvalid {
 		return false
 	}
 	if a.group.kind == push.KindToken {

@@ -127,7 +127,7 @@ func (c *campaignModel) remember(p *phoneModel, invalid bool) {
 	if c.releases[p.group] == nil {
 		c.releases[p.group] = &releaseAnswers{}
 	}
-	c.releases[p.group].add(strconv.Itoa(p.name), invalid, c.clock())
+	c.releases[p.group].addAnswer(strconv.Itoa(p.name), invalid, c.clock())
 }
 
 // release adds what is known of a group's release, as deliver does.
@@ -136,9 +136,9 @@ func (c *campaignModel) release(a *groupAnswers) {
 		return
 	}
 	recorded := c.suspicion[a.group]
-	a.suspected = stands(recorded, c.clock())
+	a.suspected = isSuspicionValid(recorded, c.clock())
 	if r := c.releases[a.group]; r != nil {
-		a.youngInvalid, a.youngAnswered = r.count(recorded.Cleared, c.clock())
+		a.youngInvalid, a.youngAnswered = r.countSince(recorded.Cleared, c.clock())
 	}
 	a.early = !a.again
 }
@@ -171,30 +171,30 @@ func (c *campaignModel) batch(phones, all []*phoneModel, again bool) {
 			c.history[p.group] = h
 		}
 		if _, met := before[p.group]; !met {
-			before[p.group] = h.recent(c.clock())
+			before[p.group] = h.recentAnswers(c.clock())
 		}
 		bad := again || c.sky.ask(p)
 		if !again {
-			h.add(bad, c.clock())
+			h.addAnswer(bad, c.clock())
 			c.remember(p, bad)
 			if !bad {
 				c.accepted[push.KindToken] = p
 				if p.group.kind == push.KindFID {
 					c.accepted[push.KindFID] = p
 				}
-				h.accept(control{customer: strconv.Itoa(p.name)})
+				h.addControl(control{customer: strconv.Itoa(p.name)})
 				kept := slices.DeleteFunc(slices.Clone(c.controls[p.group]), func(x *phoneModel) bool { return x == p })
 				c.controls[p.group] = append([]*phoneModel{p}, kept...)[:min(controlsKept, len(kept)+1)]
 			}
 		}
 		byGroup[p.group], invalid[p.group] = append(byGroup[p.group], p), append(invalid[p.group], bad)
 	}
-	for _, group := range slices.SortedFunc(maps.Keys(byGroup), func(a, b tokenGroup) int { return strings.Compare(a.name(), b.name()) }) {
+	for _, group := range slices.SortedFunc(maps.Keys(byGroup), func(a, b tokenGroup) int { return strings.Compare(a.storedName(), b.storedName()) }) {
 		list := byGroup[group]
 		w := &modelWitness{sky: c.sky, phones: list, invalid: invalid[group], known: c.controls[group], elsewhere: c.accepted[group.kind],
 			told: func(p *phoneModel) { c.remember(p, false) }}
 		a := groupAnswers{group: group, before: before[group], invalid: invalid[group],
-			lonely: c.history[group].lonely, again: again, answered: answeredOf(all, group, again)}
+			unaccepted: c.history[group].unaccepted, again: again, answered: answeredOf(all, group, again)}
 		c.release(&a)
 		d := decideInvalid(a, w)
 		c.record(group, d)
@@ -215,7 +215,7 @@ func (c *campaignModel) waits(p *phoneModel) bool {
 	return slices.ContainsFunc(c.held, func(h heldBatch) bool { return slices.Contains(h.phones, p) })
 }
 
-// answeredOf is how many phones of a group were asked in a batch, for answers that
+// countAnswered is how many phones of a group were asked in a batch, for answers that
 // were held.
 func answeredOf(all []*phoneModel, group tokenGroup, again bool) (n int) {
 	if !again {

@@ -177,7 +177,7 @@ func TestASuspicionEnds(t *testing.T) {
 func TestForeignTokensWithoutControlAreHeld(t *testing.T) {
 	t.Parallel()
 	for control, want := range map[controlResult]int{controlMissing: 0, controlElsewhere: 1} {
-		got := decideInvalid(groupAnswers{group: androidTokens, invalid: answers("i"), foreign: true}, &scripted{controls: control})
+		got := decideInvalid(groupAnswers{group: androidTokens, invalid: answers("i"), wrongSender: true}, &scripted{controls: control})
 		if len(got.flag) != want {
 			t.Errorf("with control %d the token of another sender is flagged %d times, want %d", control, len(got.flag), want)
 		}

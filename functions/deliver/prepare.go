@@ -2,16 +2,17 @@ package deliver
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 )
 
-// prepare gives up the targets that too many calls crashed with, cancels the targets
+// prepareBatch gives up the targets that too many calls crashed with, cancels the targets
 // of an outdated batch that must not be sent any more, compiles the payload, and
 // proves it if it is not proven yet.
-func (d *delivery) prepare(ctx context.Context) error {
+func (d *delivery) prepareBatch(ctx context.Context) error {
 	d.giveUpTargets(ctx)
 	if d.Now().Sub(d.batch.CutAt) > outdatedAfter {
 		if err := d.cancelOutdated(ctx); err != nil {
@@ -19,9 +20,9 @@ func (d *delivery) prepare(ctx context.Context) error {
 		}
 	}
 
-	variants, err := d.payloads.get(d.mailing)
+	variants, err := d.payloads.getPayloads(d.mailing)
 	if err != nil {
-		return d.refuse(ctx, err.Error())
+		return d.refuseMailing(ctx, err.Error())
 	}
 	d.variants = variants
 
@@ -31,18 +32,36 @@ func (d *delivery) prepare(ctx context.Context) error {
 	return d.proveFirst(ctx)
 }
 
+// giveUpTargets closes targets that too many calls crashed with, without sending
+// them. The other targets of the batch go on.
+func (d *delivery) giveUpTargets(ctx context.Context) {
+	closed := 0
+	for _, i := range d.batch.PendingTargets() {
+		if d.crashesWith(i) < maxCrashes {
+			continue
+		}
+		d.setFailed(i, push.ResultFailed, fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashesWith(i)))
+		closed++
+	}
+	if closed > 0 {
+		d.Log.ErrorContext(ctx, "targets given up", "mailing", d.batch.Mailing, "batch", d.batch.Batch, "attempts", d.batch.Attempts,
+			"closed", closed, "reason", d.batch.Reason)
+	}
+}
+
 // cancelOutdated cancels targets whose token moved, was erased or flagged, or whose
 // customer opted out since the batch was created. It reads the customers of the
 // targets that this call sends, except those that were read within the last minute.
 func (d *delivery) cancelOutdated(ctx context.Context) error {
 	now := d.Now()
-	unchecked := slices.DeleteFunc(d.ready(now.Add(nearby)), func(i int) bool {
+	unchecked := slices.DeleteFunc(d.readyTargets(now.Add(dueSoon)), func(i int) bool {
 		at, ok := d.note.checked[i]
 		return ok && now.Sub(at) < checkAgainAfter
 	})
 	if len(unchecked) == 0 {
 		return nil
 	}
+
 	targets := make([]push.Target, len(unchecked))
 	for k, i := range unchecked {
 		targets[k] = d.batch.Targets[i]
@@ -52,15 +71,28 @@ func (d *delivery) cancelOutdated(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	for _, key := range broken {
 		d.Log.ErrorContext(ctx, "customer cannot be decoded", "customer", key, "mailing", d.mailing.ID, "batch", d.batch.Batch)
 	}
+
 	for k, i := range unchecked {
 		d.note.checked[i] = now
 		if !owed[k] {
-			d.set(i, push.ResultCancelled)
+			d.setResult(i, push.ResultCancelled)
 		}
 	}
+
+	return nil
+}
+
+// refuseMailing ends a mailing whose payload FCM does not accept.
+func (d *delivery) refuseMailing(ctx context.Context, reason string) error {
+	if _, err := d.Store.EndMailing(ctx, d.mailing.ID, push.Refused, reason); err != nil && !push.IsConflict(err) {
+		return err
+	}
+	d.setReason(reason)
+	d.stopWith(stop{reason: stopEnded, result: push.ResultRefused})
 	return nil
 }
 
@@ -72,7 +104,7 @@ func (d *delivery) proveFirst(ctx context.Context) error {
 	proven := true
 	for _, project := range d.projectsToProve() {
 		ok, err := d.proveVariants(ctx, project)
-		if err != nil || d.stopped() {
+		if err != nil || d.isStopped() {
 			return err
 		}
 		proven = proven && ok
@@ -102,7 +134,7 @@ func (d *delivery) proveVariants(ctx context.Context, project string) (proven bo
 
 	proven = true
 	for _, p := range d.variants {
-		proof := d.prove(out, project, p.sample)
+		proof := d.provePayload(out, project, p.sample)
 		switch proof.Class {
 		case fcm.Accepted:
 		case fcm.Waiting:
@@ -113,11 +145,12 @@ func (d *delivery) proveVariants(ctx context.Context, project string) (proven bo
 			return false, nil
 		default:
 			if !proof.Provisional {
-				return false, d.refuse(ctx, d.Projects.WithProject(project, p.named(proof.Text)))
+				return false, d.refuseMailing(ctx, d.Projects.WithProject(project, p.withVariantName(proof.Text)))
 			}
 			proven = false
 		}
 	}
+
 	return proven, nil
 }
 
@@ -128,15 +161,5 @@ func (d *delivery) markProven(ctx context.Context) error {
 		return err
 	}
 	d.mailing.Proven = true
-	return d.Store.MarkProven(ctx, d.mailing.ID)
-}
-
-// refuse ends a mailing whose payload FCM does not accept.
-func (d *delivery) refuse(ctx context.Context, reason string) error {
-	if _, err := d.Store.EndMailing(ctx, d.mailing.ID, push.Refused, reason); err != nil && !push.IsConflict(err) {
-		return err
-	}
-	d.setReason(reason)
-	d.stopWith(stop{reason: stopEnded, result: push.ResultRefused})
-	return nil
+	return d.Store.MarkPayloadProven(ctx, d.mailing.ID)
 }

@@ -196,7 +196,7 @@ func TestAMailingResumesByTheProjectThatPausedIt(t *testing.T) {
 	t.Parallel()
 	w := newRetailer(t, nil)
 	ref, _, _ := w.ofApps("m", true, 1, 1)
-	if _, err := w.PauseForProject(t.Context(), "m", "pharmacy-prod", push.PausedWrongSender, "what was found"); err != nil {
+	if _, err := w.PauseMailingForProject(t.Context(), "m", "pharmacy-prod", push.PausedWrongSender, "what was found"); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -207,11 +207,11 @@ func TestAMailingResumesByTheProjectThatPausedIt(t *testing.T) {
 		{evidenceByProject{"": {accepted: true}, "pharmacy-prod": {refused: true}}, push.Paused},
 		{evidenceByProject{"": {refused: true}, "pharmacy-prod": {accepted: true}}, push.Sending},
 	} {
-		m, err := w.MailingHeader(t.Context(), "m")
+		m, err := w.ReadMailingHeader(t.Context(), "m")
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +242,7 @@ func TestHeldTokensCountForTheirProject(t *testing.T) {
 	}
 	d.batch.Results[150], d.batch.Results[199] = push.ResultUnregistered, push.ResultPending
 	for project, want := range map[string]heldCounts{"pharmacy-prod": {100, 90, 90}, "": {99, 1, 0}} {
-		got, err := d.heldOf(t.Context(), project)
+		got, err := d.countHeld(t.Context(), project)
 		if err != nil || got != want {
 			t.Errorf("project %q: %+v, %v, want %+v", project, got, err, want)
 		}
@@ -281,7 +281,7 @@ func TestEachProjectHasItsBreaker(t *testing.T) {
 		if i < 60 || i == 100 {
 			a.Answer = fcm.Answer{Class: fcm.Doubtful, Code: push.CodeInvalidArgument}
 		}
-		r.record(a)
+		r.recordAnswer(a)
 	}
 	for project, want := range map[string]bool{"pharmacy-prod": true, "": false} {
 		if got := r.breakerOpen(project); got != want {

@@ -165,18 +165,18 @@ func (p *promise) round(round int) bool {
 	var wg sync.WaitGroup
 	for i := range copies {
 		deps := p.deps
-		x := &dying{ledger: p.Store, EventRecorder: p.heard, after: -1}
+		x := &dying{dataStore: p.Store, EventRecorder: p.heard, after: -1}
 		if round < 20 && rapid.IntRange(0, 2).Draw(p.rt, fmt.Sprint("dies", i)) == 0 {
 			x.after, x.lost = rapid.IntRange(0, 4).Draw(p.rt, "at"), rapid.Bool().Draw(p.rt, "lost")
 			p.crashes++
 		}
 		deps.Store, deps.Queue, deps.Sender = x, x, p.fcm
 		deps.Sleep = p.clock.Sleep
-		wg.Go(func() { _ = newDeliverer(deps).deliver(p.t.Context(), p.ref, "") })
+		wg.Go(func() { _ = newDeliverer(deps).deliverAndFinish(p.t.Context(), p.ref, "") })
 	}
 	wg.Wait()
 	p.totals(p.id) // they add up at every moment
-	b, err := p.Batch(p.t.Context(), p.ref)
+	b, err := p.ReadBatch(p.t.Context(), p.ref)
 	if err != nil {
 		p.rt.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func (p *promise) checkFlag(d drawn, end fcm.AnswerClass, m *push.Mailing, told 
 	if d.moves {
 		owner = "new-" + d.token
 	}
-	c, err := p.Customer(p.t.Context(), owner)
+	c, err := p.ReadCustomer(p.t.Context(), owner)
 	if err != nil {
 		p.rt.Fatal(err)
 	}

@@ -28,8 +28,8 @@ type releaseAnswers struct {
 	order []string              // the tokens in the order of their first answers
 }
 
-// add stores the answer for a token.
-func (r *releaseAnswers) add(token string, invalid bool, at time.Time) {
+// addAnswer stores the answer for a token.
+func (r *releaseAnswers) addAnswer(token string, invalid bool, at time.Time) {
 	if r.last == nil {
 		r.last = map[string]pastAnswer{}
 	}
@@ -43,9 +43,9 @@ func (r *releaseAnswers) add(token string, invalid bool, at time.Time) {
 	}
 }
 
-// count counts the tokens that were answered within releaseAge and after a
+// countSince counts the tokens that were answered within releaseAge and after a
 // time, and those of them that were invalid.
-func (r *releaseAnswers) count(after, now time.Time) (invalid, all int) {
+func (r *releaseAnswers) countSince(after, now time.Time) (invalid, all int) {
 	for _, a := range r.last {
 		if a.at.After(after) && now.Sub(a.at) <= releaseAge {
 			all++
@@ -62,50 +62,51 @@ func (r *releaseAnswers) count(after, now time.Time) (invalid, all int) {
 // create their installation ids.
 func (g tokenGroup) ofRelease() bool { return g.young && g.kind == push.KindFID }
 
-// stands reports whether a suspicion still counts.
-func stands(s store.Suspicion, now time.Time) bool {
+// isSuspicionValid reports whether a suspicion still counts.
+func isSuspicionValid(s store.Suspicion, now time.Time) bool {
 	return !s.At.IsZero() && now.Sub(s.At) <= releaseAge
 }
 
-// observeRelease adds FCM's answer for a young installation id.
-func (g *groups) observeRelease(t push.Target, invalid bool, now time.Time) {
+// addReleaseAnswer adds FCM's answer for a young installation id.
+func (g *groupStore) addReleaseAnswer(t push.Target, invalid bool, now time.Time) {
 	if key := groupOf(t); key.ofRelease() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.getLocked(key).releases.add(t.Token, invalid, now)
+		g.groupLocked(key).releases.addAnswer(t.Token, invalid, now)
 	}
 }
 
-// release counts the group's answers after a time.
-func (g *groups) release(key tokenGroup, after, now time.Time) (invalid, all int) {
+// countReleaseAnswers counts the group's answers after a time.
+func (g *groupStore) countReleaseAnswers(key tokenGroup, after, now time.Time) (invalid, all int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.getLocked(key).releases.count(after, now)
+	return g.groupLocked(key).releases.countSince(after, now)
 }
 
-// lookAtRelease adds what is known about the release of a part. It returns the stored
+// addReleaseEvidence adds what is known about the release of a part. It returns the stored
 // suspicion.
-func (d *delivery) lookAtRelease(ctx context.Context, p *heldPart) store.Suspicion {
+func (d *delivery) addReleaseEvidence(ctx context.Context, p *heldPart) store.Suspicion {
 	a := &p.answers
 	if !a.group.ofRelease() {
 		return store.Suspicion{}
 	}
 
-	recorded, err := d.Store.Suspicion(ctx, a.group.name())
+	recorded, err := d.Store.ReadSuspicion(ctx, a.group.storedName())
 	if err != nil {
 		d.Log.WarnContext(ctx, "suspicion not read", "mailing", d.mailing.ID, "batch", d.batch.Batch, "error", err)
 	}
-	a.suspected = err != nil || stands(recorded, d.Now())
-	a.youngInvalid, a.youngAnswered = d.groups.release(a.group, recorded.Cleared, d.Now())
+	a.suspected = err != nil || isSuspicionValid(recorded, d.Now())
+	a.youngInvalid, a.youngAnswered = d.groups.countReleaseAnswers(a.group, recorded.Cleared, d.Now())
 	for i, target := range p.targets {
 		a.early = a.early || a.invalid[i] && d.Now().Sub(d.answeredAt(target)) < heldWait
 	}
+
 	return recorded
 }
 
-// recordRelease stores a suspicion that the call has found, or its end. A suspicion
+// saveSuspicion stores a suspicion that the call has found, or its end. A suspicion
 // is stored again only in the second half of its time.
-func (d *delivery) recordRelease(ctx context.Context, p *heldPart, found tokenDecision, recorded store.Suspicion) {
+func (d *delivery) saveSuspicion(ctx context.Context, p *heldPart, found tokenDecision, recorded store.Suspicion) {
 	switch {
 	case found.cleared:
 		recorded = store.Suspicion{Cleared: d.Now()}
@@ -116,7 +117,8 @@ func (d *delivery) recordRelease(ctx context.Context, p *heldPart, found tokenDe
 	default:
 		return
 	}
-	if err := d.Store.SaveSuspicion(ctx, p.answers.group.name(), recorded); err != nil {
+
+	if err := d.Store.SaveSuspicion(ctx, p.answers.group.storedName(), recorded); err != nil {
 		d.Log.WarnContext(ctx, "suspicion not recorded", "mailing", d.mailing.ID, "error", err) // the next call finds it again
 	}
 }

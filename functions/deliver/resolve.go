@@ -13,9 +13,9 @@ import (
 // proofsAtOnce is how many payloads are proven at the same time.
 const proofsAtOnce = 16
 
-// resolve decides what the INVALID_ARGUMENT answers of the call mean. Payloads that
+// resolveInvalid decides what the INVALID_ARGUMENT answers of the call mean. Payloads that
 // are not known to be good are proven. That takes time, so results are saved first.
-func (d *delivery) resolve(ctx context.Context) error {
+func (d *delivery) resolveInvalid(ctx context.Context) error {
 	if d.isProvenByAnswers() {
 		if err := d.markProven(ctx); err != nil {
 			return err
@@ -29,7 +29,7 @@ func (d *delivery) resolve(ctx context.Context) error {
 	}
 
 	open := d.openBreakers(ctx)
-	d.judgeSuspects(func(a answer) evidence { return d.evidenceOf(a, open) })
+	d.resolveSuspects(func(a answer) evidence { return d.evidenceOf(a, open) })
 	if len(d.suspects) == 0 {
 		return nil
 	}
@@ -38,7 +38,7 @@ func (d *delivery) resolve(ctx context.Context) error {
 		return err
 	}
 	proofs := d.proveSuspects(ctx)
-	d.judgeSuspects(func(a answer) evidence {
+	d.resolveSuspects(func(a answer) evidence {
 		e := d.evidenceOf(a, open)
 		proof := proofs[d.payloadOf(a)]
 		e.proof = &proof
@@ -51,7 +51,7 @@ func (d *delivery) resolve(ctx context.Context) error {
 // payload of a mailing that is not proven: it has one payload, the same for every
 // customer.
 func (d *delivery) isProvenByAnswers() bool {
-	return !d.mailing.Single && !d.mailing.Proven && len(d.variants) == 1 && !d.variants[0].personal() && d.accepted(0, "")
+	return !d.mailing.Single && !d.mailing.Proven && len(d.variants) == 1 && !d.variants[0].isPersonal() && d.hasAccepted(0, "")
 }
 
 // openBreakers returns the projects whose breaker is open.
@@ -70,12 +70,12 @@ func (d *delivery) openBreakers(ctx context.Context) map[string]bool {
 	return open
 }
 
-// judgeSuspects gives results to the suspects that can be decided, and keeps the
+// resolveSuspects gives results to the suspects that can be decided, and keeps the
 // others.
-func (d *delivery) judgeSuspects(of func(answer) evidence) {
+func (d *delivery) resolveSuspects(of func(answer) evidence) {
 	var open []answer
 	for _, a := range d.suspects {
-		if d.bookSuspect(a, of(a)) {
+		if d.resolveSuspect(a, of(a)) {
 			open = append(open, a)
 		}
 	}
@@ -87,10 +87,10 @@ func (d *delivery) judgeSuspects(of func(answer) evidence) {
 // project is recorded in the mailing.
 func (d *delivery) evidenceOf(a answer, breakerOpen map[string]bool) evidence {
 	t, project := d.batch.Targets[a.target], d.projectOf(a.target)
-	if d.variants.of(t).personal() {
-		return evidence{breakerOpen: breakerOpen[project], accepted: d.acceptedBy(t.Customer, project)}
+	if d.variants.payloadFor(t).isPersonal() {
+		return evidence{breakerOpen: breakerOpen[project], accepted: d.hasAcceptedFrom(t.Customer, project)}
 	}
-	return evidence{breakerOpen: breakerOpen[project], proven: d.mailing.Proven && project == "", accepted: d.accepted(t.Variant, project)}
+	return evidence{breakerOpen: breakerOpen[project], proven: d.mailing.Proven && project == "", accepted: d.hasAccepted(t.Variant, project)}
 }
 
 // A payloadKey names a payload in a project: its variant, and of a personal one the
@@ -105,7 +105,7 @@ type payloadKey struct {
 func (d *delivery) payloadOf(a answer) payloadKey {
 	t := d.batch.Targets[a.target]
 	key := payloadKey{project: d.projectOf(a.target), variant: t.Variant}
-	if d.variants.of(t).personal() {
+	if d.variants.payloadFor(t).isPersonal() {
 		key.customer = t.Customer
 	}
 	return key
@@ -122,12 +122,12 @@ func (d *delivery) proveSuspects(ctx context.Context) map[payloadKey]fcm.Answer 
 	}
 
 	proofs := make(map[payloadKey]fcm.Answer, len(sentTo))
-	var mu sync.Mutex // guards proofs
+	var mu sync.Mutex // guards proofs, which several goroutines fill
 	var g errgroup.Group
 	g.SetLimit(proofsAtOnce)
 	for name, target := range sentTo {
 		g.Go(func() error {
-			proof := d.proveFor(ctx, target)
+			proof := d.provePayloadOf(ctx, target)
 			mu.Lock()
 			defer mu.Unlock()
 			proofs[name] = proof
@@ -138,42 +138,42 @@ func (d *delivery) proveSuspects(ctx context.Context) map[payloadKey]fcm.Answer 
 	return proofs
 }
 
-// proveFor proves the payload of a target, in its project.
-func (d *delivery) proveFor(ctx context.Context, t push.Target) fcm.Answer {
-	p, project := d.variants.of(t), d.Projects.ProjectOf(t.App)
-	if !p.personal() {
-		return d.prove(ctx, project, p.sample)
+// provePayloadOf proves the payload of a target, in its project.
+func (d *delivery) provePayloadOf(ctx context.Context, t push.Target) fcm.Answer {
+	p, project := d.variants.payloadFor(t), d.Projects.ProjectOf(t.App)
+	if !p.isPersonal() {
+		return d.provePayload(ctx, project, p.sample)
 	}
-	r, err := p.render(t.Customer, t.Attributes)
+	r, err := p.renderFor(t.Customer, t.Attributes)
 	if err != nil { // cannot happen: it was rendered before it was sent
 		return fcm.Answer{Class: fcm.Refused, Text: err.Error()}
 	}
-	return d.prove(ctx, project, r)
+	return d.provePayload(ctx, project, r)
 }
 
-// prove asks FCM whether it accepts a payload in a project, without any token. A topic may accept
+// provePayload asks FCM whether it accepts a payload in a project, without any token. A topic may accept
 // less than a token. For a payload that is too large for a topic FCM is asked about a
 // copy with shorter texts. The size needs no proof: it was computed, and tokens
 // accept it.
-func (d *delivery) prove(ctx context.Context, project string, r rendering) fcm.Answer {
-	proof := d.proveOnce(ctx, project, r.message)
+func (d *delivery) provePayload(ctx context.Context, project string, r rendering) fcm.Answer {
+	proof := d.proveMessage(ctx, project, r.message)
 	if !proof.Provisional {
 		return proof
 	}
-	short := r.shortened()
+	short := r.shortenedMessage()
 	if short == nil {
 		return proof
 	}
-	if p := d.proveOnce(ctx, project, short); !p.Provisional {
+	if p := d.proveMessage(ctx, project, short); !p.Provisional {
 		return p
 	}
 	return proof
 }
 
-// proveOnce asks for a proof, and once more if something other than FCM answered.
-func (d *delivery) proveOnce(ctx context.Context, project string, m *fcm.Message) fcm.Answer {
+// proveMessage asks for a proof, and once more if something other than FCM answered.
+func (d *delivery) proveMessage(ctx context.Context, project string, m *fcm.Message) fcm.Answer {
 	proof := d.Sender.ProvePayloadIn(ctx, project, m)
-	if !stray(proof) || d.Sleep(ctx, strayWait) != nil {
+	if !isStray(proof) || d.Sleep(ctx, strayWait) != nil {
 		return proof
 	}
 	return d.Sender.ProvePayloadIn(ctx, project, m)

@@ -22,7 +22,7 @@ type results struct {
 
 	unsaved           int               // results that are not stored yet
 	answered          map[string]int    // by project: answers of this call that are final
-	observed          []observation     // answers of this call that say something about their token, in order
+	observed          []tokenAnswer     // answers of this call that say something about their token, in order
 	suspects          []answer          // INVALID_ARGUMENT: undecided until the payload is known to be good
 	refusedByPlatform []answer          // Apple, or a browser's push service, refused the credentials of the app
 	due               map[int]time.Time // by target: when one that waits may be sent again
@@ -45,10 +45,12 @@ type stop struct {
 	until  time.Time   // with stopUnproven: when a proof may be asked for again; with stopClosed: when the hours begin
 }
 
+// stopReason says why no more is sent. docs/deliver.md has a table of its values.
 type stopReason int
 
+// Values of stopReason.
 const (
-	running         stopReason = iota
+	stopNone        stopReason = iota
 	stopPaused                 // pending targets stay pending
 	stopUnproven               // FCM cannot be asked whether it accepts the payload
 	stopEnded                  // cancelled, expired or refused: pending targets are closed
@@ -56,17 +58,17 @@ const (
 	stopClosed                 // it is outside the hours of the mailing: pending targets wait for them
 )
 
-func (r *results) stopped() bool { return r.stop.reason != running }
+func (r *results) isStopped() bool { return r.stop.reason != stopNone }
 
 // stopWith stops the sending. The first reason stays.
 func (r *results) stopWith(s stop) {
-	if !r.stopped() {
+	if !r.isStopped() {
 		r.stop = s
 	}
 }
 
-// record takes FCM's answer for one target.
-func (r *results) record(a answer) {
+// recordAnswer takes FCM's answer for one target.
+func (r *results) recordAnswer(a answer) {
 	if a.Class != fcm.Waiting {
 		if r.answered == nil {
 			r.answered = map[string]int{}
@@ -76,22 +78,22 @@ func (r *results) record(a answer) {
 
 	switch a.Class {
 	case fcm.Accepted:
-		r.observed = append(r.observed, observation{a.target, false})
-		r.set(a.target, push.ResultAccepted)
+		r.observed = append(r.observed, tokenAnswer{a.target, false})
+		r.setResult(a.target, push.ResultAccepted)
 	case fcm.Invalid:
-		r.observed = append(r.observed, observation{a.target, true})
+		r.observed = append(r.observed, tokenAnswer{a.target, true})
 		if a.Code == push.CodeInvalidArgument {
 			r.suspects = append(r.suspects, a)
 			return
 		}
 		r.setInvalid(a, push.ResultUnregistered)
 	case fcm.Doubtful:
-		r.observed = append(r.observed, observation{a.target, true})
+		r.observed = append(r.observed, tokenAnswer{a.target, true})
 		r.suspects = append(r.suspects, a)
 	case fcm.Refused:
 		r.setFailed(a.target, push.ResultRefused, a.Text)
 	case fcm.Mismatch:
-		r.observed = append(r.observed, observation{a.target, true})
+		r.observed = append(r.observed, tokenAnswer{a.target, true})
 		r.setInvalid(a, push.ResultWrongSender)
 	case fcm.ThirdParty: // the credentials of one platform: other targets go on
 		r.refusedByPlatform = append(r.refusedByPlatform, a)
@@ -102,8 +104,8 @@ func (r *results) record(a answer) {
 	}
 }
 
-// set gives a target its result.
-func (r *results) set(target int, result push.Result) {
+// setResult gives a target its result.
+func (r *results) setResult(target int, result push.Result) {
 	r.batch.Results[target] = result
 	r.unsaved++
 }
@@ -112,9 +114,10 @@ func (r *results) set(target int, result push.Result) {
 // reason.
 func (r *results) setFailed(target int, result push.Result, reason string) {
 	r.setReason(reason)
-	r.set(target, result)
+	r.setResult(target, result)
 }
 
+// setReason stores why targets failed. The first reason stays.
 func (r *results) setReason(reason string) {
 	if r.batch.Reason == "" {
 		r.batch.Reason = reason
@@ -126,7 +129,7 @@ func (r *results) setReason(reason string) {
 // the answer credible.
 func (r *results) setInvalid(a answer, result push.Result) {
 	t := r.batch.Targets[a.target]
-	r.set(a.target, result)
+	r.setResult(a.target, result)
 	r.batch.OwedFlags = append(r.batch.OwedFlags, a.target)
 	r.batch.HeldFlags = append(r.batch.HeldFlags, a.target)
 	r.batch.InvalidTokens = append(r.batch.InvalidTokens, push.InvalidToken{
@@ -145,7 +148,7 @@ func (r *results) projectOf(target int) string {
 // breakerOpen reports whether there is more INVALID_ARGUMENT in a project than can be
 // true.
 func (r *results) breakerOpen(project string) bool {
-	return implausible(r.suspectsIn(project), r.answered[project], r.invalidShare)
+	return isImplausible(r.suspectsIn(project), r.answered[project], r.invalidShare)
 }
 
 // suspectsIn counts the suspects of a project.
@@ -158,9 +161,9 @@ func (r *results) suspectsIn(project string) (n int) {
 	return n
 }
 
-// accepted reports whether FCM accepted the message of a variant for a token of the
+// hasAccepted reports whether FCM accepted the message of a variant for a token of the
 // batch, in a project. A mailing without variants has the variant 0 alone.
-func (r *results) accepted(variant int, project string) bool {
+func (r *results) hasAccepted(variant int, project string) bool {
 	for i, t := range r.batch.Targets {
 		if t.Variant == variant && r.batch.Results[i] == push.ResultAccepted && r.projectOf(i) == project {
 			return true
@@ -169,9 +172,9 @@ func (r *results) accepted(variant int, project string) bool {
 	return false
 }
 
-// acceptedBy reports whether FCM accepted the message for a token of that customer, in
+// hasAcceptedFrom reports whether FCM accepted the message for a token of that customer, in
 // a project. All tokens of a customer get the same message.
-func (r *results) acceptedBy(customer, project string) bool {
+func (r *results) hasAcceptedFrom(customer, project string) bool {
 	for i, t := range r.batch.Targets {
 		if t.Customer == customer && r.batch.Results[i] == push.ResultAccepted && r.projectOf(i) == project {
 			return true
@@ -180,20 +183,20 @@ func (r *results) acceptedBy(customer, project string) bool {
 	return false
 }
 
-// ready lists the pending targets that may be sent at a time.
-func (r *results) ready(at time.Time) []int {
+// readyTargets lists the pending targets that may be sent at a time.
+func (r *results) readyTargets(at time.Time) []int {
 	return slices.DeleteFunc(r.batch.PendingTargets(), func(i int) bool { return r.due[i].After(at) })
 }
 
-// settled reports whether nothing of the batch is left to do: every target has its
+// isSettled reports whether nothing of the batch is left to do: every target has its
 // result, and every flag is set.
-func (r *results) settled() bool {
+func (r *results) isSettled() bool {
 	return len(r.batch.PendingTargets()) == 0 && len(r.batch.OwedFlags) == 0
 }
 
-// release ends the lease. The batch waits until the first of its targets may be sent
+// releaseBatch ends the lease. The batch waits until the first of its targets may be sent
 // again; the others are skipped until their own time.
-func (r *results) release(well bool) {
+func (r *results) releaseBatch(well bool) {
 	r.batch.ReleaseLease(well)
 	at := r.firstDue()
 	switch r.stop.reason {
@@ -202,6 +205,7 @@ func (r *results) release(well bool) {
 	case stopUnproven, stopClosed:
 		at = r.stop.until
 	}
+
 	if at.IsZero() {
 		at = r.now()
 	}
@@ -228,14 +232,14 @@ func (r *results) firstDue() (first time.Time) {
 
 func (r *results) tokenID(target int) string { return push.TokenID(r.batch.Targets[target].Token) }
 
-// dropOwed removes all owed flags. They are not set.
-func (r *results) dropOwed() {
+// dropOwedFlags removes all owed flags. They are not set.
+func (r *results) dropOwedFlags() {
 	r.batch.HeldFlags = nil
-	r.drop(slices.Clone(r.batch.OwedFlags))
+	r.dropFlags(slices.Clone(r.batch.OwedFlags))
 }
 
-// drop removes owed flags. They are not set.
-func (r *results) drop(targets []int) {
+// dropFlags removes owed flags. They are not set.
+func (r *results) dropFlags(targets []int) {
 	drop := map[string]bool{}
 	for _, i := range targets {
 		drop[r.tokenID(i)] = true

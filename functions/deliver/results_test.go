@@ -42,7 +42,7 @@ func TestRecord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newResults(2)
-			r.record(answer{1, c.answer})
+			r.recordAnswer(answer{1, c.answer})
 			if got := r.batch.Results[1]; got != c.want {
 				t.Errorf("result is %d, want %d", got, c.want)
 			}
@@ -97,7 +97,7 @@ func TestJudgeInvalid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := judgeInvalid(c.answer, c.known); got != c.want {
+			if got := classifyInvalid(c.answer, c.known); got != c.want {
 				t.Errorf("decided %d, want %d", got, c.want)
 			}
 		})
@@ -110,7 +110,7 @@ func TestTheFirstStopStays(t *testing.T) {
 	t.Parallel()
 	r := newResults(2)
 	r.stopWith(stop{})
-	if r.stopped() {
+	if r.isStopped() {
 		t.Fatal("stopped without a reason")
 	}
 	r.stopWith(stop{reason: stopEnded, result: push.ResultCancelled})
@@ -129,10 +129,10 @@ func TestBreaker(t *testing.T) {
 	}{{49, 0, false}, {50, 0, true}, {30, 70, false}, {31, 69, true}} {
 		r := newResults(100)
 		for i := range c.suspects {
-			r.record(answer{i, fcm.Answer{Class: fcm.Doubtful, Code: push.CodeInvalidArgument}})
+			r.recordAnswer(answer{i, fcm.Answer{Class: fcm.Doubtful, Code: push.CodeInvalidArgument}})
 		}
 		for i := range c.accepted {
-			r.record(answer{c.suspects + i, fcm.Answer{Class: fcm.Accepted}})
+			r.recordAnswer(answer{c.suspects + i, fcm.Answer{Class: fcm.Accepted}})
 		}
 		if got := r.breakerOpen(""); got != c.want {
 			t.Errorf("%d suspects beside %d accepted: open %v, want %v", c.suspects, c.accepted, got, c.want)
@@ -147,24 +147,24 @@ func TestReleaseWaitsForTheFirst(t *testing.T) {
 	r := newResults(3)
 	now := r.now()
 	r.due[0], r.due[1] = now.Add(time.Hour), now.Add(40*time.Second)
-	r.set(2, push.ResultAccepted)
+	r.setResult(2, push.ResultAccepted)
 
-	r.release(true)
+	r.releaseBatch(true)
 	if got := r.batch.NotBefore.Sub(now); got != 40*time.Second {
 		t.Errorf("the batch waits %v, want %v", got, 40*time.Second)
 	}
-	if got, want := r.ready(now.Add(time.Minute)), []int{1}; !slices.Equal(got, want) {
+	if got, want := r.readyTargets(now.Add(time.Minute)), []int{1}; !slices.Equal(got, want) {
 		t.Errorf("ready after a minute: %v, want %v", got, want)
 	}
 
 	delete(r.due, 1)
-	r.release(true)
+	r.releaseBatch(true)
 	if got := r.batch.NotBefore.Sub(now); got != 0 {
 		t.Errorf("with a target that need not wait the batch waits %v, want 0", got)
 	}
 
 	r.stop = stop{reason: stopUnproven, until: now.Add(time.Minute)}
-	r.release(true)
+	r.releaseBatch(true)
 	if got := r.batch.NotBefore.Sub(now); got != time.Minute {
 		t.Errorf("without a proof the batch waits %v, want %v", got, time.Minute)
 	}

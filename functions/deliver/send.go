@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// maxUnsaved is how many targets of a batch may be sent and not saved: so many a
-	// killed instance may send again. See windowAfter.
+	// maxUnsaved is how many targets of a batch may be sent and not saved: a killed
+	// instance may send so many again. See windowAfter.
 	maxUnsaved = 250
 	// saveEvery is how long a result stays unsaved while the loop waits for others.
 	saveEvery = time.Second
@@ -27,97 +27,40 @@ const (
 // once than may be unsaved, and records the answers.
 type sendLoop struct {
 	*delivery
-	renderer renderer
-	queue    []int                // targets that the sender did not get yet
-	turns    projectTurns         // which of them wait because their project has its part of the window
-	inFlight map[int]bool         // targets that the sender has
-	cleared  int                  // how many of the queue's first targets are stored as under way, and may be sent. See mayStart
-	strays   map[int]bool         // targets with an answer that did not come from FCM; true: to be sent again
-	tried    map[platformKey]bool // platforms that are down and of which this call has tried a target
-	answers  chan answer          // has room for the answers of all targets, so that the sender never waits
+	renderer     renderer
+	queue        []int                // targets that the sender did not get yet
+	turns        projectTurns         // which of them wait because their project has its part of the window
+	inFlight     map[int]bool         // targets that the sender has
+	marked       int                  // number of the queue's first targets that are stored as under way and may be sent; see mayStart
+	strayAnswers map[int]bool         // targets with an answer that did not come from FCM; true: they are sent again
+	tried        map[platformKey]bool // platforms that are down and of which this call has tried a target
+	answers      chan answer          // has room for the answers of all targets, so that the sender never waits
 }
 
-// send sends the pending targets until all have their answers, the delivery stops, or
+// sendTargets sends the pending targets until all have their answers, the delivery stops, or
 // the deadline comes.
-func (d *delivery) send(ctx context.Context) error {
+func (d *delivery) sendTargets(ctx context.Context) error {
 	sending, cancel := d.untilDeadline(ctx)
 	defer cancel()
 	l := &sendLoop{
 		delivery: d, renderer: renderer{payloads: d.variants}, inFlight: map[int]bool{},
-		turns: newProjectTurns(), strays: map[int]bool{}, tried: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
+		turns: newProjectTurns(), strayAnswers: map[int]bool{}, tried: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
 	}
 
 	if err := d.waitUntilDue(sending); err == nil {
-		l.queue = d.ready(d.Now())
-		if !l.cautious() { // a cautious call sends in its own order
-			l.turns.share(l.projectsOf(l.queue))
+		l.queue = d.readyTargets(d.Now())
+		if !l.isCautious() { // a cautious call sends in its own order
+			l.turns.shareWindow(l.countProjects(l.queue))
 		}
-		l.sort()
+		l.sortByCrashes()
 	}
 
-	err := l.run(ctx, sending, cancel)
+	// The loop saves with ctx, and sends with sending, which ends earlier.
+	err := l.runLoop(ctx, sending, cancel)
 	cancel()
-	l.drain()
+	l.drainAnswers()
 	l.batch.UnderWay = nil
 	return err
-}
-
-// sort puts the targets first that the fewest calls crashed with: a target that
-// crashes the instance is sent when all others are saved.
-func (l *sendLoop) sort() {
-	slices.SortFunc(l.queue, func(a, b int) int { return cmp.Or(l.crashesWith(a)-l.crashesWith(b), a-b) })
-}
-
-// crashesWith returns how many calls crashed while the target was possibly under way.
-func (d *delivery) crashesWith(target int) int {
-	if d.batch.CrashedWith == nil {
-		return 0
-	}
-	return int(d.batch.CrashedWith[target])
-}
-
-// window returns how many targets may be sent and not saved yet, including the
-// queue's next.
-func (l *sendLoop) window() int {
-	if len(l.queue) == 0 {
-		return maxUnsaved
-	}
-	return windowAfter(l.crashesWith(l.queue[0]))
-}
-
-// cautious reports whether a call crashed with the batch. Then targets are stored as
-// under way before they are sent, so that the next crash counts for them only.
-func (l *sendLoop) cautious() bool { return l.batch.CrashedWith != nil }
-
-// mayStart reports whether the queue's next target may be sent now.
-func (l *sendLoop) mayStart() bool {
-	return len(l.inFlight)+l.unsaved < l.window() && (l.cleared > 0 || !l.cautious())
-}
-
-// saveResults stores the results so far and, in a cautious call, the targets that may
-// be under way until the next save.
-func (l *sendLoop) saveResults(ctx context.Context) error {
-	if l.cautious() {
-		l.clear()
-	}
-	if l.unsaved == 0 {
-		return l.storeBatch(ctx) // without a result it is no progress: see isCrashLoop
-	}
-	return l.delivery.saveResults(ctx)
-}
-
-// clear lists as under way the targets in flight, and as many of the queue's next as
-// the window has room for.
-func (l *sendLoop) clear() {
-	window := l.window()
-	room := min(max(0, window-len(l.inFlight)), len(l.queue))
-	l.cleared = 0
-	for l.cleared < room && windowAfter(l.crashesWith(l.queue[l.cleared])) == window {
-		l.cleared++
-	}
-
-	l.batch.UnderWay = slices.AppendSeq(slices.Clone(l.queue[:l.cleared]), maps.Keys(l.inFlight))
-	slices.Sort(l.batch.UnderWay)
 }
 
 // waitUntilDue waits for a batch that is due within seconds.
@@ -129,89 +72,127 @@ func (d *delivery) waitUntilDue(ctx context.Context) error {
 	return d.Sleep(ctx, wait)
 }
 
-func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) error {
+// isCautious reports whether a call crashed with the batch. Then targets are stored as
+// under way before they are sent, so that the next crash counts for them only.
+func (l *sendLoop) isCautious() bool { return l.batch.CrashedWith != nil }
+
+// sortByCrashes puts the targets first that the fewest calls crashed with: a target that
+// crashes the instance is sent when all others are saved.
+func (l *sendLoop) sortByCrashes() {
+	slices.SortFunc(l.queue, func(a, b int) int { return cmp.Or(l.crashesWith(a)-l.crashesWith(b), a-b) })
+}
+
+// crashesWith returns how many calls crashed while the target was possibly under way.
+func (d *delivery) crashesWith(target int) int {
+	if d.batch.CrashedWith == nil {
+		return 0
+	}
+	return int(d.batch.CrashedWith[target])
+}
+
+// runLoop sends, takes answers and saves, one after the other in one goroutine, until
+// no target is left or the delivery stops. cancel ends the sending: the sender then
+// returns what it has not sent.
+func (l *sendLoop) runLoop(ctx, sending context.Context, cancel context.CancelFunc) error {
 	ticker := time.NewTicker(saveEvery)
 	defer ticker.Stop()
 	for {
-		if l.stopped() {
+		if l.isStopped() {
 			cancel() // the sender returns what it has not sent
 		}
-		open := len(l.queue) > 0 && !l.stopped() && sending.Err() == nil
+		open := len(l.queue) > 0 && !l.isStopped() && sending.Err() == nil
 
 		switch {
 		case open && l.mayStart():
 			l.sendNext(sending)
 		case len(l.inFlight) > 0:
-			if err := l.await(ctx, ticker.C); err != nil {
+			if err := l.awaitAnswer(ctx, ticker.C); err != nil {
 				return err
 			}
 		case open: // the window is full of results that did not need FCM, or nothing is stored as under way
 			if err := l.saveResults(ctx); err != nil {
 				return err
 			}
-		case !l.stopped() && l.sendStraysAgain(sending):
+		case !l.isStopped() && l.sendStraysAgain(sending):
 		default:
 			return nil
 		}
 	}
 }
 
-// sendStraysAgain queues the targets with an answer that did not come from FCM, after
-// a wait, and reports whether there are any.
-func (l *sendLoop) sendStraysAgain(ctx context.Context) bool {
-	for i, again := range l.strays {
-		if again {
-			l.queue = append(l.queue, i)
-			l.strays[i] = false
-		}
-	}
-	l.sort()
-	return len(l.queue) > 0 && l.Sleep(ctx, strayWait) == nil
+// mayStart reports whether the queue's next target may be sent now.
+func (l *sendLoop) mayStart() bool {
+	return len(l.inFlight)+l.unsaved < l.windowSize() && (l.marked > 0 || !l.isCautious())
 }
 
+// windowSize returns how many targets may be sent and not saved yet, including the
+// queue's next.
+func (l *sendLoop) windowSize() int {
+	if len(l.queue) == 0 {
+		return maxUnsaved
+	}
+	return windowAfter(l.crashesWith(l.queue[0]))
+}
+
+// windowAfter returns how many targets may be sent and not saved yet, by how many
+// calls crashed with each of them. A crash may send to all targets of a window again.
+func windowAfter(crashes int) int {
+	switch crashes {
+	case 0:
+		return maxUnsaved
+	case 1:
+		return 40
+	case 2:
+		return 6
+	}
+	return 1
+}
+
+// sendNext passes the first target of the queue to the sender, unless the target has to
+// wait or its message cannot be rendered.
 func (l *sendLoop) sendNext(ctx context.Context) {
 	i := l.queue[0]
 	l.queue = l.queue[1:]
-	l.cleared = max(0, l.cleared-1)
+	l.marked = max(0, l.marked-1)
 	t := l.batch.Targets[i]
 	project := l.projectOf(i)
-	if l.postponed(i) {
-		l.turns.next(project, &l.queue)
+	if l.postponeForPlatform(i) {
+		l.turns.queueNext(project, &l.queue)
 		return
 	}
-	if !l.turns.start(project, i) {
+	if !l.turns.startTarget(project, i) {
 		return
 	}
 
-	message, err := l.renderer.message(t)
+	message, err := l.renderer.messageFor(t)
 	if err != nil { // the attributes of this customer make no valid message
-		l.turns.end(project, &l.queue)
+		l.turns.endTarget(project, &l.queue)
 		l.setFailed(i, push.ResultRefused, err.Error())
 		return
 	}
 
-	l.batch.Targets[i].MissingAttribute = l.renderer.payloads.of(t).lacksAttribute(t)
+	l.batch.Targets[i].MissingAttribute = l.renderer.payloads.payloadFor(t).lacksAttribute(t)
 	l.inFlight[i] = true
 	item := fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Project: project, Kind: t.Kind, DryRun: l.mailing.DryRun, Priority: l.mailing.Single, Until: l.deadline}
 	l.Sender.Send(ctx, item, func(a fcm.Answer) { l.answers <- answer{i, a} })
 }
 
-// await takes one answer. Every saveEvery it saves results and reads the mailing's
+// awaitAnswer takes one answer. Every saveEvery it saves results and reads the mailing's
 // state instead.
-func (l *sendLoop) await(ctx context.Context, tick <-chan time.Time) error {
+func (l *sendLoop) awaitAnswer(ctx context.Context, tick <-chan time.Time) error {
 	select {
 	case a := <-l.answers:
-		l.take(a)
-		if window := l.window(); len(l.queue) > 0 && l.unsaved >= max(1, window/2) && len(l.inFlight) < window {
+		l.takeAnswer(a)
+		if window := l.windowSize(); len(l.queue) > 0 && l.unsaved >= max(1, window/2) && len(l.inFlight) < window {
 			return l.saveResults(ctx)
 		}
 		return nil
 	case <-tick:
-		m, err := l.states.get(ctx, l.mailing.ID)
+		m, err := l.states.getState(ctx, l.mailing.ID)
 		if err != nil {
 			return err
 		}
-		l.stopWith(stopOf(m, l.Now()))
+		l.stopWith(stopReasonOf(m, l.Now()))
 		if l.unsaved == 0 {
 			return nil
 		}
@@ -219,46 +200,87 @@ func (l *sendLoop) await(ctx context.Context, tick <-chan time.Time) error {
 	}
 }
 
-// drain takes the answers that are still to come, so that no result of a sent message
-// is lost.
-func (l *sendLoop) drain() {
-	for len(l.inFlight) > 0 {
-		l.take(<-l.answers)
-	}
-}
-
-func (l *sendLoop) take(a answer) {
+// takeAnswer records an answer. The first answer for a target that did not come from
+// FCM is not recorded: the target is sent again.
+func (l *sendLoop) takeAnswer(a answer) {
 	delete(l.inFlight, a.target)
 	delete(l.due, a.target)
-	l.turns.end(l.projectOf(a.target), &l.queue)
+	l.turns.endTarget(l.projectOf(a.target), &l.queue)
 
-	if _, again := l.strays[a.target]; stray(a.Answer) && !again {
-		l.strays[a.target] = true
+	if _, again := l.strayAnswers[a.target]; isStray(a.Answer) && !again {
+		l.strayAnswers[a.target] = true
 		return
 	}
-	l.record(a)
-	l.remember(a)
+	l.recordAnswer(a)
+	l.rememberAnswer(a)
 }
 
-// remember stores what the answer says for later answers in this instance.
-func (l *sendLoop) remember(a answer) {
+// isStray reports whether something between us and FCM answered, a proxy for example.
+// One such answer is tried again; the second pauses the mailing.
+func isStray(a fcm.Answer) bool {
+	return a.Class == fcm.Misconfigured && a.HTTP != 0 && a.HTTP != http.StatusUnauthorized && a.HTTP != http.StatusForbidden
+}
+
+// rememberAnswer stores what the answer says for later answers in this instance.
+func (l *sendLoop) rememberAnswer(a answer) {
 	if a.Class == fcm.ThirdParty || a.Class == fcm.Accepted {
-		l.platforms.observe(platformOf(l.batch.Targets[a.target]), a.Class == fcm.ThirdParty)
+		l.platforms.countAnswer(platformOf(l.batch.Targets[a.target]), a.Class == fcm.ThirdParty)
 	}
 	invalid := a.Class == fcm.Invalid || a.Class == fcm.Doubtful || a.Class == fcm.Mismatch
 	if !invalid && a.Class != fcm.Accepted {
 		return
 	}
 	t := l.batch.Targets[a.target]
-	if g := groupOf(t); l.before[g] == nil {
-		l.before[g] = append([]bool{}, l.groups.answersBefore(g, l.Now())...)
+	if g := groupOf(t); l.answersBefore[g] == nil {
+		l.answersBefore[g] = append([]bool{}, l.groups.answersBefore(g, l.Now())...)
 	}
-	l.groups.observe(t, invalid, l.Now())
-	l.groups.observeRelease(t, invalid, l.Now())
+	l.groups.addAnswer(t, invalid, l.Now())
+	l.groups.addReleaseAnswer(t, invalid, l.Now())
 }
 
-// stray reports whether something between us and FCM answered, a proxy for example.
-// One such answer is tried again; the second pauses the mailing.
-func stray(a fcm.Answer) bool {
-	return a.Class == fcm.Misconfigured && a.HTTP != 0 && a.HTTP != http.StatusUnauthorized && a.HTTP != http.StatusForbidden
+// saveResults stores the results so far and, in a cautious call, the targets that may
+// be under way until the next save.
+func (l *sendLoop) saveResults(ctx context.Context) error {
+	if l.isCautious() {
+		l.markUnderWay()
+	}
+	if l.unsaved == 0 {
+		return l.storeBatch(ctx) // without a result it is no progress: see isCrashLoop
+	}
+	return l.delivery.saveResults(ctx)
+}
+
+// markUnderWay lists as under way the targets in flight, and as many of the queue's next as
+// the window has room for.
+func (l *sendLoop) markUnderWay() {
+	window := l.windowSize()
+	room := min(max(0, window-len(l.inFlight)), len(l.queue))
+	l.marked = 0
+	for l.marked < room && windowAfter(l.crashesWith(l.queue[l.marked])) == window {
+		l.marked++
+	}
+
+	l.batch.UnderWay = slices.AppendSeq(slices.Clone(l.queue[:l.marked]), maps.Keys(l.inFlight))
+	slices.Sort(l.batch.UnderWay)
+}
+
+// sendStraysAgain queues the targets with an answer that did not come from FCM, after
+// a wait, and reports whether there are any.
+func (l *sendLoop) sendStraysAgain(ctx context.Context) bool {
+	for i, again := range l.strayAnswers {
+		if again {
+			l.queue = append(l.queue, i)
+			l.strayAnswers[i] = false
+		}
+	}
+	l.sortByCrashes()
+	return len(l.queue) > 0 && l.Sleep(ctx, strayWait) == nil
+}
+
+// drainAnswers takes the answers that are still to come, so that no result of a sent message
+// is lost.
+func (l *sendLoop) drainAnswers() {
+	for len(l.inFlight) > 0 {
+		l.takeAnswer(<-l.answers)
+	}
 }

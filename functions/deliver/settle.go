@@ -17,8 +17,8 @@ var errNoBatch = errors.New("the message names no batch")
 //	nothing left to do, or stored with notBefore   acknowledge
 //	another call has the lease                     acknowledge
 //	there is no such batch or mailing              acknowledge
-//	no batch in the message                        redeliver, in the end to the dead letters
-//	the same from the dead letters                 acknowledge
+//	the message names no batch                     redeliver; at last it becomes a dead letter
+//	a dead letter that names no batch              acknowledge
 //	anything else: our own fault                   redeliver
 func settlementFor(m queue.Message, err error) queue.Settlement {
 	switch {

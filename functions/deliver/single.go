@@ -12,15 +12,15 @@ import (
 
 // messageStore has the messages to one customer.
 type messageStore interface {
-	MessageToSend(ctx context.Context, ref push.MessageRef) (*push.Message, *push.Customer, error)
-	Message(ctx context.Context, id string) (*push.Message, error)
+	ReadMessageToSend(ctx context.Context, ref push.MessageRef) (*push.Message, *push.Customer, error)
+	ReadMessage(ctx context.Context, id string) (*push.Message, error)
 	LeaseMessage(ctx context.Context, m *push.Message, l push.Lease) error
 	SaveMessage(ctx context.Context, m *push.Message) error
 	CloseUndecodableMessage(ctx context.Context, id, reason string) error
 }
 
-// refOf reads what a Pub/Sub message names: a batch, or a message to one customer.
-func refOf(data []byte) (batch push.BatchRef, message push.MessageRef, ok bool) {
+// decodeRef reads what a Pub/Sub message names: a batch, or a message to one customer.
+func decodeRef(data []byte) (batch push.BatchRef, message push.MessageRef, ok bool) {
 	if json.Unmarshal(data, &message) == nil && message.Message != "" {
 		return batch, message, true
 	}
@@ -28,9 +28,9 @@ func refOf(data []byte) (batch push.BatchRef, message push.MessageRef, ok bool) 
 	return batch, push.MessageRef{}, err == nil && batch.Mailing != "" && batch.Batch != ""
 }
 
-// receiveMessage answers Pub/Sub for a message to one customer.
-func (d *deliverer) receiveMessage(ctx context.Context, ref push.MessageRef, m queue.Message) queue.Settlement {
-	err := d.deliverMessage(ctx, ref, m)
+// receiveSingleMessage answers Pub/Sub for a message to one customer.
+func (d *deliverer) receiveSingleMessage(ctx context.Context, ref push.MessageRef, m queue.Message) queue.Settlement {
+	err := d.deliverSingleMessage(ctx, ref, m)
 	how := settlementFor(m, err)
 	if err != nil {
 		d.Log.WarnContext(ctx, "message not delivered", "message_id", ref.Message, "attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
@@ -38,12 +38,12 @@ func (d *deliverer) receiveMessage(ctx context.Context, ref push.MessageRef, m q
 	return how
 }
 
-// deliverMessage works on one message as far as possible. It is sent as a mailing of
+// deliverSingleMessage works on one message as far as possible. It is sent as a mailing of
 // one batch, by the same code; singleStore stores the batch in the document of the
 // message.
-func (d *deliverer) deliverMessage(ctx context.Context, ref push.MessageRef, from queue.Message) error {
+func (d *deliverer) deliverSingleMessage(ctx context.Context, ref push.MessageRef, from queue.Message) error {
 	deadLetter := from.DeadLetterOf() != ""
-	m, c, err := d.Store.MessageToSend(ctx, ref)
+	m, c, err := d.Store.ReadMessageToSend(ctx, ref)
 	if errors.Is(err, store.ErrUndecodable) && deadLetter {
 		d.Log.ErrorContext(ctx, "message given up", "message_id", ref.Message, "error", err)
 		return d.Store.CloseUndecodableMessage(ctx, ref.Message, "given up: the stored message, or its customer, cannot be read")
@@ -55,58 +55,58 @@ func (d *deliverer) deliverMessage(ctx context.Context, ref push.MessageRef, fro
 		return nil
 	}
 
-	x := d.forMessage(m)
+	x := d.newMessageDeliverer(m)
 	mailing, b := m.AsMailing(), &m.Batch
 	switch decideAdmission(mailing, b, d.Now(), deadLetter) {
 	case admitNot:
 		return nil
 	case admitPostpone:
-		return x.postpone(ctx, b, deadLetterWait)
+		return x.postponeBatch(ctx, b, deadLetterWait)
 	case admitGiveUp:
-		_, err := x.giveUp(ctx, mailing, b)
+		_, err := x.giveUpBatch(ctx, mailing, b)
 		return err
 	}
 
 	if !m.Picked {
-		if err := d.pick(ctx, m, c, mailing); err != nil {
+		if err := d.pickMessageTargets(ctx, m, c, mailing); err != nil {
 			return err
 		}
 	}
 	if m.Excluded != push.NotExcluded {
-		return x.exclude(ctx, m)
+		return x.settleExcluded(ctx, m)
 	}
-	return x.sendMessage(ctx, mailing, m, from.Attempt == 1 && !deadLetter)
+	return x.leaseAndSendMessage(ctx, mailing, m, from.Attempt == 1 && !deadLetter)
 }
 
-// forMessage returns a deliverer whose batches are the one of the message. It shares
+// newMessageDeliverer returns a deliverer whose batches are the one of the message. It shares
 // everything that the instance remembers.
-func (d *deliverer) forMessage(m *push.Message) *deliverer {
+func (d *deliverer) newMessageDeliverer(m *push.Message) *deliverer {
 	x := *d
-	x.Store = &singleStore{ledger: d.Store, deliverer: d, message: m}
-	x.states = newStates(x.Store, d.Now)
+	x.Store = &singleStore{dataStore: d.Store, deliverer: d, message: m}
+	x.states = newStateCache(x.Store, d.Now)
 	return &x
 }
 
-// pick chooses the targets of the message.
-func (d *deliverer) pick(ctx context.Context, m *push.Message, c *push.Customer, mailing *push.Mailing) error {
+// pickMessageTargets chooses the targets of the message.
+func (d *deliverer) pickMessageTargets(ctx context.Context, m *push.Message, c *push.Customer, mailing *push.Mailing) error {
 	var set push.Settings
 	if m.NeedsSettings(c) {
 		var err error
-		if set, err = d.settings.get(ctx); err != nil {
+		if set, err = d.settings.getSettings(ctx); err != nil {
 			return err
 		}
 	}
 
 	var attributes []string
-	if p, err := d.payloads.get(mailing); err == nil && p[0].personal() { // a fault is prepare's to report
+	if p, err := d.payloads.getPayloads(mailing); err == nil && p[0].isPersonal() { // a fault is prepare's to report
 		attributes = p[0].template.Names()
 	}
 	m.PickTargets(c, set, attributes, d.Now())
 	return nil
 }
 
-// exclude settles a message whose customer is left out.
-func (d *deliverer) exclude(ctx context.Context, m *push.Message) error {
+// settleExcluded settles a message whose customer is left out.
+func (d *deliverer) settleExcluded(ctx context.Context, m *push.Message) error {
 	m.Batch.Settled = true
 	if err := d.Store.SaveMessage(ctx, m); err != nil {
 		return err
@@ -115,17 +115,17 @@ func (d *deliverer) exclude(ctx context.Context, m *push.Message) error {
 	return nil
 }
 
-// sendMessage sends the message. The first delivery of a message that no call has
+// leaseAndSendMessage sends the message. The first delivery of a message that no call has
 // touched needs no stored lease, because Pub/Sub delivers one copy at a time: that
 // saves a write. Every other delivery leases the message first, so that crashes are
 // counted.
-func (d *deliverer) sendMessage(ctx context.Context, mailing *push.Mailing, m *push.Message, first bool) error {
+func (d *deliverer) leaseAndSendMessage(ctx context.Context, mailing *push.Mailing, m *push.Message, first bool) error {
 	callEnds := d.Now().Add(d.CallTimeout)
 	lease := push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}
 	b := &m.Batch
 	if first && !m.Touched {
-		b.AcquireLease(lease)
-		return newDelivery(d, mailing, b, callEnds).run(ctx)
+		b.AcquireLease(lease) // in memory: SaveBatch stores it with the results
+		return newDelivery(d, mailing, b, callEnds).runOrAbandon(ctx)
 	}
 
 	if b.Attempts == 0 {
@@ -136,22 +136,22 @@ func (d *deliverer) sendMessage(ctx context.Context, mailing *push.Mailing, m *p
 		case d.quarantine <- struct{}{}:
 			defer func() { <-d.quarantine }()
 		default:
-			return d.postpone(ctx, b, suspectWait)
+			return d.postponeBatch(ctx, b, suspectWait)
 		}
 	}
 	if err := d.Store.LeaseMessage(ctx, m, lease); err != nil {
 		return err
 	}
-	return newDelivery(d, mailing, b, callEnds).run(ctx)
+	return newDelivery(d, mailing, b, callEnds).runOrAbandon(ctx)
 }
 
-// unleased stands for the lease of a delivery that stored none.
+// unleased is the owner of the lease of a first delivery, which stored none.
 const unleased = "unleased"
 
 // A singleStore stores the batch and the state of one message, instead of those of a
 // mailing. Everything else is the store's.
 type singleStore struct {
-	ledger
+	dataStore
 	deliverer *deliverer
 	message   *push.Message
 }
@@ -166,24 +166,26 @@ type singleStore struct {
 func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
 	const tries = 5
 	for try := 1; ; try++ {
-		err := s.ledger.SaveMessage(ctx, s.message)
+		err := s.dataStore.SaveMessage(ctx, s.message)
 		if !store.IsConflict(err) || !s.message.Picked || try == tries {
 			return err // a message without targets has no results to lose
 		}
 
-		stored, readErr := s.ledger.Message(ctx, s.message.ID)
+		stored, readErr := s.dataStore.ReadMessage(ctx, s.message.ID)
 		if readErr != nil {
 			return readErr // abandon tries again
 		}
 		if stored.Picked || stored.Batch.Attempts > 0 || stored.Batch.Settled {
 			return err // another call is sending the message, or has sent it
 		}
+		// Only tick or a dead letter has written. The next try has the revision of that write as
+		// its precondition, and overwrites it with the results.
 		s.message.Batch.Revision, s.message.Touched = stored.Batch.Revision, true
 	}
 }
 
-// MailingHeader returns the message as a mailing. Its state does not change elsewhere.
-func (s *singleStore) MailingHeader(context.Context, string) (*push.Mailing, error) {
+// ReadMailingHeader returns the message as a mailing. Its state does not change elsewhere.
+func (s *singleStore) ReadMailingHeader(context.Context, string) (*push.Mailing, error) {
 	return s.message.AsMailing(), nil
 }
 
@@ -193,9 +195,9 @@ func (s *singleStore) EndMailing(_ context.Context, _ string, _ push.State, refu
 	return s.message.AsMailing(), nil
 }
 
-// PauseForProject does not pause anything: the message waits and is tried again until
+// PauseMailingForProject does not pause anything: the message waits and is tried again until
 // its lifetime ends. The log line raises the alert of a paused mailing.
-func (s *singleStore) PauseForProject(ctx context.Context, id, _ string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+func (s *singleStore) PauseMailingForProject(ctx context.Context, id, _ string, reason push.PauseReason, detail string) (*push.Mailing, error) {
 	s.deliverer.Log.ErrorContext(ctx, "message waits", "message_id", id, "reason", reason, "detail", detail)
 	s.message.Batch.Reason = detail
 	return nil, &push.Conflict{Why: "a message is not paused"}
@@ -204,12 +206,12 @@ func (s *singleStore) PauseForProject(ctx context.Context, id, _ string, reason 
 // PausePlatform has nothing to record: other messages find out themselves.
 func (s *singleStore) PausePlatform(context.Context, string, push.Platform, bool) error { return nil }
 
-// ResumeImplausible has nothing to resume.
-func (s *singleStore) ResumeImplausible(context.Context, string) (*push.Mailing, error) {
+// ResumeImplausibleMailing has nothing to resume.
+func (s *singleStore) ResumeImplausibleMailing(context.Context, string) (*push.Mailing, error) {
 	return s.message.AsMailing(), nil
 }
 
-// Totals has no sums: a message is never paused because of them.
-func (s *singleStore) Totals(context.Context, *push.Mailing) (push.Totals, error) {
+// ReadTotals has no sums: a message is never paused because of them.
+func (s *singleStore) ReadTotals(context.Context, *push.Mailing) (push.Totals, error) {
 	return push.Totals{}, nil
 }

@@ -47,7 +47,7 @@ func TestACrashedMessageIsSentAtMostOnceMore(t *testing.T) {
 			ref := h.accept(push.MessageDraft{Customer: "anna", Lifetime: &life})
 			for attempt := range c.crashes {
 				deps := h.deps
-				deps.Store = &crashesAfterSending{ledger: h.Store}
+				deps.Store = &crashesAfterSending{dataStore: h.Store}
 				receiveBy(t, newDeliverer(deps), ref, h.attempt(c.tick, attempt+1))
 				h.clock.Add(5 * time.Minute)
 			}
@@ -68,7 +68,7 @@ func TestACrashedMessageIsSentAtMostOnceMore(t *testing.T) {
 
 // crashesAfterSending is the store of a call that is killed once FCM has answered: no
 // result is stored any more.
-type crashesAfterSending struct{ ledger }
+type crashesAfterSending struct{ dataStore }
 
 var errCrashed = errors.New("the instance is gone")
 
@@ -76,7 +76,7 @@ func (s *crashesAfterSending) SaveMessage(ctx context.Context, m *push.Message) 
 	if len(m.Batch.PendingTargets()) < len(m.Batch.Results) {
 		return errCrashed
 	}
-	return s.ledger.SaveMessage(ctx, m)
+	return s.dataStore.SaveMessage(ctx, m)
 }
 
 // Of two copies that tick and Pub/Sub deliver side by side one has the lease.
@@ -115,7 +115,7 @@ func TestFirstDeliveryKeepsItsResults(t *testing.T) {
 			t.Parallel()
 			h, ref := newMessageToAnna(t)
 			deps := h.deps
-			deps.Store = &savesLater{ledger: h.Store, before: func() { meanwhile(h, ref) }}
+			deps.Store = &savesLater{dataStore: h.Store, before: func() { meanwhile(h, ref) }}
 
 			h.wantSettlement(receiveBy(t, newDeliverer(deps), ref, 1), queue.Ack)
 
@@ -150,7 +150,7 @@ func TestFirstDeliveryOverwritesNoOtherCall(t *testing.T) {
 			h, ref := newMessageToAnna(t)
 			deps := h.deps
 			var kept *push.Message
-			deps.Store = &savesLater{ledger: h.Store, before: func() { c.meanwhile(h, ref); kept = h.show(ref) }}
+			deps.Store = &savesLater{dataStore: h.Store, before: func() { c.meanwhile(h, ref); kept = h.show(ref) }}
 
 			h.wantSettlement(receiveBy(t, newDeliverer(deps), ref, 1), queue.Ack)
 
@@ -162,7 +162,7 @@ func TestFirstDeliveryOverwritesNoOtherCall(t *testing.T) {
 
 // savesLater does something before the first save of a message.
 type savesLater struct {
-	ledger
+	dataStore
 	before func()
 }
 
@@ -171,7 +171,7 @@ func (s *savesLater) SaveMessage(ctx context.Context, m *push.Message) error {
 		s.before = nil
 		before()
 	}
-	return s.ledger.SaveMessage(ctx, m)
+	return s.dataStore.SaveMessage(ctx, m)
 }
 
 // A dead letter of a message that no call has sent is published again a minute later.
@@ -196,8 +196,8 @@ func TestDeadLetterDoesNotDelayANewCopy(t *testing.T) {
 	h, ref := newMessageToAnna(t)
 	h.clock.Add(5 * time.Minute)
 	deps := h.deps
-	deps.Store = &savesLater{ledger: h.Store, before: func() { h.want("published again", h.publishDue(), 1) }}
-	h.wantSettlement(newDeliverer(deps).receive(t.Context(), deadLetterOf(t, ref)), queue.Ack)
+	deps.Store = &savesLater{dataStore: h.Store, before: func() { h.want("published again", h.publishDue(), 1) }}
+	h.wantSettlement(newDeliverer(deps).receiveFromPubSub(t.Context(), deadLetterOf(t, ref)), queue.Ack)
 
 	h.wantSettlement(h.receive(ref, 1), queue.Ack)
 	h.want("sent", h.sent(ref), map[string]int{"a1-phone-token": 1})

@@ -94,13 +94,13 @@ func (h *messageHarness) receive(ref push.MessageRef, attempt int) queue.Settlem
 
 func receiveBy(t *testing.T, d *deliverer, ref push.MessageRef, attempt int) queue.Settlement {
 	t.Helper()
-	return d.receive(t.Context(), queue.Message{Data: encoded(t, ref), Attempt: attempt})
+	return d.receiveFromPubSub(t.Context(), queue.Message{Data: encoded(t, ref), Attempt: attempt})
 }
 
 // receiveDeadLetter delivers the Pub/Sub message as a dead letter.
 func (h *messageHarness) receiveDeadLetter(ref push.MessageRef) queue.Settlement {
 	h.t.Helper()
-	return h.d.receive(h.t.Context(), deadLetterOf(h.t, ref))
+	return h.d.receiveFromPubSub(h.t.Context(), deadLetterOf(h.t, ref))
 }
 
 func deadLetterOf(t *testing.T, ref push.MessageRef) queue.Message {
@@ -119,7 +119,7 @@ func encoded(t *testing.T, ref push.MessageRef) []byte {
 
 func (h *messageHarness) show(ref push.MessageRef) *push.Message {
 	h.t.Helper()
-	m, err := h.Message(h.t.Context(), ref.Message)
+	m, err := h.ReadMessage(h.t.Context(), ref.Message)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func phoneWith(token string) push.Registration {
 // dueBy lists the messages that tick publishes again until a time.
 func (h *messageHarness) dueBy(until time.Time) []store.DueMessage {
 	h.t.Helper()
-	list, err := h.DueMessages(h.t.Context(), until)
+	list, err := h.ListDueMessages(h.t.Context(), until)
 	if err != nil {
 		h.t.Fatal(err)
 	}

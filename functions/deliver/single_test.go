@@ -97,7 +97,7 @@ func TestMessageFollowsTheRulesOfMailings(t *testing.T) {
 				}
 			}
 			if c.settings != (push.Settings{}) {
-				if _, err := h.SetSettings(t.Context(), c.settings, nil); err != nil {
+				if _, err := h.SaveSettings(t.Context(), c.settings, nil); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -177,7 +177,7 @@ func TestInvalidTokenOfAMessageIsFlagged(t *testing.T) {
 	h.wantSettlement(h.receive(ref, 1), queue.Ack)
 
 	h.want("results", h.results(ref), map[string]string{push.TokenID("gone-phone-token"): "invalid UNREGISTERED", push.TokenID("a1-phone-token"): "accepted"})
-	c, err := h.Customer(t.Context(), "anna")
+	c, err := h.ReadCustomer(t.Context(), "anna")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestRefusedPayloadOfAMessageFlagsNobody(t *testing.T) {
 	h.wantSettlement(h.receive(ref, 1), queue.Ack)
 
 	h.want("results", h.results(ref), map[string]string{push.TokenID("a1-phone-token"): "refused"})
-	c, err := h.Customer(t.Context(), "anna")
+	c, err := h.ReadCustomer(t.Context(), "anna")
 	if err != nil {
 		t.Fatal(err)
 	}

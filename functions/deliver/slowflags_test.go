@@ -62,7 +62,7 @@ func TestAThousandFlagsFitIntoTwoCalls(t *testing.T) {
 			t.Fatalf("after %d calls the batch is not settled", calls)
 		}
 		w.deliver(ref)
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestAThousandFlagsFitIntoTwoCalls(t *testing.T) {
 // ended is a ledger whose instance is told to stop once so many slices of flags
 // are set.
 type ended struct {
-	ledger
+	dataStore
 	slices int
 	stop   func()
 	owed   func() int
@@ -95,7 +95,7 @@ func (e *ended) FlagTokens(ctx context.Context, flags []store.Flag) []store.Flag
 	if len(e.seen) == e.slices {
 		e.stop()
 	}
-	return e.ledger.FlagTokens(ctx, flags)
+	return e.dataStore.FlagTokens(ctx, flags)
 }
 
 // TestFlagsMakeProgressInSlices: each slice is stored and published before the
@@ -107,8 +107,8 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 	w.control()
 	ref := w.mailing("m", true, names("t", 3*flagSlice)...)
 	stopping, stop := context.WithCancel(t.Context())
-	e := &ended{ledger: w.Store, slices: 2, stop: stop, owed: func() int {
-		b, err := w.Batch(t.Context(), ref)
+	e := &ended{dataStore: w.Store, slices: 2, stop: stop, owed: func() int {
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 	}}
 	deps := w.deps
 	deps.Store, deps.Stopping = e, stopping
-	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err != nil {
+	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); err != nil {
 		t.Fatal(err)
 	}
 
@@ -126,7 +126,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 	if n := strings.Count(strings.Join(w.types(), " "), push.TokenInvalidated); n != 2*flagSlice {
 		t.Errorf("%d tokens were told to be invalid, want %d", n, 2*flagSlice)
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestACustomerThatDoesNotDecodeKeepsNoBatchOpen(t *testing.T) {
 			if !strings.Contains(journal.String(), "cannot be decoded") {
 				t.Errorf("no line tells of it: %s", journal)
 			}
-			list, _, err := w.InvalidTokens(t.Context(), "m", 10, "")
+			list, _, err := w.ListInvalidTokens(t.Context(), "m", 10, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,12 +184,12 @@ func TestACustomerThatDoesNotDecodeKeepsNoBatchOpen(t *testing.T) {
 
 // partly is a ledger that cannot flag one token.
 type partly struct {
-	ledger
+	dataStore
 	token string
 }
 
 func (p partly) FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult {
-	out := p.ledger.FlagTokens(ctx, flags)
+	out := p.dataStore.FlagTokens(ctx, flags)
 	for i, f := range flags {
 		if f.TokenID == push.TokenID(p.token) {
 			out[i] = store.FlagResult{Err: &push.Unavailable{Err: errors.New("too much contention")}}
@@ -210,11 +210,11 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	deps := w.deps
 	deps.Store = partly{w.Store, tokens[3]}
 	d := newDeliverer(deps)
-	if err := d.deliver(t.Context(), ref, ""); err == nil {
+	if err := d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("a flag that was not set was no error")
 	}
 
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,14 +222,14 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 		t.Errorf("%d flags are owed, want the one that failed", len(b.OwedFlags))
 	}
 	w.clock.Add(25 * time.Hour) // after its lifetime
-	if err := d.deliver(t.Context(), ref, ""); err == nil {
+	if err := d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("the flag was given up at the end of the lifetime, want a day later")
 	}
 	w.clock.Add(flagsGivenUp)
-	if err := d.deliver(t.Context(), ref, ""); err != nil {
+	if err := d.deliverAndFinish(t.Context(), ref, ""); err != nil {
 		t.Errorf("a day after its lifetime: %v", err)
 	}
-	if b, err = w.Batch(t.Context(), ref); err != nil || !b.Settled {
+	if b, err = w.ReadBatch(t.Context(), ref); err != nil || !b.Settled {
 		t.Errorf("settled %v (%v), want it settled", b.Settled, err)
 	}
 }

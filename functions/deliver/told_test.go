@@ -23,9 +23,9 @@ func TestAFlagIsToldThoughItsCallDied(t *testing.T) {
 			ref := w.mailing("m", true, token, "t-good")
 
 			deps := w.deps
-			killed := &dying{ledger: w.Store, EventRecorder: w.EventRecorder, after: steps}
+			killed := &dying{dataStore: w.Store, EventRecorder: w.EventRecorder, after: steps}
 			deps.Store, deps.Queue = killed, killed
-			_ = newDeliverer(deps).deliver(t.Context(), ref, "")
+			_ = newDeliverer(deps).deliverAndFinish(t.Context(), ref, "")
 
 			w.phones.SetOutcome("*", "UNAVAILABLE") // nothing can be found out about the token now
 			if _, err := w.CancelMailing(t.Context(), "m"); err != nil && !push.IsConflict(err) {
@@ -34,7 +34,7 @@ func TestAFlagIsToldThoughItsCallDied(t *testing.T) {
 			w.clock.Add(2 * time.Minute) // the lease of the call that died is over
 			next := w.deps
 			next.CallTimeout = 6 * time.Second // so long it asks FCM in vain
-			if err := newDeliverer(next).deliver(t.Context(), ref, ""); err != nil {
+			if err := newDeliverer(next).deliverAndFinish(t.Context(), ref, ""); err != nil {
 				t.Fatal(err)
 			}
 

@@ -40,17 +40,17 @@ func (o odd) ProvePayloadIn(ctx context.Context, project string, m *fcm.Message)
 // busyMailing cannot be held the first time: every batch of a mailing that is
 // in trouble writes the same document.
 type busyMailing struct {
-	ledger
+	dataStore
 	asked func()
 	held  atomic.Int64
 }
 
-func (b *busyMailing) PauseForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+func (b *busyMailing) PauseMailingForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error) {
 	b.asked()
 	if b.held.Add(1) == 1 {
 		return nil, &push.Unavailable{Err: errors.New("too much contention")}
 	}
-	return b.ledger.PauseForProject(ctx, id, project, reason, detail)
+	return b.dataStore.PauseMailingForProject(ctx, id, project, reason, detail)
 }
 
 // TestAMailingThatCannotBeHeldKeepsItsResults: nobody is rung twice, and the
@@ -59,7 +59,7 @@ func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 100)...)
-	w.deps.Store = &busyMailing{ledger: w.Store, asked: func() {
+	w.deps.Store = &busyMailing{dataStore: w.Store, asked: func() {
 		if _, x := w.totals("m"); x.Accepted != 99 {
 			t.Errorf("when the mailing is to be held %+v is stored", x)
 		}
@@ -67,7 +67,7 @@ func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 	w.deps.Sender = odd{sender: w.deps.Sender, token: "t-token-0099", late: 300 * time.Millisecond,
 		answer: fcm.Answer{Class: fcm.Misconfigured, Text: "no"}}
 	w.d = newDeliverer(w.deps)
-	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("the mailing could not be held, and nobody is told")
 	}
 	if _, x := w.totals("m"); x.Accepted != 99 || len(w.rung("m")) != 99 {
@@ -128,7 +128,7 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	w.d = newDeliverer(w.deps)
 	lost := w.mailing("lost", false, names("lost", 3)...)
 	w.failed(lost, minTries)
-	if err := w.d.deliver(t.Context(), lost, "deliver"); err != nil {
+	if err := w.d.deliverAndFinish(t.Context(), lost, "deliver"); err != nil {
 		t.Error(err)
 	}
 	if m, x := w.totals("lost"); m.State != push.Completed || x.Failed != 3 {
@@ -137,7 +137,7 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	w.phones.SetOutcome("owed-token-*", "UNREGISTERED")
 	owed := w.mailing("owed", false, names("owed", 3)...)
 	w.Fail(errors.New("no Pub/Sub"))
-	if err := w.d.deliver(t.Context(), owed, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), owed, ""); err == nil {
 		t.Error("events could not be published, and nobody is told")
 	}
 	w.Fail(nil)
@@ -149,13 +149,13 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 
 // proofBook looks when a proof is noted.
 type proofBook struct {
-	ledger
+	dataStore
 	noted func()
 }
 
-func (p proofBook) MarkProven(ctx context.Context, id string) error {
+func (p proofBook) MarkPayloadProven(ctx context.Context, id string) error {
 	p.noted()
-	return p.ledger.MarkProven(ctx, id)
+	return p.dataStore.MarkPayloadProven(ctx, id)
 }
 
 // TestATokenThatAcceptsProvesThePayload: where a topic takes less than a token
@@ -187,15 +187,15 @@ func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
 
 // unnoted cannot note a proof the first time.
 type unnoted struct {
-	ledger
+	dataStore
 	asked atomic.Int64
 }
 
-func (u *unnoted) MarkProven(ctx context.Context, id string) error {
+func (u *unnoted) MarkPayloadProven(ctx context.Context, id string) error {
 	if u.asked.Add(1) == 1 {
 		return &push.Unavailable{Err: errors.New("too much contention")}
 	}
-	return u.ledger.MarkProven(ctx, id)
+	return u.dataStore.MarkPayloadProven(ctx, id)
 }
 
 // TestACallThatIsNotReadyGivesItsBatchBack: the redelivery goes on at once.
@@ -203,9 +203,9 @@ func TestACallThatIsNotReadyGivesItsBatchBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	ref := w.mailing("m", false, names("t", 3)...)
-	w.deps.Store = &unnoted{ledger: w.Store}
+	w.deps.Store = &unnoted{dataStore: w.Store}
 	w.d = newDeliverer(w.deps)
-	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("the proof could not be noted, and nobody is told")
 	}
 	w.deliver(ref)

@@ -32,31 +32,31 @@ func TestAProjectThatWaitsDoesNotDelayTheOther(t *testing.T) {
 func TestTurnsOfProjects(t *testing.T) {
 	t.Parallel()
 	p := newProjectTurns()
-	if !p.start("a", 0) || !p.start("a", 1) {
+	if !p.startTarget("a", 0) || !p.startTarget("a", 1) {
 		t.Fatal("the only project has to wait")
 	}
 	p = newProjectTurns()
-	p.share(2)
+	p.shareWindow(2)
 	for i := range maxUnsaved / 2 {
-		if !p.start("a", i) {
+		if !p.startTarget("a", i) {
 			t.Fatalf("target %d has to wait, want half of the window for one of two projects", i)
 		}
 	}
-	if p.start("a", 500) || p.start("a", 501) {
+	if p.startTarget("a", 500) || p.startTarget("a", 501) {
 		t.Error("a project has more than its part of the window")
 	}
-	if !p.start("b", 600) {
+	if !p.startTarget("b", 600) {
 		t.Error("the other project has to wait")
 	}
 
 	queue := []int{700}
-	p.end("a", &queue)
-	p.next("a", &queue)
-	p.end("b", &queue)
+	p.endTarget("a", &queue)
+	p.queueNext("a", &queue)
+	p.endTarget("b", &queue)
 	if len(queue) != 3 || queue[0] != 501 || queue[1] != 500 {
 		t.Errorf("the queue is %v, want both targets that waited at its front", queue)
 	}
-	if !p.start("a", 500) || p.start("a", 501) {
+	if !p.startTarget("a", 500) || p.startTarget("a", 501) {
 		t.Error("one place of the project is free, want exactly one of its targets to start")
 	}
 }

@@ -23,7 +23,7 @@ func TestUnflagIsNotUndoneByALateDelivery(t *testing.T) {
 			w.phones.SetOutcome("gone-token", "UNREGISTERED")
 			ref := w.mailing("m", true, "gone-token")
 			w.Fail(errors.New("no Pub/Sub"))
-			if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+			if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 				t.Fatal("an event that was not published was no error")
 			}
 			if got := w.invalid("gone-token"); got != push.CodeUnregistered {
@@ -92,7 +92,7 @@ func (w *world) takeBack(id string) {
 	if err != nil || l == nil {
 		w.t.Fatal(l, err)
 	}
-	p, err := w.UnflagPage(ctx, l)
+	p, err := w.ReadUnflagPage(ctx, l)
 	if err != nil || len(p.Tokens) != 1 {
 		w.t.Fatalf("the unflag finds %+v, %v; want one customer", p, err)
 	}

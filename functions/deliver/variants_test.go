@@ -37,11 +37,11 @@ func (w *world) twoVariants(id string, proven bool, n int) push.BatchRef {
 // mailing together.
 func (w *world) variantTotals(id string) map[string]push.VariantTotals {
 	w.t.Helper()
-	m, err := w.Mailing(w.t.Context(), id)
+	m, err := w.ReadMailing(w.t.Context(), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	totals, err := w.Totals(w.t.Context(), m)
+	totals, err := w.ReadTotals(w.t.Context(), m)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -163,13 +163,13 @@ func TestVariantsReconcileWhateverClosesABatch(t *testing.T) {
 			if _, err := w.CancelMailing(w.t.Context(), "m"); err != nil {
 				return err
 			}
-			return w.d.deliver(w.t.Context(), ref, "")
+			return w.d.deliverAndFinish(w.t.Context(), ref, "")
 		},
 		"cannot be decoded": func(w *world, ref push.BatchRef) error {
-			return w.CloseUndecodable(w.t.Context(), ref, "test")
+			return w.CloseUndecodableBatch(w.t.Context(), ref, "test")
 		},
 		"stuck": func(w *world, _ push.BatchRef) error {
-			_, err := w.CloseStuck(w.t.Context(), "m")
+			_, err := w.CloseStuckBatches(w.t.Context(), "m")
 			return err
 		},
 		"erased": func(w *world, _ push.BatchRef) error {

@@ -28,7 +28,7 @@ func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 	}
 	ref := w.mailing("m", true, tokens...)
 	w.deliver(ref)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 	if n := w.phones.Stats().Requests - before; n != 1 {
 		t.Errorf("%d requests after 45s, want 1: the other token asked for an hour", n)
 	}
-	if b, err = w.Batch(t.Context(), ref); err != nil {
+	if b, err = w.ReadBatch(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
 	if wait := b.NotBefore.Sub(w.clock.Now()); wait < 50*time.Minute {
@@ -54,20 +54,20 @@ func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 	if _, totals := w.totals("m"); totals.Accepted != 2 {
 		t.Errorf("accepted %d, want 2: %+v", totals.Accepted, totals)
 	}
-	if n := len(w.d.notes.of); n != 0 {
+	if n := len(w.d.notes.byBatch); n != 0 {
 		t.Errorf("%d batches are remembered after the last one was settled, want 0", n)
 	}
 }
 
 // readers counts the targets whose customers are read.
 type readers struct {
-	ledger
+	dataStore
 	read int
 }
 
 func (r *readers) RecheckTargets(ctx context.Context, m *push.Mailing, targets []push.Target) ([]bool, []string, error) {
 	r.read += len(targets)
-	return r.ledger.RecheckTargets(ctx, m, targets)
+	return r.dataStore.RecheckTargets(ctx, m, targets)
 }
 
 // TestOnlyWhatIsSentIsCheckedAgain: of an outdated batch the targets that have
@@ -75,7 +75,7 @@ func (r *readers) RecheckTargets(ctx context.Context, m *push.Mailing, targets [
 func TestOnlyWhatIsSentIsCheckedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
-	reads := &readers{ledger: w.Store}
+	reads := &readers{dataStore: w.Store}
 	w.deps.Store = reads
 	w.d = newDeliverer(w.deps)
 	tokens := names("t", 100)
@@ -112,7 +112,7 @@ func TestLongNumbersStayWhole(t *testing.T) {
 		if _, err := w.PatchCustomer(t.Context(), "c-"+token, patch); err != nil {
 			t.Fatal(err)
 		}
-		c, err := w.Customer(t.Context(), "c-"+token)
+		c, err := w.ReadCustomer(t.Context(), "c-"+token)
 		if err != nil {
 			t.Fatal(err)
 		}

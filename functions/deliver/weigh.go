@@ -21,75 +21,67 @@ const (
 	heldAtMost = 30 * time.Minute
 )
 
-// An observation is an answer of FCM that says something about the token.
-type observation struct {
+// evidenceStore is what the weighing of invalid answers reads and stores.
+type evidenceStore interface {
+	ReadControls(ctx context.Context, group string) ([]store.ControlToken, error)
+	SaveControls(ctx context.Context, group string, list []store.ControlToken) error
+	ReadSuspicion(ctx context.Context, group string) (store.Suspicion, error)
+	SaveSuspicion(ctx context.Context, group string, x store.Suspicion) error
+	ReadSettings(ctx context.Context) (push.Settings, error)
+	ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, error)
+}
+
+// An tokenAnswer is an answer of FCM that says something about the token.
+type tokenAnswer struct {
 	target  int
 	invalid bool
 }
 
-// weigh decides which of the held flags are set, which are dropped, and which wait
-// longer. plausibility.go has the rule; here FCM is asked for evidence.
-func (d *delivery) weigh(ctx context.Context) error {
+// weighHeldFlags decides which of the held flags are set, which are dropped, and which stay
+// held. decideInvalid (plausibility.go) has the rule; this file asks FCM for evidence.
+func (d *delivery) weighHeldFlags(ctx context.Context) error {
 	d.saveControls(ctx)
 	if len(d.batch.HeldFlags) == 0 {
 		return nil
 	}
 	if d.mailing.HeldDecision != "" { // a person has decided
-		d.decide(d.batch.HeldFlags, d.mailing.HeldDecision == push.FlagHeld)
+		d.decideFlags(d.batch.HeldFlags, d.mailing.HeldDecision == push.FlagHeld)
 		return nil
 	}
 
 	asking, cancel := d.untilDeadline(ctx)
 	defer cancel()
-	found := d.weighParts(asking, d.heldParts())
-	if recovered := found.recovered(); len(recovered) > 0 && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, settleWait) == nil {
+	found := d.weighHeldParts(asking, d.groupHeldFlags())
+	if recovered := found.recoveredProjects(); len(recovered) > 0 && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, settleWait) == nil {
 		// FCM accepts some of them now: its outage may be over.
 		d.observed = nil
-		found = d.weighParts(asking, d.heldParts())
+		found = d.weighHeldParts(asking, d.groupHeldFlags())
 		for _, project := range recovered {
-			found.of(project).recovered = true
+			found.forProject(project).recovered = true
 		}
 	}
 	return d.pauseOrResume(ctx, found)
 }
 
-// weighParts decides about each part.
-func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) evidenceByProject {
-	found := evidenceByProject{}
-	for _, part := range parts {
-		out := found.of(d.Projects.ProjectOf(part.answers.group.app))
-		w := &fcmWitness{delivery: d, ctx: ctx, part: part}
-		part.answers.wereAccepted = w.wereAccepted()
-		recorded := d.lookAtRelease(ctx, part)
-		decision := decideInvalid(part.answers, w)
-		recovered := len(decision.drop) > 0
-		d.recordRelease(ctx, part, decision, recorded)
-		if part.answers.foreign && len(decision.flag) > 0 {
-			decision = d.asSet(ctx, decision)
+// saveControls stores the tokens of this call that FCM accepted, at most every
+// controlsSavedEvery.
+func (d *delivery) saveControls(ctx context.Context) {
+	keys := map[tokenGroup]bool{}
+	for _, o := range d.observed {
+		if !o.invalid {
+			t := d.batch.Targets[o.target]
+			keys[groupOf(t)] = true
+			for _, any := range controlGroupsOf(t.Kind, d.projectOf(o.target)) {
+				keys[any] = true
+			}
 		}
-		d.decide(part.pick(decision.flag), true)
-		d.decide(part.pick(decision.drop), false)
-		d.logHeld(ctx, part, decision)
-		out.refused = out.refused || decision.refused
-		out.accepted = out.accepted || w.control == controlAccepted
-		out.recovered = out.recovered || recovered
 	}
 
-	return found
-}
-
-// asSet drops the flags of tokens of another sender if the settings say so. If the
-// settings cannot be read, it holds them.
-func (d *delivery) asSet(ctx context.Context, found tokenDecision) tokenDecision {
-	set, err := d.Store.Settings(ctx)
-	switch {
-	case err != nil:
-		d.Log.WarnContext(ctx, "settings not read", "mailing", d.mailing.ID, "batch", d.batch.Batch, "error", err)
-		found.hold, found.flag = append(found.hold, found.flag...), nil
-	case set.WrongSender == push.WrongSenderKeep:
-		found.drop, found.flag = append(found.drop, found.flag...), nil
+	for key, list := range d.groups.takeControlsToSave(keys, d.Now()) {
+		if err := d.Store.SaveControls(ctx, key.storedName(), list); err != nil {
+			d.Log.WarnContext(ctx, "controls not recorded", "error", err) // the next call after ten minutes tries again
+		}
 	}
-	return found
 }
 
 // A heldPart has the invalid answers of a group that are decided together.
@@ -98,8 +90,8 @@ type heldPart struct {
 	targets []int // by answer
 }
 
-// pick returns the targets of some answers.
-func (p *heldPart) pick(answers []int) []int {
+// targetsOf returns the targets of some answers.
+func (p *heldPart) targetsOf(answers []int) []int {
 	var out []int
 	for _, i := range answers {
 		out = append(out, p.targets[i])
@@ -107,9 +99,9 @@ func (p *heldPart) pick(answers []int) []int {
 	return out
 }
 
-// heldParts groups the held flags. Flags that an earlier call held are separate from
+// groupHeldFlags groups the held flags. Flags that an earlier call held are separate from
 // the answers of this call.
-func (d *delivery) heldParts() []*heldPart {
+func (d *delivery) groupHeldFlags() []*heldPart {
 	type key struct {
 		group          tokenGroup
 		again, foreign bool
@@ -120,9 +112,9 @@ func (d *delivery) heldParts() []*heldPart {
 		k := key{groupOf(d.batch.Targets[target]), again, foreign}
 		p := parts[k]
 		if p == nil {
-			p = &heldPart{answers: groupAnswers{group: k.group, again: again, foreign: foreign, lonely: d.groups.unacceptedAnswers(k.group)}}
+			p = &heldPart{answers: groupAnswers{group: k.group, again: again, wrongSender: foreign, unaccepted: d.groups.countUnaccepted(k.group)}}
 			if !again {
-				p.answers.before = d.before[k.group]
+				p.answers.before = d.answersBefore[k.group]
 			}
 			parts[k], order = p, append(order, p)
 		}
@@ -141,24 +133,27 @@ func (d *delivery) heldParts() []*heldPart {
 			add(o.target, false, false, false)
 			continue
 		}
-		add(o.target, true, false, d.foreign(o.target))
+		add(o.target, true, false, d.isWrongSender(o.target))
 	}
+
 	for _, target := range d.batch.HeldFlags {
 		if !fresh[target] {
-			add(target, true, true, d.foreign(target))
+			add(target, true, true, d.isWrongSender(target))
 		}
 	}
+
 	for _, p := range order {
 		if p.answers.again {
-			p.answers.answered = d.answeredOf(p.answers.group)
+			p.answers.answered = d.countAnswered(p.answers.group)
 		}
 	}
-	return slices.DeleteFunc(order, func(p *heldPart) bool { return p.answers.count() == 0 })
+
+	return slices.DeleteFunc(order, func(p *heldPart) bool { return p.answers.countInvalid() == 0 })
 }
 
-// answeredOf counts the targets of a group for which FCM has said whether the token
+// countAnswered counts the targets of a group for which FCM has said whether the token
 // is valid.
-func (r *results) answeredOf(group tokenGroup) (n int) {
+func (r *results) countAnswered(group tokenGroup) (n int) {
 	for i, t := range r.batch.Targets {
 		result := r.batch.Results[i]
 		if groupOf(t) == group && (result == push.ResultAccepted || result.FlagCode() != "") {
@@ -168,31 +163,81 @@ func (r *results) answeredOf(group tokenGroup) (n int) {
 	return n
 }
 
-// foreign reports whether FCM answered SENDER_ID_MISMATCH for a target.
-func (r *results) foreign(target int) bool {
+// isWrongSender reports whether FCM answered SENDER_ID_MISMATCH for a target.
+func (r *results) isWrongSender(target int) bool {
 	return r.batch.Results[target] == push.ResultWrongSender
 }
 
-// decide sets or drops held flags: they are not held any more.
-func (r *results) decide(targets []int, flag bool) {
+// weighHeldParts decides about each part.
+func (d *delivery) weighHeldParts(ctx context.Context, parts []*heldPart) evidenceByProject {
+	found := evidenceByProject{}
+	for _, part := range parts {
+		out := found.forProject(d.Projects.ProjectOf(part.answers.group.app))
+		w := &fcmEvidence{delivery: d, ctx: ctx, part: part}
+		part.answers.wereAccepted = w.wereAccepted()
+		recorded := d.addReleaseEvidence(ctx, part)
+		decision := decideInvalid(part.answers, w)
+		recovered := len(decision.drop) > 0
+		d.saveSuspicion(ctx, part, decision, recorded)
+		if part.answers.wrongSender && len(decision.flag) > 0 {
+			decision = d.applyWrongSender(ctx, decision)
+		}
+		d.decideFlags(part.targetsOf(decision.flag), true)
+		d.decideFlags(part.targetsOf(decision.drop), false)
+		d.logHeld(ctx, part, decision)
+		out.refused = out.refused || decision.refused
+		out.accepted = out.accepted || w.control == controlAccepted
+		out.recovered = out.recovered || recovered
+	}
+
+	return found
+}
+
+// applyWrongSender drops the flags of tokens of another sender if the settings say so. If the
+// settings cannot be read, it holds them.
+func (d *delivery) applyWrongSender(ctx context.Context, found tokenDecision) tokenDecision {
+	set, err := d.Store.ReadSettings(ctx)
+	switch {
+	case err != nil:
+		d.Log.WarnContext(ctx, "settings not read", "mailing", d.mailing.ID, "batch", d.batch.Batch, "error", err)
+		found.hold, found.flag = append(found.hold, found.flag...), nil
+	case set.WrongSender == push.WrongSenderKeep:
+		found.drop, found.flag = append(found.drop, found.flag...), nil
+	}
+	return found
+}
+
+// decideFlags sets or drops held flags: they are not held any more.
+func (r *results) decideFlags(targets []int, flag bool) {
 	targets = slices.Clone(targets)
 	decided := func(i int) bool { return slices.Contains(targets, i) }
 	r.batch.HeldFlags = slices.DeleteFunc(slices.Clone(r.batch.HeldFlags), decided)
 	if !flag {
-		r.drop(targets)
+		r.dropFlags(targets)
 	}
 	if len(targets) > 0 {
 		r.unsaved++
 	}
 }
 
-// dropHeld drops the flags that could not be decided in time, and all of them if the
+// logHeld logs a part of which flags are held or dropped.
+func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision) {
+	if len(found.hold)+len(found.drop) == 0 {
+		return
+	}
+	g := p.answers.group
+	d.Log.WarnContext(ctx, "flags held", "mailing", d.mailing.ID, "batch", d.batch.Batch, "kind", g.kind, "platform", g.platform,
+		"app", g.app, "young", g.young, "held", len(found.hold), "dropped", len(found.drop), "flagged", len(found.flag),
+		"project", d.Projects.ProjectOf(g.app), "controls_refused", found.refused)
+}
+
+// dropLateFlags drops the flags that could not be decided in time, and all of them if the
 // mailing has ended. The next mailing finds these tokens again.
-func (d *delivery) dropHeld(ctx context.Context) {
+func (d *delivery) dropLateFlags(ctx context.Context) {
 	paused := d.mailing.State == push.Paused
 	var late []int
 	for _, i := range d.batch.HeldFlags {
-		if d.ended() || !paused && d.Now().Sub(d.answeredAt(i)) > heldAtMost {
+		if d.hasMailingEnded() || !paused && d.Now().Sub(d.answeredAt(i)) > heldAtMost {
 			late = append(late, i)
 		}
 	}
@@ -200,7 +245,7 @@ func (d *delivery) dropHeld(ctx context.Context) {
 		return
 	}
 	d.Log.WarnContext(ctx, "held flags dropped", "mailing", d.mailing.ID, "batch", d.batch.Batch, "flags", len(late))
-	d.decide(late, false)
+	d.decideFlags(late, false)
 }
 
 // answeredAt returns when FCM called the token of a target invalid.
@@ -213,49 +258,8 @@ func (r *results) answeredAt(target int) time.Time {
 	return r.batch.InvalidTokens[i].At
 }
 
-// ended reports whether the mailing has ended, so that nothing of it waits any
+// hasMailingEnded reports whether the mailing has ended, so that nothing of it waits any
 // longer.
-func (d *delivery) ended() bool {
+func (d *delivery) hasMailingEnded() bool {
 	return d.mailing.State.Final() || !d.mailing.ExpiresAt.After(d.Now())
-}
-
-func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision) {
-	if len(found.hold)+len(found.drop) == 0 {
-		return
-	}
-	g := p.answers.group
-	d.Log.WarnContext(ctx, "flags held", "mailing", d.mailing.ID, "batch", d.batch.Batch, "kind", g.kind, "platform", g.platform,
-		"app", g.app, "young", g.young, "held", len(found.hold), "dropped", len(found.drop), "flagged", len(found.flag),
-		"project", d.Projects.ProjectOf(g.app), "controls_refused", found.refused)
-}
-
-// saveControls stores the tokens of this call that FCM accepted, at most every
-// controlsSavedEvery.
-func (d *delivery) saveControls(ctx context.Context) {
-	keys := map[tokenGroup]bool{}
-	for _, o := range d.observed {
-		if !o.invalid {
-			t := d.batch.Targets[o.target]
-			keys[groupOf(t)] = true
-			for _, any := range anysOf(t.Kind, d.projectOf(o.target)) {
-				keys[any] = true
-			}
-		}
-	}
-
-	for key, list := range d.groups.toSave(keys, d.Now()) {
-		if err := d.Store.SaveControls(ctx, key.name(), list); err != nil {
-			d.Log.WarnContext(ctx, "controls not recorded", "error", err) // the next call tries again in ten minutes
-		}
-	}
-}
-
-// evidenceStore is what the weighing of invalid answers reads and stores.
-type evidenceStore interface {
-	Controls(ctx context.Context, group string) ([]store.ControlToken, error)
-	SaveControls(ctx context.Context, group string, list []store.ControlToken) error
-	Suspicion(ctx context.Context, group string) (store.Suspicion, error)
-	SaveSuspicion(ctx context.Context, group string, x store.Suspicion) error
-	Settings(ctx context.Context) (push.Settings, error)
-	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
 }

@@ -12,14 +12,14 @@ import (
 	"carillon.example/shared/push"
 )
 
-// heldOf is how many flags of a mailing wait for evidence.
+// countHeld is how many flags of a mailing wait for evidence.
 func (w *world) heldOf(id string) (n int64) {
 	w.t.Helper()
-	m, err := w.Mailing(w.t.Context(), id)
+	m, err := w.ReadMailing(w.t.Context(), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	totals, err := w.Totals(w.t.Context(), m)
+	totals, err := w.ReadTotals(w.t.Context(), m)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestAPersonDecides(t *testing.T) {
 			w.deliver(ref)
 			w.wantState("m", push.Paused, 60)
 
-			if _, err := w.DecideHeld(t.Context(), "m", decision); err != nil {
+			if _, err := w.DecideHeldFlags(t.Context(), "m", decision); err != nil {
 				t.Fatal(err)
 			}
 			w.clock.Add(heldWait)

@@ -102,7 +102,7 @@ func (w *world) record(id string, proven bool, d push.Draft, targets []push.Targ
 	if _, err := w.StartMailing(w.t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		w.t.Fatal(err)
 	}
-	sh, err := w.Shard(w.t.Context(), id, 0)
+	sh, err := w.ReadShard(w.t.Context(), id, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func (w *world) record(id string, proven bool, d push.Draft, targets []push.Targ
 	if err := w.CreateBatches(w.t.Context(), sh, []*push.Batch{b}); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.MarkDispatched(w.t.Context(), id); err != nil {
+	if _, err := w.MarkMailingDispatched(w.t.Context(), id); err != nil {
 		w.t.Fatal(err)
 	}
 	return b.BatchRef
@@ -126,8 +126,8 @@ func (w *world) control() {
 	w.register("c-control", "control-token")
 	w.phones.SetOutcome("control-token", "OK")
 	c := []store.ControlToken{{Customer: "c-control", Token: "control-token", Kind: push.KindToken}}
-	for _, g := range []tokenGroup{{kind: push.KindToken, platform: push.Android}, anyOf(push.KindToken, "")} {
-		if err := w.SaveControls(w.t.Context(), g.name(), c); err != nil {
+	for _, g := range []tokenGroup{{kind: push.KindToken, platform: push.Android}, controlGroup(push.KindToken, "")} {
+		if err := w.SaveControls(w.t.Context(), g.storedName(), c); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -143,18 +143,18 @@ func (w *world) register(customer, token string) {
 
 func (w *world) deliver(ref push.BatchRef) {
 	w.t.Helper()
-	if err := w.d.deliver(w.t.Context(), ref, ""); err != nil {
+	if err := w.d.deliverAndFinish(w.t.Context(), ref, ""); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
 func (w *world) totals(id string) (*push.Mailing, push.TokenTotals) {
 	w.t.Helper()
-	m, err := w.Mailing(w.t.Context(), id)
+	m, err := w.ReadMailing(w.t.Context(), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	totals, err := w.Totals(w.t.Context(), m)
+	totals, err := w.ReadTotals(w.t.Context(), m)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func (w *world) totals(id string) (*push.Mailing, push.TokenTotals) {
 // invalid is why a token is marked so, "" while it is valid.
 func (w *world) invalid(token string) string {
 	w.t.Helper()
-	c, err := w.Customer(w.t.Context(), "c-"+token)
+	c, err := w.ReadCustomer(w.t.Context(), "c-"+token)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func (w *world) stopped(ref push.BatchRef) {
 	ctx, stop := context.WithCancel(w.t.Context())
 	stop()
 	deps.Stopping = ctx
-	if err := newDeliverer(deps).deliver(w.t.Context(), ref, ""); err != nil {
+	if err := newDeliverer(deps).deliverAndFinish(w.t.Context(), ref, ""); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -213,7 +213,7 @@ func (w *world) stopped(ref push.BatchRef) {
 // openBatch is the one batch of a mailing that is not settled.
 func (w *world) openBatch(mailing string) store.OpenBatch {
 	w.t.Helper()
-	open, err := w.OpenBatches(w.t.Context(), mailing)
+	open, err := w.ListOpenBatches(w.t.Context(), mailing)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ const MaxBody = 4 << 10
 // Deps are the dependencies and settings of the function. Store, Queue and Auth are
 // required.
 type Deps struct {
-	Store   ledger
+	Store   dataStore
 	Queue   publisher
 	Auth    verifier
 	Claim   string           // the claim of the ID token that names the customer; "", uid or sub: the user id
@@ -41,21 +41,25 @@ type Deps struct {
 	EventsPerHour int
 }
 
-type ledger interface {
-	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.Registered, error)
+// dataStore is what the function needs of the store.
+type dataStore interface {
+	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.RegistrationResult, error)
 	UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
-	RecordReports(ctx context.Context, list []push.Report) (store.Recorded, error)
+	RecordReports(ctx context.Context, list []push.Report) (store.RecordedReports, error)
 }
 
+// publisher publishes events.
 type publisher interface {
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
+// verifier verifies ID tokens.
 type verifier interface {
 	Verify(ctx context.Context, token string) (auth.Identity, error)
 }
 
+// appVerifier verifies App Check tokens.
 type appVerifier interface {
 	VerifyApp(ctx context.Context, token string) (app string, err error)
 }
@@ -71,6 +75,7 @@ const (
 	AppCheckEnforce AppCheck = "enforce"
 )
 
+// service has what all requests of an instance share.
 type service struct {
 	Deps
 	bodies *api.Form[registration]
@@ -95,20 +100,21 @@ func New(d Deps) http.Handler {
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: devices", d.Log, api.Options{Timeout: d.Timeout, Identify: func(r *http.Request) push.Caller { return api.Caller(r.Context()) }, AnyOrigin: true})
 	s := &service{Deps: d, bodies: api.NewForm[registration](a), events: api.NewForm[phoneEvents](a), limit: newEventLimit(cmp.Or(d.EventsPerHour, defaultEventsPerHour))}
-	post := operation(http.MethodPost, "/v1/devices", "register-device", "Register the caller's push token")
+	post := newOperation(http.MethodPost, "/v1/devices", "register-device", "Register the caller's push token")
 	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusConflict, http.StatusTooManyRequests)
 	post.DefaultStatus = http.StatusCreated
-	huma.Register(a, s.bodies.Takes(post), api.Answering(s.Log, s.register))
-	del := operation(http.MethodDelete, "/v1/devices/{tokenId}", "unregister-device", "Take the caller's push token back")
+	huma.Register(a, s.bodies.Takes(post), api.Answering(s.Log, s.registerToken))
+	del := newOperation(http.MethodDelete, "/v1/devices/{tokenId}", "unregister-device", "Remove the caller's push token")
 	del.Errors = append(del.Errors, http.StatusNotFound)
 	del.DefaultStatus = http.StatusNoContent
-	huma.Register(a, del, api.Answering(s.Log, s.unregister))
+	huma.Register(a, del, api.Answering(s.Log, s.unregisterToken))
 	s.registerReports(a)
 	a.Describe(documentation)
 	return &authMiddleware{d, a}
 }
 
-func operation(method, path, id, summary string) huma.Operation {
+// newOperation describes an operation, with the errors that all operations have.
+func newOperation(method, path, id, summary string) huma.Operation {
 	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, MaxBodyBytes: MaxBody,
 		Security: []map[string][]string{{"idToken": {}}},
 		Errors:   []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}}
@@ -125,9 +131,9 @@ type registration struct {
 	Device        string             `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
-// check converts what the schema accepts, and adds the faults that the schema cannot
+// checkRegistration converts what the schema accepts, and adds the faults that the schema cannot
 // find.
-func (r *registration) check(faults push.Faults) (push.Registration, push.Faults) {
+func (r *registration) checkRegistration(faults push.Faults) (push.Registration, push.Faults) {
 	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device, Notifications: r.Notifications, TimeZone: r.TimeZone}
 	var wrong push.Faults
 	if (r.Token == "") == (r.FID == "") && !api.NamesField(faults, "body.token", "body.fid") {
@@ -152,10 +158,12 @@ func (r *registration) check(faults push.Faults) (push.Registration, push.Faults
 	return out, api.Join(faults, wrong...)
 }
 
+// registerInput is POST /v1/devices.
 type registerInput struct {
 	Body json.RawMessage
 }
 
+// registerOutput is the answer to a registration: 201 for a new token, 200 for a known one.
 type registerOutput struct {
 	Status int
 	Body   struct {
@@ -167,9 +175,10 @@ type registerOutput struct {
 	}
 }
 
-func (s *service) register(ctx context.Context, in *registerInput) (*registerOutput, error) {
+// registerToken answers POST /v1/devices. The customer is that of the ID token.
+func (s *service) registerToken(ctx context.Context, in *registerInput) (*registerOutput, error) {
 	body, faults := s.bodies.Read(in.Body)
-	r, faults := body.check(faults)
+	r, faults := body.checkRegistration(faults)
 	if len(faults) > 0 {
 		return nil, faults
 	}
@@ -187,18 +196,20 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 		out.Status = http.StatusCreated
 	}
 
-	b := &out.Body
 	// App is answered as it was sent: the caller must not learn the app of a token
 	// that another customer had.
+	b := &out.Body
 	b.ID, b.Kind, b.Platform, b.App, b.Valid = t.ID, t.Kind, t.Platform, r.App, t.Valid()
 	return out, nil
 }
 
+// unregisterInput is DELETE /v1/devices/{tokenId}.
 type unregisterInput struct {
 	TokenID string `path:"tokenId" pattern:"^[0-9a-v]{32}$" patternDescription:"a token's id" doc:"as it was answered"`
 }
 
-func (s *service) unregister(ctx context.Context, in *unregisterInput) (*struct{}, error) {
+// unregisterToken answers DELETE /v1/devices/{tokenId}.
+func (s *service) unregisterToken(ctx context.Context, in *unregisterInput) (*struct{}, error) {
 	events, err := s.Store.UnregisterToken(ctx, customerOf(ctx), in.TokenID)
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func TestRegisterAndUnregister(t *testing.T) {
 	if a := w.ask("POST", "/v1/devices", ada, `{"fid":"an-installation-of-ada","platform":"ios"}`); a.Code != 201 || !strings.Contains(a.Body, `"kind":"fid"`) {
 		t.Errorf("an installation: %v", a)
 	}
-	c, err := w.store.Customer(t.Context(), "ada")
+	c, err := w.store.ReadCustomer(t.Context(), "ada")
 	if err != nil || len(c.Tokens) != 2 || !c.HasValidToken() {
 		t.Fatalf("%+v, %v", c, err)
 	}
@@ -69,7 +69,7 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 	w := newWorld(t, nil)
 	ada, eve, id := person("ada"), person("eve"), push.TokenID("token-of-ada-2")
 	w.register(ada, "token-of-ada-2")
-	before, err := w.store.Customer(t.Context(), "ada")
+	before, err := w.store.ReadCustomer(t.Context(), "ada")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 	if a := w.ask("POST", "/v1/devices", eve, `{"token":"token-of-eve","platform":"web"}`, "X-Customer", "ada", "X-Goog-Authenticated-User-Id", "ada", "X-Apigateway-Api-Userinfo", "ada"); a.Code != 201 {
 		t.Errorf("%v", a)
 	}
-	after, err := w.store.Customer(t.Context(), "ada")
+	after, err := w.store.ReadCustomer(t.Context(), "ada")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,17 +245,17 @@ func (anyone) Verify(context.Context, string) (auth.Identity, error) {
 	return auth.Identity{UID: "ada"}, nil
 }
 
-func (nowhere) RegisterToken(_ context.Context, customer string, r push.Registration) (store.Registered, error) {
+func (nowhere) RegisterToken(_ context.Context, customer string, r push.Registration) (store.RegistrationResult, error) {
 	if customer != "ada" || push.CheckToken(r.Value) != "" || push.CheckApp(r.App) != "" || r.Platform == "" || !r.AddedAt.IsZero() {
 		panic(fmt.Sprintf("%q registers %+v", customer, r))
 	}
-	return store.Registered{Token: push.Token{ID: push.TokenID(r.Value), Kind: r.Kind, Platform: r.Platform, App: r.App}}, nil
+	return store.RegistrationResult{Token: push.Token{ID: push.TokenID(r.Value), Kind: r.Kind, Platform: r.Platform, App: r.App}}, nil
 }
 func (nowhere) UnregisterToken(context.Context, string, string) ([]push.Event, error) {
 	return nil, nil
 }
-func (nowhere) RecordReports(context.Context, []push.Report) (store.Recorded, error) {
-	return store.Recorded{}, nil
+func (nowhere) RecordReports(context.Context, []push.Report) (store.RecordedReports, error) {
+	return store.RecordedReports{}, nil
 }
 func (nowhere) MarkEventsPublished(context.Context, ...push.Event) error { return nil }
 

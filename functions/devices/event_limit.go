@@ -31,9 +31,9 @@ func newEventLimit(perHour int) *eventLimit {
 	return &eventLimit{perHour: perHour, events: map[string]int{}}
 }
 
-// count counts n events of a customer. The error is *push.LimitReached if they are too
+// countEvents counts n events of a customer. The error is *push.LimitReached if they are too
 // many; they are not counted then.
-func (l *eventLimit) count(customer string, n int, now time.Time) error {
+func (l *eventLimit) countEvents(customer string, n int, now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	hour := now.UTC().Truncate(time.Hour)

@@ -59,8 +59,8 @@ type settings struct {
 // highestLimit is the maximum of each of these limits.
 const highestLimit = 1_000_000
 
-// limits returns the limits of each customer.
-func (s *settings) limits() *push.Limits {
+// customerLimits returns the limits of each customer.
+func (s *settings) customerLimits() *push.Limits {
 	return &push.Limits{PerHour: s.RegistrationsPerHour, PerDay: s.RegistrationsPerDay, MovesPerHour: s.MovesPerHour, MovesPerDay: s.MovesPerDay}
 }
 
@@ -84,16 +84,17 @@ func (s *settings) Check() []error {
 	}
 
 	for _, o := range s.AllowedOrigins {
-		if !origin(o) {
+		if !isOrigin(o) {
 			faults = append(faults, fmt.Errorf("ALLOWED_ORIGINS has %q, which is not an origin as in https://shop.example", o))
 		}
 	}
+
 	return faults
 }
 
-// origin reports whether a browser would send an origin in this form. Pages without
+// isOrigin reports whether a browser would send an origin in this form. Pages without
 // TLS may call only from the machine of their developer.
-func origin(s string) bool {
+func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Host != "" && s == u.Scheme+"://"+u.Host && !strings.Contains(s, "*") &&
 		(u.Scheme == "https" || u.Scheme == "http" && u.Hostname() == "localhost")
@@ -113,6 +114,6 @@ func build(ctx context.Context) (http.Handler, error) {
 		Store: store.New(c.Firestore, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}),
 		Queue: queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic}),
 		Auth:  v, Claim: set.CustomerClaim, Tenant: set.AuthTenant, Origins: set.AllowedOrigins, Log: c.Log, Timeout: set.CallTimeout,
-		AppCheck: set.AppCheck, Apps: auth.NewAppVerifier(set.Project), Limits: set.limits(), EventsPerHour: set.EventsPerHour,
+		AppCheck: set.AppCheck, Apps: auth.NewAppVerifier(set.Project), Limits: set.customerLimits(), EventsPerHour: set.EventsPerHour,
 	})), nil
 }

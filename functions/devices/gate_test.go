@@ -214,12 +214,12 @@ func TestSettings(t *testing.T) {
 	if s, err := load("ALLOWED_ORIGINS", "", "AUTH_TENANT", ""); err != nil || len(s.AllowedOrigins) != 0 {
 		t.Errorf("empty: %+v, %v", s, err)
 	}
-	if s, err := load(); err != nil || *s.limits() != push.DefaultLimits {
-		t.Errorf("the limits are %+v by default (%v), want %+v", s.limits(), err, push.DefaultLimits)
+	if s, err := load(); err != nil || *s.customerLimits() != push.DefaultLimits {
+		t.Errorf("the limits are %+v by default (%v), want %+v", s.customerLimits(), err, push.DefaultLimits)
 	}
 	want := push.Limits{PerHour: 7, PerDay: 70, MovesPerHour: 1, MovesPerDay: 2}
-	if s, err := load("REGISTRATIONS_PER_HOUR", "7", "REGISTRATIONS_PER_DAY", "70", "MOVES_PER_HOUR", "1", "MOVES_PER_DAY", "2"); err != nil || *s.limits() != want {
-		t.Errorf("the limits are %+v (%v), want %+v", s.limits(), err, want)
+	if s, err := load("REGISTRATIONS_PER_HOUR", "7", "REGISTRATIONS_PER_DAY", "70", "MOVES_PER_HOUR", "1", "MOVES_PER_DAY", "2"); err != nil || *s.customerLimits() != want {
+		t.Errorf("the limits are %+v (%v), want %+v", s.customerLimits(), err, want)
 	}
 	for _, bad := range []struct{ name, value, said string }{
 		{"REGISTRATIONS_PER_HOUR", "0", "REGISTRATIONS_PER_HOUR"}, {"REGISTRATIONS_PER_DAY", "1000001", "REGISTRATIONS_PER_DAY"},

@@ -15,7 +15,7 @@ import (
 // message stores a message to a customer that is settled, and was for those tokens.
 func (w *world) message(customer string) string {
 	w.t.Helper()
-	c, err := w.store.Customer(w.t.Context(), customer)
+	c, err := w.store.ReadCustomer(w.t.Context(), customer)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestEventLimit(t *testing.T) {
 		{name: "above it", n: 1, after: 59 * time.Minute, wait: time.Minute},
 		{name: "in the next hour", n: 5, after: time.Hour},
 	} {
-		err := l.count("ada", step.n, noon.Add(step.after))
+		err := l.countEvents("ada", step.n, noon.Add(step.after))
 		var limit *push.LimitReached
 		errors.As(err, &limit)
 		switch {
@@ -126,7 +126,7 @@ func TestEventLimitForgetsWhenTooManyCustomersReport(t *testing.T) {
 	now := time.Now()
 	l := newEventLimit(1)
 	for i := range maxCountedCustomers + 10 {
-		if err := l.count(fmt.Sprint("customer-", i), 1, now); err != nil {
+		if err := l.countEvents(fmt.Sprint("customer-", i), 1, now); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -95,7 +95,7 @@ func person(uid string) string { return issuer.Token(map[string]any{"sub": uid})
 // tokens are the ids of a customer's tokens.
 func (w *world) tokens(customer string) (out []string) {
 	w.t.Helper()
-	c, err := w.store.Customer(w.t.Context(), customer)
+	c, err := w.store.ReadCustomer(w.t.Context(), customer)
 	if push.IsNotFound(err) {
 		return nil
 	}

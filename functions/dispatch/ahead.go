@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// ahead is how much sending may be in batches that are not sent yet: for all
+	// aheadTime is how much sending may be in batches that are not sent yet: for all
 	// mailings together at the quota of the project, for a mailing with a rate at its
 	// rate.
-	ahead = 2 * time.Minute
-	// roomAfter is the shortest time that a shard waits for room.
-	roomAfter = 10 * time.Second
+	aheadTime = 2 * time.Minute
+	// minRoomWait is the shortest time that a shard waits for room.
+	minRoomWait = 10 * time.Second
 	// slotsAhead is how long before its first slot the page of a mailing with a rate
 	// is created. nextRound is how soon tick may not know of a batch yet: its rounds
-	// are a minute apart, and each looks a little further.
+	// are a minute apart, and each lists what is due a little after the next one.
 	slotsAhead = 75 * time.Second
 	nextRound  = 65 * time.Second
 )
@@ -29,39 +29,41 @@ const (
 // more than that to send at once.
 func (c *shardRun) whenToContinue(ctx context.Context) (time.Time, error) {
 	now := c.Now()
-	if c.m.RateLimit() > 0 && c.sh.NextSlot.Sub(now) >= ahead {
-		return c.sh.NextSlot.Add(-slotsAhead), nil
+	if c.mailing.RateLimit() > 0 && c.shard.NextSlot.Sub(now) >= aheadTime {
+		return c.shard.NextSlot.Add(-slotsAhead), nil
 	}
 	most, err := c.fairShare(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
-	if c.sinceCount < most/(8*max(1, c.m.Shards)) {
+	if c.sinceCounted < most/(8*max(1, c.mailing.Shards)) {
 		return time.Time{}, nil
 	}
 
-	open, err := c.Store.OpenTokens(ctx, c.m.ID)
+	open, err := c.Store.CountOpenTargets(ctx, c.mailing.ID)
 	if err != nil {
 		return time.Time{}, err
 	}
+
 	switch {
 	case open < most:
-		c.sinceCount = 0
+		c.sinceCounted = 0
 		return time.Time{}, nil
-	case c.m.RateLimit() > 0 && c.sh.NextSlot.Sub(now) > slotsAhead+roomAfter:
-		return c.sh.NextSlot.Add(-slotsAhead), nil
+	case c.mailing.RateLimit() > 0 && c.shard.NextSlot.Sub(now) > slotsAhead+minRoomWait:
+		return c.shard.NextSlot.Add(-slotsAhead), nil
 	}
-	return now.Add(roomAfter), nil
+
+	return now.Add(minRoomWait), nil
 }
 
 // mostAhead returns how many targets of the mailing may be in unsent batches if no
 // other mailing is running.
 func (c *shardRun) mostAhead() int {
 	perMinute := c.QuotaPerMinute
-	if r := c.m.RateLimit(); r > 0 {
+	if r := c.mailing.RateLimit(); r > 0 {
 		perMinute = min(perMinute, r)
 	}
-	return perMinute * int(ahead/time.Minute)
+	return perMinute * int(aheadTime/time.Minute)
 }
 
 // fairShare returns how many targets of the mailing may be in unsent batches beside
@@ -72,10 +74,10 @@ func (c *shardRun) mostAhead() int {
 // each to send.
 func (c *shardRun) fairShare(ctx context.Context) (int, error) {
 	most := c.mostAhead()
-	if c.m.RateLimit() > 0 {
+	if c.mailing.RateLimit() > 0 {
 		return most, nil
 	}
-	all, err := c.ahead.get(ctx, c.Store, c.Now())
+	all, err := c.ahead.readEstimate(ctx, c.Store, c.Now())
 	if err != nil {
 		return 0, err
 	}
@@ -90,7 +92,7 @@ func (c *shardRun) fairShare(ctx context.Context) (int, error) {
 // at most a second ago, plus those that this instance has added since. It is safe for
 // concurrent use.
 type aheadEstimate struct {
-	mu  sync.Mutex
+	mu  sync.Mutex // guards all and at; held during a read, so that the other calls wait for it and read nothing
 	all store.Ahead
 	at  time.Time // zero: never read
 }
@@ -100,7 +102,8 @@ type aheadEstimate struct {
 // each paused mailing.
 const estimateAge = time.Second
 
-func (e *aheadEstimate) get(ctx context.Context, s ledger, now time.Time) (store.Ahead, error) {
+// readEstimate returns the estimate, and reads it if it is older than estimateAge.
+func (e *aheadEstimate) readEstimate(ctx context.Context, s dataStore, now time.Time) (store.Ahead, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.at.IsZero() && now.Sub(e.at) < estimateAge {
@@ -114,18 +117,18 @@ func (e *aheadEstimate) get(ctx context.Context, s ledger, now time.Time) (store
 	return all, nil
 }
 
-// add counts targets that this instance has added.
-func (e *aheadEstimate) add(tokens int) {
+// addTargets counts targets that this instance has added.
+func (e *aheadEstimate) addTargets(tokens int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.all.Tokens += tokens
 }
 
-// laneOf chooses the lane of the batches once the first page of the mailing is read.
+// chooseLane chooses the lane of the batches once the first page of the mailing is read.
 // A mailing of one page, and a mailing whose rate is a small part of the quota, have
-// few or small batches. They do not wait behind those of large mailings.
-func (c *shardRun) laneOf() push.Lane {
-	if c.whole || c.m.RateLimit() > 0 && c.m.RateLimit() <= c.QuotaPerMinute/10 {
+// few or small batches. They do not wait for those of large mailings.
+func (c *shardRun) chooseLane() push.Lane {
+	if c.onePage || c.mailing.RateLimit() > 0 && c.mailing.RateLimit() <= c.QuotaPerMinute/10 {
 		return push.LaneSmall
 	}
 	return push.LaneLarge

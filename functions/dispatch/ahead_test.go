@@ -30,11 +30,11 @@ func (w *world) large(t *testing.T, id string, shards int) {
 func (w *world) cutAll(t *testing.T, id string, shards int) int {
 	t.Helper()
 	for k := range shards {
-		if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id, Shard: k}); err != nil {
+		if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: id, Shard: k}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	n, err := w.OpenTokens(t.Context(), id)
+	n, err := w.CountOpenTargets(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestWhatIsAheadIsBoundedOverAllMailings(t *testing.T) {
 		all = again
 	}
 
-	before, err := w.OpenTokens(t.Context(), "c")
+	before, err := w.CountOpenTargets(t.Context(), "c")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestLanes(t *testing.T) {
 					t.Errorf("published in the lane %q, want %q", lane, c.want)
 				}
 			}
-			open, err := w.OpenBatches(t.Context(), id)
+			open, err := w.ListOpenBatches(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +164,7 @@ func TestLargeAttributesMakeSmallPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil)
-			pages := &pageSizes{ledger: w.d.Store}
+			pages := &pageSizes{dataStore: w.d.Store}
 			w.d.Store = pages
 			value := string(slices.Repeat([]byte("x"), c.bytes))
 			for from := 0; from < 400; from += 50 {
@@ -191,7 +191,7 @@ func TestLargeAttributesMakeSmallPages(t *testing.T) {
 
 // pageSizes notes how many targets each page has.
 type pageSizes struct {
-	ledger
+	dataStore
 	sizes []int
 }
 
@@ -201,5 +201,5 @@ func (p *pageSizes) CreateBatches(ctx context.Context, sh *push.Shard, batches [
 		n += len(b.Targets)
 	}
 	p.sizes = append(p.sizes, n)
-	return p.ledger.CreateBatches(ctx, sh, batches)
+	return p.dataStore.CreateBatches(ctx, sh, batches)
 }

@@ -36,13 +36,13 @@ func TestBatchesCarryOnlyNamedAttributes(t *testing.T) {
 			d.Message = json.RawMessage(`{"notification":{"title":"{{ customer.name }}{{ customer.none }}{{ customer.points }}{{ customer.id }}"}}`)
 		})
 		w.carryOut(t, push.DispatchMessage{Mailing: name, Shard: push.DispatchStart})
-		open, err := w.OpenBatches(t.Context(), name)
+		open, err := w.ListOpenBatches(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		n := 0
 		for _, o := range open {
-			b, err := w.Batch(t.Context(), o.BatchRef)
+			b, err := w.ReadBatch(t.Context(), o.BatchRef)
 			if err != nil {
 				t.Fatal(err)
 			}

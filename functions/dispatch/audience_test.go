@@ -35,7 +35,7 @@ func TestAudiencesAndExclusions(t *testing.T) {
 			m := w.mailing(t, "m-"+name, c.change)
 			w.carryOut(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
 			w.checkOnce(t, m.ID, c.tokens)
-			totals, err := w.Totals(t.Context(), m)
+			totals, err := w.ReadTotals(t.Context(), m)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +52,7 @@ func TestNobodyToRing(t *testing.T) {
 	w := newWorld(t, nil)
 	w.mailing(t, "m", func(d *push.Draft) { d.Audience = push.Audience{Customers: []string{"nobody"}} })
 	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
-	m, err := w.Mailing(t.Context(), "m")
+	m, err := w.ReadMailing(t.Context(), "m")
 	if err != nil || m.State != push.Completed || len(w.Published()) != 1 {
 		t.Errorf("%s, %d events (%v)", m.State, len(w.Published()), err)
 	}

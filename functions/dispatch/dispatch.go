@@ -16,7 +16,7 @@ import (
 
 // Deps are the dependencies and settings of dispatch. Store and Queue are required.
 type Deps struct {
-	Store          ledger
+	Store          dataStore
 	Queue          publisher
 	Log            *slog.Logger
 	QuotaPerMinute int           // quota of FCM for the project, in messages a minute
@@ -24,18 +24,18 @@ type Deps struct {
 	Now            func() time.Time
 }
 
-// ledger is what dispatch needs of the store.
-type ledger interface {
+// dataStore is what dispatch needs of the store.
+type dataStore interface {
 	mailingStore
 	audienceStore
 	shardStore
 	batchStore
-	unflagger
+	unflagStore
 }
 
 // mailingStore has the mailings and their states.
 type mailingStore interface {
-	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
+	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	AcceptMailing(ctx context.Context, id string) (*push.Mailing, error)
 	StartMailing(ctx context.Context, id string, selection push.DeviceSelection, hours *push.Window, shards []push.Shard) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
@@ -43,40 +43,41 @@ type mailingStore interface {
 	MarkCompletedPublished(ctx context.Context, id string) error
 }
 
-// audienceStore has what a mailing goes to.
+// audienceStore has the audiences of mailings.
 type audienceStore interface {
-	Mailing(ctx context.Context, id string) (*push.Mailing, error)
-	Audience(ctx context.Context, m *push.Mailing, attributes ...string) (store.Audience, error)
-	Settings(ctx context.Context) (push.Settings, error)
-	PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
+	ReadMailing(ctx context.Context, id string) (*push.Mailing, error)
+	OpenAudience(ctx context.Context, m *push.Mailing, attributes ...string) (store.Audience, error)
+	ReadSettings(ctx context.Context) (push.Settings, error)
+	PauseMailingFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
 }
 
 // shardStore has the shards, and creates batches.
 type shardStore interface {
-	Shard(ctx context.Context, mailing string, k int) (*push.Shard, error)
-	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
+	ReadShard(ctx context.Context, mailing string, k int) (*push.Shard, error)
+	ListOpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
 	LeaseShard(ctx context.Context, sh *push.Shard, until time.Time) error
-	ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error
+	ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, publishedAt time.Time) error
 	CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error
-	MarkDispatched(ctx context.Context, id string) (bool, error)
+	MarkMailingDispatched(ctx context.Context, id string) (bool, error)
 }
 
 // batchStore has the open batches.
 type batchStore interface {
-	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
-	OpenTokens(ctx context.Context, mailing string) (int, error)
+	ListOpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
+	CountOpenTargets(ctx context.Context, mailing string) (int, error)
 	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
 	CountAhead(ctx context.Context) (store.Ahead, error)
 }
 
 // publisher is what dispatch needs of the queue.
 type publisher interface {
-	PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error
+	PublishDispatch(ctx context.Context, messages ...push.DispatchMessage) error
 	PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error
 	PublishWake(ctx context.Context, mailings ...string) error
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
+// dispatcher has what all calls of an instance share.
 type dispatcher struct {
 	Deps
 	ahead *aheadEstimate
@@ -85,7 +86,7 @@ type dispatcher struct {
 // New makes the handler of dispatch's push subscription.
 func New(d Deps) http.Handler {
 	x := newDispatcher(d)
-	return queue.Receive(x.receive)
+	return queue.Receive(x.receiveFromPubSub)
 }
 
 func newDispatcher(d Deps) *dispatcher {
@@ -100,13 +101,14 @@ func newDispatcher(d Deps) *dispatcher {
 	return &dispatcher{d, &aheadEstimate{}}
 }
 
-func (d *dispatcher) receive(ctx context.Context, m queue.Message) queue.Settlement {
+// receiveFromPubSub answers Pub/Sub for a dispatch message.
+func (d *dispatcher) receiveFromPubSub(ctx context.Context, m queue.Message) queue.Settlement {
 	var o push.DispatchMessage
 	if err := json.Unmarshal(m.Data, &o); err != nil || o.Mailing == "" {
 		d.Log.ErrorContext(ctx, "the message names no mailing", "message", m.ID, "error", err)
 		return queue.Redeliver
 	}
-	err := d.carryOut(ctx, o)
+	err := d.handleMessage(ctx, o)
 	if err == nil {
 		return queue.Ack
 	}
@@ -115,8 +117,8 @@ func (d *dispatcher) receive(ctx context.Context, m queue.Message) queue.Settlem
 	return how
 }
 
-// settlementFor is the table from an outcome to acknowledge or redeliver. What
-// another call does already, and what no call can do, is acknowledged.
+// settlementFor is the table from an outcome to acknowledge or redeliver. If another call
+// does the same work, or if no call can do it, the message is acknowledged.
 func settlementFor(err error) queue.Settlement {
 	switch {
 	case push.IsNotFound(err), push.IsConflict(err), errors.Is(err, store.ErrConflict):
@@ -125,12 +127,14 @@ func settlementFor(err error) queue.Settlement {
 	return queue.Redeliver
 }
 
-func (d *dispatcher) carryOut(ctx context.Context, o push.DispatchMessage) error {
+// handleMessage does what a dispatch message asks for: to start a mailing, to continue
+// an unflag or to continue a shard.
+func (d *dispatcher) handleMessage(ctx context.Context, o push.DispatchMessage) error {
 	switch o.Shard {
 	case push.DispatchStart:
-		return d.start(ctx, o.Mailing)
+		return d.startMailing(ctx, o.Mailing)
 	case push.DispatchUnflag:
-		return d.unflag(ctx, o.Mailing)
+		return d.unflagMailing(ctx, o.Mailing)
 	}
 	return d.workOnShard(ctx, o)
 }

@@ -15,7 +15,7 @@ func TestEveryoneIsCutOnce(t *testing.T) {
 	w.mailing(t, "m", nil)
 	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	w.checkOnce(t, "m", tokens)
-	if open, _ := w.OpenBatches(t.Context(), "m"); len(open) != len(w.refs) {
+	if open, _ := w.ListOpenBatches(t.Context(), "m"); len(open) != len(w.refs) {
 		t.Errorf("%d batches were cut, %d published", len(open), len(w.refs))
 	}
 }
@@ -53,11 +53,13 @@ func TestDoubledAndLateOrders(t *testing.T) {
 	w.mailing(t, "m", nil)
 	var wg sync.WaitGroup
 	for range 4 {
-		wg.Go(func() { _ = w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}) })
+		wg.Go(func() {
+			_ = w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+		})
 	}
 	wg.Wait()
 	for range 4 {
-		wg.Go(func() { _ = w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: 0}) })
+		wg.Go(func() { _ = w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: 0}) })
 	}
 	wg.Wait()
 	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})

@@ -14,12 +14,12 @@ import (
 
 // between does something once, after the first page is cut.
 type between struct {
-	ledger
+	dataStore
 	do func()
 }
 
 func (b *between) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
-	err := b.ledger.CreateBatches(ctx, sh, batches)
+	err := b.dataStore.CreateBatches(ctx, sh, batches)
 	if do := b.do; do != nil {
 		b.do = nil
 		do()
@@ -74,11 +74,11 @@ func TestATokenThatMovesIsSentToOnce(t *testing.T) {
 			}}
 			w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 			w.checkOnce(t, "m", n)
-			m, err := w.MailingHeader(t.Context(), "m")
+			m, err := w.ReadMailingHeader(t.Context(), "m")
 			if err != nil {
 				t.Fatal(err)
 			}
-			totals, err := w.Totals(t.Context(), m)
+			totals, err := w.ReadTotals(t.Context(), m)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,11 +129,11 @@ func TestListedTokensAreResolvedOnce(t *testing.T) {
 			if got := w.targets(t, "m")[moved]; got != c.batches {
 				t.Errorf("the token that moved is in %d batches, want %d", got, c.batches)
 			}
-			m, err := w.Mailing(t.Context(), "m")
+			m, err := w.ReadMailing(t.Context(), "m")
 			if err != nil {
 				t.Fatal(err)
 			}
-			totals, err := w.Totals(t.Context(), m)
+			totals, err := w.ReadTotals(t.Context(), m)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -158,11 +158,11 @@ func TestACustomerThatDoesNotDecodeIsUnknown(t *testing.T) {
 	for name, a := range map[string]push.Audience{"everyone": {Everyone: true}, "listed": {Customers: []string{"c2", "c3"}}} {
 		w.mailing(t, name, func(d *push.Draft) { d.Audience = a })
 		w.carryOut(t, push.DispatchMessage{Mailing: name, Shard: push.DispatchStart})
-		m, err := w.MailingHeader(t.Context(), name)
+		m, err := w.ReadMailingHeader(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		totals, err := w.Totals(t.Context(), m)
+		totals, err := w.ReadTotals(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)
 		}

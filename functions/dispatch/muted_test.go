@@ -32,12 +32,12 @@ func TestMutedCustomersAreLeftOutIfTheSettingSaysSo(t *testing.T) {
 		push.MutedSend: {OptedOut: 1},
 		push.MutedSkip: {OptedOut: 1, Muted: 1},
 	} {
-		if _, err := w.SetSettings(t.Context(), push.Settings{Devices: push.AllDevices, Muted: muted}, nil); err != nil {
+		if _, err := w.SaveSettings(t.Context(), push.Settings{Devices: push.AllDevices, Muted: muted}, nil); err != nil {
 			t.Fatal(err)
 		}
 		m := w.mailing(t, "m-"+string(muted), nil)
 		w.carryOut(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
-		totals, err := w.Totals(t.Context(), m)
+		totals, err := w.ReadTotals(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)
 		}

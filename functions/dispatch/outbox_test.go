@@ -18,7 +18,7 @@ type strict struct {
 
 func (s strict) PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error {
 	for _, r := range refs {
-		if _, err := s.w.Batch(ctx, r); err != nil {
+		if _, err := s.w.ReadBatch(ctx, r); err != nil {
 			s.t.Errorf("batch %s was published before it was stored: %v", r.Batch, err)
 		}
 	}
@@ -39,10 +39,10 @@ func TestNothingIsPublishedBeforeItIsStored(t *testing.T) {
 	w.d.Queue = strict{w.board, w, t}
 	tokens := w.seed(t, 30)
 	w.mailing(t, "m", nil)
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: 0}); err == nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: 0}); err == nil {
 		t.Error("the commit failed and nobody was told")
 	}
 	if len(w.refs) > 0 {

@@ -39,7 +39,7 @@ func rateIsKept(t *testing.T, w *world, tokens int) {
 	}
 	size := make([]int, len(w.refs))
 	for i, ref := range w.refs {
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,15 +66,15 @@ func rateIsKept(t *testing.T, w *world, tokens int) {
 
 // prompt is a store as if deliver had sent every batch whose slot has come.
 type prompt struct {
-	ledger
+	dataStore
 	w *world
 }
 
-func (p prompt) OpenTokens(ctx context.Context, mailing string) (n int, err error) {
-	open, err := p.w.OpenBatches(ctx, mailing)
+func (p prompt) CountOpenTargets(ctx context.Context, mailing string) (n int, err error) {
+	open, err := p.w.ListOpenBatches(ctx, mailing)
 	for _, o := range open {
 		if o.NotBefore.After(p.w.clock.Now()) {
-			b, err := p.w.Batch(ctx, o.BatchRef)
+			b, err := p.w.ReadBatch(ctx, o.BatchRef)
 			if err != nil {
 				return 0, err
 			}
@@ -125,7 +125,7 @@ func TestSlotsThatAreNotDueAreTicks(t *testing.T) {
 	if len(w.wakes) != 1 {
 		t.Errorf("tick was asked %d times, want once", len(w.wakes))
 	}
-	open, err := w.OpenBatches(t.Context(), "m")
+	open, err := w.ListOpenBatches(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,9 +155,9 @@ func TestAHighRateHasSeveralShards(t *testing.T) {
 	began, span := w.clock.Now(), time.Minute
 	sent, first := 0, map[time.Time]bool{}
 	for k := range list {
-		c := &shardRun{dispatcher: w.d, m: m, sh: &list[k]}
+		c := &shardRun{dispatcher: w.d, mailing: m, shard: &list[k]}
 		for n := 0; ; n++ {
-			b := c.batch(make([]push.Target, c.batchSize()))
+			b := c.newBatch(make([]push.Target, c.batchSize()))
 			if n == 0 {
 				first[b.NotBefore] = true
 			}

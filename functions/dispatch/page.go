@@ -18,34 +18,34 @@ const (
 	pageSlots  = 5 * time.Second  // of a rate in the first page, when the number of tokens a customer is unknown
 	fullSlots  = 30 * time.Second // of a rate in later pages
 
-	// Attributes may be large. A page that reads them begins with firstSize customers
+	// Attributes may be large. A page that reads them begins with firstPageSize customers
 	// and grows while its targets stay below pageMemory bytes, so that ten calls at
 	// the same time fit into an instance of 512 MiB.
-	firstSize  = 50
-	pageMemory = 1 << 20
+	firstPageSize = 50
+	pageMemory    = 1 << 20
 )
 
 // readPage reads the next page and moves the cursor of the shard in memory. A page
 // whose targets are too large for a commit is read again with half the customers.
 func (c *shardRun) readPage(ctx context.Context) (targets []push.Target, bytes int, err error) {
-	first := c.sh.After == c.sh.From && c.m.Shards == 1
+	first := c.shard.After == c.shard.From && c.mailing.Shards == 1
 	for size := c.pageSize(); ; size /= 2 {
-		p, err := c.audience.Page(ctx, c.sh.After, c.sh.Upto, size)
+		p, err := c.audience.ReadPage(ctx, c.shard.After, c.shard.Upto, size)
 		if err != nil {
 			return nil, 0, err
 		}
-		c.whole = first && p.Last == ""
-		c.lane = c.laneOf()
+		c.onePage = first && p.Last == ""
+		c.lane = c.chooseLane()
 		targets, counted, bytes := c.pickTargets(p)
 		if bytes > pageBytes && size > 1 {
 			continue
 		}
-		c.sh.Targeted += counted.Targeted
+		c.shard.Targeted += counted.Targeted
 		for i, n := range counted.ByVariant {
-			c.sh.ByVariant[i] += n
+			c.shard.ByVariant[i] += n
 		}
-		c.sh.Excluded = c.sh.Excluded.Plus(counted.Excluded)
-		c.sh.After, c.sh.Done = p.Last, p.Last == ""
+		c.shard.Excluded = c.shard.Excluded.Plus(counted.Excluded)
+		c.shard.After, c.shard.Done = p.Last, p.Last == ""
 		c.customers, c.tokens, c.bytes = c.customers+len(p.Members), c.tokens+len(targets), c.bytes+bytes
 		return targets, bytes, nil
 	}
@@ -59,34 +59,35 @@ func (c *shardRun) readBatches(ctx context.Context) ([]*push.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.m.Hours == nil {
+	if c.mailing.Hours == nil {
 		c.countReady(len(targets))
 		return c.splitIntoBatches(targets), nil
 	}
 
-	zones := newZoneGroups(c.m, c.Now())
-	zones.add(targets)
-	for pages := 1; !c.sh.Done && pages < pagesByZone && bytes*(pages+1)/pages <= c.zoneBytes(); pages++ {
+	zones := newZoneGroups(c.mailing, c.Now())
+	zones.addTargets(targets)
+	for pages := 1; !c.shard.Done && pages < pagesByZone && bytes*(pages+1)/pages <= c.zoneBytes(); pages++ {
 		more, size, err := c.readPage(ctx)
 		if err != nil {
 			return nil, err
 		}
-		zones.add(more)
+		zones.addTargets(more)
 		bytes += size
 	}
+
 	return c.splitByZone(zones), nil
 }
 
 // countReady counts targets that are in batches which may be sent now.
 func (c *shardRun) countReady(targets int) {
-	c.sinceCount += targets
-	c.ahead.add(targets)
+	c.sinceCounted += targets
+	c.ahead.addTargets(targets)
 }
 
 // pageSize returns how many customers to read.
 func (c *shardRun) pageSize() int {
 	size := pageSize
-	if c.m.RateLimit() > 0 {
+	if c.mailing.RateLimit() > 0 {
 		size = min(size, c.slotsSize())
 	}
 	if len(c.attributes) > 0 {
@@ -102,7 +103,7 @@ func (c *shardRun) slotsSize() int {
 	if c.customers == 0 {
 		span = pageSlots
 	}
-	slots := int(float64(c.m.RateLimit()) / float64(max(1, c.m.Shards)) * span.Minutes())
+	slots := int(float64(c.mailing.RateLimit()) / float64(max(1, c.mailing.Shards)) * span.Minutes())
 	if c.tokens > c.customers {
 		slots = slots * c.customers / c.tokens
 	}
@@ -113,7 +114,7 @@ func (c *shardRun) slotsSize() int {
 // judging by the pages before; at most twice as many as were read so far.
 func (c *shardRun) memorySize() int {
 	if c.customers == 0 {
-		return firstSize
+		return firstPageSize
 	}
 	size := 2 * c.customers
 	if c.bytes > 0 {
@@ -124,7 +125,7 @@ func (c *shardRun) memorySize() int {
 
 // pickTargets lists the targets of a page, and counts the customers that are left
 // out, by reason.
-func (c *shardRun) pickTargets(p store.Page) (out []push.Target, n push.AudienceCounts, bytes int) {
+func (c *shardRun) pickTargets(p store.AudiencePage) (out []push.Target, n push.AudienceCounts, bytes int) {
 	now := c.Now()
 	n.Excluded = p.Excluded
 	for _, m := range p.Members {
@@ -135,7 +136,7 @@ func (c *shardRun) pickTargets(p store.Page) (out []push.Target, n push.Audience
 		}
 		n.Targeted++
 		variant := 0
-		if len(c.m.Variants) > 0 {
+		if len(c.mailing.Variants) > 0 {
 			variant = c.targeting.VariantOf(m.Customer.ID)
 			n.ByVariant[variant]++
 		}
@@ -150,16 +151,16 @@ func (c *shardRun) pickTargets(p store.Page) (out []push.Target, n push.Audience
 	return out, n, bytes
 }
 
-// pickTokens returns the tokens of one customer that the mailing goes to. A token that
+// pickTokens returns the tokens of one customer that the mailing is sent to. A token that
 // came to this customer after the mailing started does not count: a batch may have it
-// already, under the customer who had it before, and the mailing goes to each token
-// once. That cannot be for a mailing of one page, and for listed tokens, whose owners
+// already, under the customer who had it before, and the mailing is sent to each token
+// once. This cannot happen in a mailing of one page, or with listed tokens, whose owners
 // are stored.
-func (c *shardRun) pickTokens(m store.Member) ([]push.Token, push.Exclusion) {
+func (c *shardRun) pickTokens(m store.AudienceMember) ([]push.Token, push.Exclusion) {
 	of := m.Customer
-	if of != nil && m.Only == nil && !c.whole {
+	if of != nil && m.Only == nil && !c.onePage {
 		old := *of
-		old.Tokens = slices.DeleteFunc(slices.Clone(of.Tokens), func(t push.Token) bool { return t.AddedAt.After(c.m.StartedAt) })
+		old.Tokens = slices.DeleteFunc(slices.Clone(of.Tokens), func(t push.Token) bool { return t.AddedAt.After(c.mailing.StartedAt) })
 		of = &old
 	}
 	return c.targeting.SelectTokens(of, m.Only)
@@ -178,7 +179,7 @@ func (c *shardRun) splitIntoBatches(targets []push.Target) []*push.Batch {
 			}
 			n++
 		}
-		out = append(out, c.batch(targets[:n]))
+		out = append(out, c.newBatch(targets[:n]))
 		targets = targets[n:]
 	}
 
@@ -188,19 +189,21 @@ func (c *shardRun) splitIntoBatches(targets []push.Target) []*push.Batch {
 // batchSize limits a batch of a mailing with a rate to three seconds of it, so that
 // slots are even.
 func (c *shardRun) batchSize() int {
-	if r := c.m.RateLimit(); r > 0 {
-		return min(push.MaxBatch, max(1, r/max(1, c.m.Shards)/20))
+	if r := c.mailing.RateLimit(); r > 0 {
+		return min(push.MaxBatch, max(1, r/max(1, c.mailing.Shards)/20))
 	}
 	return push.MaxBatch
 }
 
-func (c *shardRun) batch(targets []push.Target) *push.Batch {
+// newBatch makes the next batch of the shard. Its number is part of its name, so that a
+// second try creates no second batch.
+func (c *shardRun) newBatch(targets []push.Target) *push.Batch {
 	b := &push.Batch{
-		BatchRef: push.BatchRef{Mailing: c.m.ID, Batch: fmt.Sprintf("%02d-%06d", c.sh.Number, c.sh.Batches)},
-		Shard:    c.sh.Number, CutAt: c.Now(), Lane: c.lane, Variants: len(c.m.Variants), Targets: targets, Results: make([]push.Result, len(targets)),
+		BatchRef: push.BatchRef{Mailing: c.mailing.ID, Batch: fmt.Sprintf("%02d-%06d", c.shard.Number, c.shard.Batches)},
+		Shard:    c.shard.Number, CutAt: c.Now(), Lane: c.lane, Variants: len(c.mailing.Variants), Targets: targets, Results: make([]push.Result, len(targets)),
 	}
-	c.sh.Batches++
-	if r := c.m.RateLimit(); r > 0 && c.m.Hours == nil {
+	c.shard.Batches++
+	if r := c.mailing.RateLimit(); r > 0 && c.mailing.Hours == nil {
 		c.assignSlot(b, r)
 	}
 	if !b.NotBefore.After(b.CutAt) {
@@ -210,20 +213,20 @@ func (c *shardRun) batch(targets []push.Target) *push.Batch {
 }
 
 // assignSlot gives a batch of a mailing with a rate its time, and moves the next slot
-// of the shard behind it. Each shard has an equal part of the rate. The first slots
+// of the shard after it. Each shard has an equal part of the rate. The first slots
 // of the shards are spread over the time of a batch, so that they alternate.
 func (c *shardRun) assignSlot(b *push.Batch, rate int) {
-	shards := time.Duration(max(1, c.m.Shards))
+	shards := time.Duration(max(1, c.mailing.Shards))
 	length := func(targets int) time.Duration {
 		return time.Duration(targets) * shards * time.Minute / time.Duration(rate)
 	}
-	if c.sh.NextSlot.IsZero() {
-		c.sh.NextSlot = b.CutAt.Add(length(c.batchSize()) * time.Duration(c.sh.Number) / shards)
+	if c.shard.NextSlot.IsZero() {
+		c.shard.NextSlot = b.CutAt.Add(length(c.batchSize()) * time.Duration(c.shard.Number) / shards)
 	}
 
-	b.NotBefore = c.sh.NextSlot
+	b.NotBefore = c.shard.NextSlot
 	if b.NotBefore.Before(b.CutAt) {
 		b.NotBefore = b.CutAt
 	}
-	c.sh.NextSlot = b.NotBefore.Add(length(len(b.Targets)))
+	c.shard.NextSlot = b.NotBefore.Add(length(len(b.Targets)))
 }

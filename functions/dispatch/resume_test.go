@@ -18,7 +18,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(t.Context(), "m", 0)
+	sh, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), sh, batches); err != nil {
 		t.Fatal(err)
 	}
-	leased, err := w.Batch(t.Context(), batches[3].BatchRef)
+	leased, err := w.ReadBatch(t.Context(), batches[3].BatchRef)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]push.Lane{}
@@ -64,7 +64,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	if want := []push.DispatchMessage{{Mailing: "m", Shard: 0}}; !slices.Equal(w.orders, want) {
 		t.Errorf("ordered %v, want %v", w.orders, want)
 	}
-	open, err := w.OpenBatches(t.Context(), "m")
+	open, err := w.ListOpenBatches(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ const (
 	shardSize = 25_000 // customers that make another shard worthwhile
 	maxShards = 16
 	shardRate = 60_000                             // messages a minute that one shard can put into batches, even if Firestore takes 100 ms to answer
-	digits    = "0123456789abcdefghijklmnopqrstuv" // digits of a key: base32hex
+	keyDigits = "0123456789abcdefghijklmnopqrstuv" // digits of a key: base32hex
 )
 
 // newShards divides the keys into ranges of the same width. Keys are hashes, so each
@@ -26,12 +26,14 @@ func newShards(m *push.Mailing, customers int, now time.Time) []push.Shard {
 	if m.Audience.Customers != nil || m.Audience.Tokens != nil {
 		n = 1
 	}
+
 	out := make([]push.Shard, n)
 	for k := range out {
 		out[k] = push.Shard{Mailing: m.ID, Number: k, From: shardBound(k, n), Upto: shardBound(k+1, n), PublishedAt: now}
 		out[k].Estimated = int64(customers*(k+1)/n - customers*k/n)
 		out[k].After = out[k].From
 	}
+
 	return out
 }
 
@@ -41,7 +43,7 @@ func shardBound(k, n int) string {
 	if k == 0 || k == n {
 		return ""
 	}
-	const width = len(digits) * len(digits)
+	const width = len(keyDigits) * len(keyDigits)
 	at := k * width / n
-	return string([]byte{digits[at/len(digits)], digits[at%len(digits)]}) + strings.Repeat("0", 30)
+	return string([]byte{keyDigits[at/len(keyDigits)], keyDigits[at%len(keyDigits)]}) + strings.Repeat("0", 30)
 }

@@ -26,7 +26,7 @@ func TestTheLargestBatchesFitADocument(t *testing.T) {
 	if _, err := w.StartMailing(t.Context(), m.ID, push.AllDevices, nil, []push.Shard{{Mailing: m.ID}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(t.Context(), m.ID, 0)
+	sh, err := w.ReadShard(t.Context(), m.ID, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestTheLargestBatchesFitADocument(t *testing.T) {
 			targets[i] = x
 			targets[i].Token += fmt.Sprintf("token-%04d", i)
 		}
-		c := &shardRun{dispatcher: w.d, m: m, sh: sh, lane: push.LaneLarge}
+		c := &shardRun{dispatcher: w.d, mailing: m, shard: sh, lane: push.LaneLarge}
 		batches := c.splitIntoBatches(targets)
 		for chunk := range slices.Chunk(batches, perCommit) {
 			sh.After += "x"
@@ -55,7 +55,7 @@ func TestTheLargestBatchesFitADocument(t *testing.T) {
 		n := 0
 		for _, b := range batches {
 			n += len(b.Targets)
-			stored, err := w.Batch(t.Context(), b.BatchRef)
+			stored, err := w.ReadBatch(t.Context(), b.BatchRef)
 			if err != nil {
 				t.Fatal(err)
 			}

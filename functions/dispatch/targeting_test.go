@@ -62,7 +62,7 @@ func TestFilterAndControlGroupAreCounted(t *testing.T) {
 			t.Errorf("token %s is in a batch", token)
 		}
 	}
-	totals, err := w.Totals(t.Context(), m)
+	totals, err := w.ReadTotals(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestTooLargeAudienceWaitsForAPerson(t *testing.T) {
 		w.mailing(t, id, func(d *push.Draft) { d.MaxCustomers = &most })
 		w.carryOut(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
 
-		m, err := w.Mailing(t.Context(), id)
+		m, err := w.ReadMailing(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,13 +131,13 @@ func TestVariantsShareTheAudience(t *testing.T) {
 	w.checkOnce(t, m.ID, 2*customers)
 
 	by := push.TargetingOf(m, push.Settings{})
-	open, err := w.OpenBatches(t.Context(), m.ID)
+	open, err := w.ListOpenBatches(t.Context(), m.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tokens := map[int]int64{}
 	for _, o := range open {
-		b, err := w.Batch(t.Context(), o.BatchRef)
+		b, err := w.ReadBatch(t.Context(), o.BatchRef)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func TestVariantsShareTheAudience(t *testing.T) {
 		}
 	}
 
-	totals, err := w.Totals(t.Context(), m)
+	totals, err := w.ReadTotals(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 // start records the mailing's shards and forgets the orders that follow.
 func (w *world) start(t *testing.T, id string) {
 	t.Helper()
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id, Shard: push.DispatchStart}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: id, Shard: push.DispatchStart}); err != nil {
 		t.Fatal(err)
 	}
 	w.orders = nil
@@ -23,7 +23,7 @@ func (w *world) start(t *testing.T, id string) {
 func (w *world) cut(t *testing.T, id string) []push.DispatchMessage {
 	t.Helper()
 	w.orders = nil
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: id}); err != nil {
 		t.Fatal(err)
 	}
 	return w.orders
@@ -37,7 +37,7 @@ func TestAShardIsOneCalls(t *testing.T) {
 	tokens := w.seed(t, 3)
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
-	sh, err := w.Shard(t.Context(), "m", 0)
+	sh, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,13 +69,13 @@ func TestAHeldMailingIsNotCut(t *testing.T) {
 
 // slow is a clock that moves by ten seconds with each page.
 type slow struct {
-	ledger
+	dataStore
 	w *world
 }
 
 func (s slow) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
 	s.w.clock.Add(10 * time.Second)
-	return s.ledger.CreateBatches(ctx, sh, batches)
+	return s.dataStore.CreateBatches(ctx, sh, batches)
 }
 
 // TestHandsOverInTime: a call that has more to cut than its time allows ends
@@ -99,7 +99,7 @@ func TestHandsOverInTime(t *testing.T) {
 		}
 		orders = w.cut(t, "m")
 	}
-	if m, err := w.MailingHeader(t.Context(), "m"); err != nil || !m.Dispatched {
+	if m, err := w.ReadMailingHeader(t.Context(), "m"); err != nil || !m.Dispatched {
 		t.Errorf("dispatched %v, %v", m.Dispatched, err)
 	}
 }
@@ -120,11 +120,11 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	if n := len(w.targets(t, "m")); n != pageSize {
 		t.Errorf("%d were cut, want %d", n, pageSize)
 	}
-	sh, err := w.Shard(t.Context(), "m", 0)
+	sh, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := began.Add(roomAfter); !sh.ContinueAt.Equal(want) {
+	if want := began.Add(minRoomWait); !sh.ContinueAt.Equal(want) {
 		t.Errorf("it goes on at %s, want %s", sh.ContinueAt, want)
 	}
 	if !sh.LeaseUntil.IsZero() {
@@ -132,16 +132,16 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	}
 
 	w.cut(t, "m")
-	if after, err := w.Shard(t.Context(), "m", 0); err != nil || !after.Revision.Equal(sh.Revision) {
+	if after, err := w.ReadShard(t.Context(), "m", 0); err != nil || !after.Revision.Equal(sh.Revision) {
 		t.Errorf("an early order wrote to the shard (%v)", err)
 	}
-	w.clock.Add(roomAfter)
+	w.clock.Add(minRoomWait)
 	w.cut(t, "m")
 	if n := len(w.targets(t, "m")); n != pageSize {
 		t.Errorf("nothing was sent, and %d are cut", n)
 	}
 	w.settleAll(t, "m")
-	w.clock.Add(roomAfter)
+	w.clock.Add(minRoomWait)
 	w.cut(t, "m")
 	if n := len(w.targets(t, "m")); n != 10 {
 		t.Errorf("there is room again, and %d are cut, want the 10 that are left", n)
@@ -151,12 +151,12 @@ func TestGivesItsPlaceBack(t *testing.T) {
 // settleAll is a deliver that has sent everything that is cut.
 func (w *world) settleAll(t *testing.T, id string) {
 	t.Helper()
-	open, err := w.OpenBatches(t.Context(), id)
+	open, err := w.ListOpenBatches(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, o := range open {
-		b, err := w.Batch(t.Context(), o.BatchRef)
+		b, err := w.ReadBatch(t.Context(), o.BatchRef)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,9 +169,9 @@ func (w *world) settleAll(t *testing.T, id string) {
 }
 
 // uncounted cannot count open batches.
-type uncounted struct{ ledger }
+type uncounted struct{ dataStore }
 
-func (uncounted) OpenTokens(context.Context, string) (int, error) {
+func (uncounted) CountOpenTargets(context.Context, string) (int, error) {
 	return 0, &push.Unavailable{Err: errors.New("no Firestore")}
 }
 
@@ -184,7 +184,7 @@ func TestACallThatFailsGivesItsShardBack(t *testing.T) {
 	w.start(t, "m")
 	good := w.d.Store
 	w.d.Store = uncounted{good}
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m"}); err == nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m"}); err == nil {
 		t.Fatal("open batches could not be counted, and nobody is told")
 	}
 	w.d.Store = good

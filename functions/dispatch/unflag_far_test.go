@@ -60,12 +60,12 @@ func unflagFar(t testing.TB, batches, size int) (f *far, took time.Duration) {
 
 	f.on.Store(true)
 	began := time.Now()
-	if err := d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
+	if err := d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
 		t.Fatal(err)
 	}
 	took = time.Since(began)
 	f.on.Store(false)
-	m, err := w.MailingHeader(t.Context(), "m")
+	m, err := w.ReadMailingHeader(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,12 +42,12 @@ func (w *world) flagged(t testing.TB, id string, batches, size int) {
 		}
 		_, _, err := w.ImportCustomers(t.Context(), lines)
 		must(err)
-		sh, err := w.Shard(t.Context(), id, 0)
+		sh, err := w.ReadShard(t.Context(), id, 0)
 		must(err)
 		sh.Batches, sh.Done = n+1, n+1 == batches
 		dead := b.InvalidTokens
 		must(w.CreateBatches(t.Context(), sh, []*push.Batch{b}))
-		b, err = w.Batch(t.Context(), b.BatchRef)
+		b, err = w.ReadBatch(t.Context(), b.BatchRef)
 		must(err)
 		b.InvalidTokens, b.Settled = dead, true
 		b.ClosePending(push.ResultUnregistered)
@@ -68,7 +68,7 @@ func (w *world) flagged(t testing.TB, id string, batches, size int) {
 // and told: published, or in the outbox for tick.
 func (w *world) takenBack(t testing.TB, id string, n int) {
 	t.Helper()
-	m, err := w.MailingHeader(t.Context(), id)
+	m, err := w.ReadMailingHeader(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func (w *world) takenBack(t testing.TB, id string, n int) {
 	}
 
 	w.clock.Add(time.Hour)
-	owed, err := w.UnpublishedEvents(t.Context(), 10*n)
+	owed, err := w.ListUnpublishedEvents(t.Context(), 10*n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func (w *world) takenBack(t testing.TB, id string, n int) {
 	}
 	for i := range n {
 		name := fmt.Sprintf("c%d", i)
-		c, err := w.Customer(t.Context(), name)
+		c, err := w.ReadCustomer(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,8 +138,8 @@ func (s *shaky) LeaseUnflag(ctx context.Context, id string, until time.Time) (l 
 	return l, err
 }
 
-func (s *shaky) UnflagPage(ctx context.Context, l *store.UnflagLease) (p *store.UnflagPage, err error) {
-	err = s.around(func() (err error) { p, err = s.Store.UnflagPage(ctx, l); return err })
+func (s *shaky) ReadUnflagPage(ctx context.Context, l *store.UnflagLease) (p *store.UnflagPage, err error) {
+	err = s.around(func() (err error) { p, err = s.Store.ReadUnflagPage(ctx, l); return err })
 	return p, err
 }
 
@@ -151,8 +151,8 @@ func (s *shaky) UnflagTokens(ctx context.Context, id string, tokens []store.Cust
 	return n, events, err
 }
 
-func (s *shaky) SaveUnflag(ctx context.Context, l *store.UnflagLease, until time.Time) error {
-	return s.around(func() error { return s.Store.SaveUnflag(ctx, l, until) })
+func (s *shaky) SaveUnflagCursor(ctx context.Context, l *store.UnflagLease, until time.Time) error {
+	return s.around(func() error { return s.Store.SaveUnflagCursor(ctx, l, until) })
 }
 
 func (s *shaky) EndUnflag(ctx context.Context, id string) (u *push.Unflag, err error) {
@@ -179,10 +179,10 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 			if tries > 5 {
 				t.Fatalf("killed at step %d once, and after %d deliveries it is not completed", nth, tries)
 			}
-			if err := w.d.carryOut(t.Context(), order); err != nil && !errors.Is(err, errKilled) {
+			if err := w.d.handleMessage(t.Context(), order); err != nil && !errors.Is(err, errKilled) {
 				t.Fatalf("step %d: %v", nth, err)
 			}
-			m, err := w.MailingHeader(t.Context(), "m")
+			m, err := w.ReadMailingHeader(t.Context(), "m")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -228,7 +228,7 @@ func TestUnflagHandsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	order := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
-	if err := w.d.carryOut(t.Context(), order); err != nil {
+	if err := w.d.handleMessage(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.orders) != 0 {
@@ -249,7 +249,7 @@ func TestUnflagHandsOver(t *testing.T) {
 			t.Fatal("it does not come to an end")
 		}
 		w.orders = nil
-		if err := w.d.carryOut(t.Context(), todo[0]); err != nil {
+		if err := w.d.handleMessage(t.Context(), todo[0]); err != nil {
 			t.Fatal(err)
 		}
 		todo = append(todo[1:], w.orders...)
@@ -273,17 +273,17 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	order := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
-	if err := w.d.carryOut(t.Context(), order); err != nil {
+	if err := w.d.handleMessage(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := w.Customer(t.Context(), "c0"); err != nil || c.HasValidToken() {
+	if c, err := w.ReadCustomer(t.Context(), "c0"); err != nil || c.HasValidToken() {
 		t.Errorf("a second call took flags back: reachable %v, %v", c.HasValidToken(), err)
 	}
-	if err := w.SaveUnflag(t.Context(), first, time.Time{}); err != nil {
+	if err := w.SaveUnflagCursor(t.Context(), first, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := w.d.carryOut(t.Context(), order); err != nil {
+		if err := w.d.handleMessage(t.Context(), order); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -309,10 +309,10 @@ func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
 		t.Fatal(err)
 	}
-	m, err := w.MailingHeader(t.Context(), "m")
+	m, err := w.ReadMailingHeader(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,10 +346,10 @@ func TestAPageThatTimeDidNotSufficeForStaysNext(t *testing.T) {
 	if last {
 		t.Error("a page that was not done was the last")
 	}
-	if err := w.SaveUnflag(t.Context(), l, time.Time{}); err != nil {
+	if err := w.SaveUnflagCursor(t.Context(), l, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
 		t.Fatal(err)
 	}
 	w.takenBack(t, "m", 3)

@@ -86,11 +86,11 @@ func (f *fragile) StartMailing(ctx context.Context, id string, d push.DeviceSele
 	return m, f.fail("after start")
 }
 
-func (f *fragile) MarkDispatched(ctx context.Context, id string) (bool, error) {
+func (f *fragile) MarkMailingDispatched(ctx context.Context, id string) (bool, error) {
 	if err := f.fail("before marking"); err != nil {
 		return false, err
 	}
-	ok, err := f.Store.MarkDispatched(ctx, id)
+	ok, err := f.Store.MarkMailingDispatched(ctx, id)
 	return ok, errors.Join(err, f.fail("after marking"))
 }
 
@@ -159,7 +159,7 @@ func (w *world) mailing(t *testing.T, id string, change func(*push.Draft)) *push
 	return m
 }
 
-// carryOut does an order and all that follow from it, as often as it takes: what
+// handleMessage does an order and all that follow from it, as often as it takes: what
 // fails is delivered again, and tick is there.
 func (w *world) carryOut(t *testing.T, o push.DispatchMessage) {
 	t.Helper()
@@ -181,15 +181,15 @@ func (w *world) waiting(t *testing.T, id string) (orders []push.DispatchMessage)
 				next = at
 			}
 		}
-		m, err := w.MailingHeader(t.Context(), id)
+		m, err := w.ReadMailingHeader(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		shards, err := w.OpenShards(t.Context(), id)
+		shards, err := w.ListOpenShards(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		open, err := w.OpenBatches(t.Context(), id)
+		open, err := w.ListOpenBatches(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,7 +245,7 @@ func (w *world) drain(t *testing.T, o push.DispatchMessage) {
 		w.mu.Lock()
 		w.orders = nil
 		w.mu.Unlock()
-		if err := w.d.carryOut(t.Context(), todo[0]); err == nil {
+		if err := w.d.handleMessage(t.Context(), todo[0]); err == nil {
 			todo = todo[1:]
 		} else if settlementFor(err) == 0 { // acknowledged
 			todo = todo[1:]
@@ -259,13 +259,13 @@ func (w *world) drain(t *testing.T, o push.DispatchMessage) {
 // targets counts how often each token stands in the batches of a mailing.
 func (w *world) targets(t *testing.T, id string) map[string]int {
 	t.Helper()
-	open, err := w.OpenBatches(t.Context(), id)
+	open, err := w.ListOpenBatches(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]int{}
 	for _, o := range open {
-		b, err := w.Batch(t.Context(), o.BatchRef)
+		b, err := w.ReadBatch(t.Context(), o.BatchRef)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -287,11 +287,11 @@ func (w *world) checkOnce(t *testing.T, id string, tokens int) {
 			t.Errorf("token %s stands in batches %d times", token, n)
 		}
 	}
-	m, err := w.Mailing(t.Context(), id)
+	m, err := w.ReadMailing(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	totals, err := w.Totals(t.Context(), m)
+	totals, err := w.ReadTotals(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,12 +45,12 @@ func newZoneGroups(m *push.Mailing, now time.Time) *zoneGroups {
 	return &zoneGroups{m: m, now: now, byZone: map[string]*zoneGroup{}, byTime: map[string]*zoneGroup{}}
 }
 
-// add puts each target into the group of its zone.
-func (z *zoneGroups) add(targets []push.Target) {
+// addTargets puts each target into the group of its zone.
+func (z *zoneGroups) addTargets(targets []push.Target) {
 	for _, t := range targets {
 		g := z.byZone[t.Zone]
 		if g == nil {
-			g = z.groupOf(t.Zone)
+			g = z.groupOfZone(t.Zone)
 			z.byZone[t.Zone] = g
 		}
 		if len(g.targets) == 0 {
@@ -60,8 +60,8 @@ func (z *zoneGroups) add(targets []push.Target) {
 	}
 }
 
-// groupOf returns the group of the zones that have the same hours as a zone.
-func (z *zoneGroups) groupOf(zone string) *zoneGroup {
+// groupOfZone returns the group of the zones that have the same hours as a zone.
+func (z *zoneGroups) groupOfZone(zone string) *zoneGroup {
 	location := z.m.Hours.ZoneFor(zone)
 	periods := z.m.Hours.PeriodsBetween(z.now, z.m.ExpiresAt, location)
 
@@ -69,6 +69,7 @@ func (z *zoneGroups) groupOf(zone string) *zoneGroup {
 	for _, p := range periods {
 		fmt.Fprintf(&key, "%d-%d ", p.Opens.Unix(), p.Closes.Unix())
 	}
+
 	g := z.byTime[key.String()]
 	if g == nil {
 		g = &zoneGroup{zone: location.String()}
@@ -90,7 +91,7 @@ func (c *shardRun) splitByZone(zones *zoneGroups) []*push.Batch {
 	for _, g := range zones.inUse {
 		for _, b := range c.splitIntoBatches(g.targets) {
 			b.Zone = g.zone
-			c.letWait(b, g.first)
+			c.setWaiting(b, g.first)
 			out = append(out, b)
 		}
 
@@ -104,16 +105,17 @@ func (c *shardRun) splitByZone(zones *zoneGroups) []*push.Batch {
 	for _, b := range out {
 		b.First, b.Last = first, last
 	}
+
 	return out
 }
 
-// letWait decides whether a batch waits for its hours. A batch without hours before the
+// setWaiting decides whether a batch waits for its hours. A batch without hours before the
 // mailing expires is published at once: deliver settles it as expired.
-func (c *shardRun) letWait(b *push.Batch, hours push.Period) {
+func (c *shardRun) setWaiting(b *push.Batch, hours push.Period) {
 	switch {
 	case hours.Opens.After(b.CutAt):
 		b.WaitUntil, b.PublishedAt = hours.Opens, time.Time{}
-	case c.m.RateLimit() > 0 && !hours.Opens.IsZero():
+	case c.mailing.RateLimit() > 0 && !hours.Opens.IsZero():
 		b.WaitUntil, b.PublishedAt = b.CutAt, time.Time{}
 	default:
 		c.countReady(len(b.Targets))

@@ -41,7 +41,7 @@ func (w *world) batches(t *testing.T, id string) (out []*push.Batch) {
 		t.Fatal(err)
 	}
 	for _, snap := range snaps {
-		b, err := w.Batch(t.Context(), push.BatchRef{Mailing: id, Batch: snap.Ref.ID})
+		b, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: id, Batch: snap.Ref.ID})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,11 +95,11 @@ func TestEachTimeZoneWaitsForItsHours(t *testing.T) {
 		t.Errorf("published batches (-those that may be sent +got):\n%s", diff)
 	}
 
-	m, err := w.Mailing(t.Context(), "m")
+	m, err := w.ReadMailing(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
-	totals, err := w.Totals(t.Context(), m)
+	totals, err := w.ReadTotals(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,11 +152,11 @@ func TestCustomersAreFoundInBatchesByZone(t *testing.T) {
 	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 
 	for i := range 40 {
-		c, err := w.Customer(t.Context(), fmt.Sprintf("c%d", i))
+		c, err := w.ReadCustomer(t.Context(), fmt.Sprintf("c%d", i))
 		if err != nil {
 			t.Fatal(err)
 		}
-		list, _, err := w.CustomerMessages(t.Context(), c, 10, "")
+		list, _, err := w.ListCustomerMessages(t.Context(), c, 10, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestARateMakesBatchesWaitForSlots(t *testing.T) {
 	if len(w.wakes) == 0 {
 		t.Error("tick was not asked for slots")
 	}
-	waiting, err := w.WaitingBatches(t.Context(), "m", w.clock.Now(), 100)
+	waiting, err := w.ListWaitingBatches(t.Context(), "m", w.clock.Now(), 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func TestHoursOfTheSettings(t *testing.T) {
 	w.seedZones(t, 4, "Asia/Tokyo")
 	set := push.DefaultSettings()
 	set.Window = office
-	if _, err := w.SetSettings(t.Context(), set, nil); err != nil {
+	if _, err := w.SaveSettings(t.Context(), set, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.mailing(t, "by-setting", nil)
@@ -261,12 +261,12 @@ func TestHoursOfTheSettings(t *testing.T) {
 	for _, id := range []string{"by-setting", "immediately"} {
 		w.carryOut(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
 	}
-	if _, err := w.SetSettings(t.Context(), push.DefaultSettings(), nil); err != nil {
+	if _, err := w.SaveSettings(t.Context(), push.DefaultSettings(), nil); err != nil {
 		t.Fatal(err)
 	}
 
 	for id, want := range map[string]*push.Window{"by-setting": office, "immediately": nil} {
-		m, err := w.Mailing(t.Context(), id)
+		m, err := w.ReadMailing(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}

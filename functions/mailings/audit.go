@@ -7,8 +7,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// audit records in the audit log that the caller of ctx changed a mailing.
-func (s *service) audit(ctx context.Context, operation, id string, before, after any) {
+// auditChange records in the audit log that the caller of ctx changed a mailing.
+func (s *service) auditChange(ctx context.Context, operation, id string, before, after any) {
 	api.Audit(ctx, s.Log, api.Change{Operation: operation, Mailing: id, Before: before, After: after})
 }
 
@@ -30,7 +30,8 @@ type auditedDraft struct {
 	DryRun        bool                 `json:"dryRun,omitempty"`
 }
 
-func summary(m *push.Mailing) auditedDraft {
+// newAuditedDraft returns what the audit log has of the draft of a mailing.
+func newAuditedDraft(m *push.Mailing) auditedDraft {
 	d := auditedDraft{State: m.State, Segments: m.Audience.Segments, Devices: m.Devices, Category: m.Category, RatePerMinute: m.RateLimit(), DryRun: m.DryRun}
 	switch a := m.Audience; {
 	case a.Everyone:
@@ -49,7 +50,7 @@ func summary(m *push.Mailing) auditedDraft {
 // returns the mailing. It reads the mailing first, because the audit log has the
 // state before.
 func (s *service) changeState(ctx context.Context, id, what string, f func(context.Context, string) (*push.Mailing, error)) (*push.Mailing, error) {
-	before, err := s.Store.MailingHeader(ctx, id)
+	before, err := s.Store.ReadMailingHeader(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +62,7 @@ func (s *service) changeState(ctx context.Context, id, what string, f func(conte
 
 	s.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "to", m.State, "reason", what+" by hand")
 	if before.State != m.State {
-		s.audit(ctx, what+"-mailing", m.ID, auditedState{before.State}, auditedState{m.State})
+		s.auditChange(ctx, what+"-mailing", m.ID, auditedState{before.State}, auditedState{m.State})
 	}
 	return m, nil
 }

@@ -24,13 +24,14 @@ type createInput struct {
 	Body json.RawMessage
 }
 
-// KeyHeader is the header by which a second try is recognised.
+// KeyHeader is the header by which a repeated request is recognised. It is exported because
+// huma does not fill in fields of an unexported struct that inputs embed.
 type KeyHeader struct {
 	Key string `header:"Idempotency-Key" maxLength:"255" doc:"the same key and body: the same answer again, and nothing is sent twice"`
 }
 
-// Resolve refuses wrong keys: with an empty one every try would send again, and of two
-// keys the second would be ignored.
+// Resolve refuses wrong keys: with an empty key every request would send again, and the second
+// of two keys would be ignored.
 func (in *KeyHeader) Resolve(ctx huma.Context) []error {
 	var keys []string
 	ctx.EachHeader(func(name, value string) {
@@ -43,19 +44,19 @@ func (in *KeyHeader) Resolve(ctx huma.Context) []error {
 	switch {
 	case len(keys) > 1:
 		why = "is given twice"
-	case len(keys) == 1 && strings.TrimSpace(unquoted(keys[0])) == "":
+	case len(keys) == 1 && strings.TrimSpace(unquoteKey(keys[0])) == "":
 		why = "is empty; leave it out where a second try may send a second time"
 	default:
-		in.Key = unquoted(in.Key)
+		in.Key = unquoteKey(in.Key)
 		return nil
 	}
 
 	return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: why}}
 }
 
-// unquoted returns a key without the quotes of the IETF draft: "q-1" and q-1 are the
+// unquoteKey returns a key without the quotes of the IETF draft: "q-1" and q-1 are the
 // same key.
-func unquoted(key string) string {
+func unquoteKey(key string) string {
 	inner, ok := strings.CutPrefix(strings.TrimSpace(key), `"`)
 	if inner, closed := strings.CutSuffix(inner, `"`); ok && closed {
 		return strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(inner)
@@ -63,7 +64,7 @@ func unquoted(key string) string {
 	return key
 }
 
-// createOutput is its answer.
+// createOutput is the answer to POST /v1/mailings.
 type createOutput struct {
 	Location string `header:"Location"`
 	Replayed string `header:"Idempotency-Replayed" doc:"true when this key and body were handed in before"`
@@ -76,15 +77,18 @@ type createOutput struct {
 // missingKey is the fault of a request without a key where one is required.
 var missingKey = push.Faults{{Location: "header.Idempotency-Key", Message: "is missing; without it a second try would send a second time"}}
 
-func (s *service) create(ctx context.Context, in *createInput) (*createOutput, error) {
+// createMailing answers POST /v1/mailings: it checks the draft, has the payload proven,
+// stores the mailing and publishes its start.
+func (s *service) createMailing(ctx context.Context, in *createInput) (*createOutput, error) {
 	if in.Key == "" && s.RequireKey {
 		return nil, api.BadRequest(missingKey)
 	}
-	id, digest := newID(api.Caller(ctx), in.Key), digest(in.Body)
+	id, digest := newMailingID(api.Caller(ctx), in.Key), digestOf(in.Body)
 	if in.Key != "" {
-		// Before any check: a request that was accepted stays accepted.
-		if was, err := s.Store.MailingHeader(ctx, id); err == nil && was.Digest == digest {
-			return accepted(was, true), s.start(ctx, was, true)
+		// Before any check, because a request that was accepted stays accepted: a repeated one
+		// gets the same answer even if its draft would be refused now.
+		if was, err := s.Store.ReadMailingHeader(ctx, id); err == nil && was.Digest == digest {
+			return newCreateOutput(was, true), s.publishStart(ctx, was, true)
 		} else if err != nil && !push.IsNotFound(err) {
 			return nil, err
 		}
@@ -93,7 +97,7 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 	now := s.Now().UTC()
 	var draft *compiledDraft
 	var faults push.Faults
-	if err := s.api.Decode(ctx, len(in.Body), func() { draft, faults = s.validate(in.Body, now) }); err != nil {
+	if err := s.api.Decode(ctx, len(in.Body), func() { draft, faults = s.validateDraft(in.Body, now) }); err != nil {
 		return nil, err
 	}
 	if len(faults) > 0 {
@@ -102,7 +106,7 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 
 	m := push.NewMailing(id, digest, *draft.Draft, now)
 	m.CreatedBy = api.Caller(ctx)
-	err := s.prove(ctx, m, draft.templates)
+	err := s.provePayloads(ctx, m, draft.templates)
 	if err != nil {
 		return nil, err
 	}
@@ -115,10 +119,10 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 		return nil, err
 	}
 	if created {
-		s.audit(ctx, "create-mailing", stored.ID, nil, summary(stored))
+		s.auditChange(ctx, "create-mailing", stored.ID, nil, newAuditedDraft(stored))
 	}
-	// Not created: the same request came at the same time.
-	return accepted(stored, !created), s.start(ctx, stored, in.Key != "")
+	// Not created: of two equal requests at the same time the store takes one.
+	return newCreateOutput(stored, !created), s.publishStart(ctx, stored, in.Key != "")
 }
 
 // A compiledDraft is a checked draft with its templates, one for each payload.
@@ -127,8 +131,8 @@ type compiledDraft struct {
 	templates []*personal.Template
 }
 
-// validate reads a draft and returns every fault of it.
-func (s *service) validate(body []byte, now time.Time) (*compiledDraft, push.Faults) {
+// validateDraft reads a draft and returns every fault of it.
+func (s *service) validateDraft(body []byte, now time.Time) (*compiledDraft, push.Faults) {
 	draft, faults := s.drafts.Read(body)
 	return s.compileDraft(draft, faults, now)
 }
@@ -187,11 +191,11 @@ func (s *service) labelFor(ctx context.Context, m *push.Mailing) (string, error)
 // tick publishes the rest.
 const publishTimeout = 5 * time.Second
 
-// start publishes the message that starts a mailing that is due, also for a repeated
-// request: the first one may have failed to publish. If it fails, the caller is told
-// to try again if there is a key. Without a key that would make a second mailing;
-// tick starts this one.
-func (s *service) start(ctx context.Context, m *push.Mailing, keyed bool) error {
+// publishStart publishes the message that starts a mailing that is due, also for a repeated
+// request: the first one may have failed to publish. If it fails and there is a key, the
+// error asks the caller to try again. Without a key that would make a second mailing, so it
+// is only logged, and tick starts this mailing.
+func (s *service) publishStart(ctx context.Context, m *push.Mailing, keyed bool) error {
 	if m.State != push.Accepted && !s.startsSoon(m) {
 		return nil
 	}
@@ -201,7 +205,7 @@ func (s *service) start(ctx context.Context, m *push.Mailing, keyed bool) error 
 	if err == nil || keyed {
 		return err
 	}
-	s.Log.WarnContext(ctx, "the mailing is recorded, but its start was not published; tick does it", "mailing", m.ID, "error", err)
+	s.Log.WarnContext(ctx, "the mailing is stored, but its start was not published; tick publishes it", "mailing", m.ID, "error", err)
 	return nil
 }
 
@@ -212,9 +216,9 @@ func (s *service) startsSoon(m *push.Mailing) bool {
 	return m.State == push.Scheduled && m.StartAt.Sub(s.Now()) < 2*time.Minute
 }
 
-// accepted is the answer for a mailing at the time when it was accepted, whatever
+// newCreateOutput is the answer for a mailing at the time when it was accepted, whatever
 // happened to it since.
-func accepted(m *push.Mailing, replayed bool) *createOutput {
+func newCreateOutput(m *push.Mailing, replayed bool) *createOutput {
 	out := &createOutput{Location: "/v1/mailings/" + m.ID}
 	if replayed {
 		out.Replayed = "true"
@@ -226,27 +230,29 @@ func accepted(m *push.Mailing, replayed bool) *createOutput {
 	return out
 }
 
-// newID returns the id of a mailing by its caller and key, so that one key is one
+// newMailingID returns the id of a mailing by its caller and key, so that one key is one
 // document.
-func newID(caller push.Caller, key string) string {
+func newMailingID(caller push.Caller, key string) string {
 	if key == "" {
 		return "m" + strings.ToLower(rand.Text())
 	}
 	return push.MailingID(caller, key)
 }
 
-func digest(body []byte) string {
+// digestOf returns a hash of a body. Two requests with one key are the same request if
+// their digests are equal.
+func digestOf(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:])
 }
 
-// prove asks FCM about each payload without any token; about a personal one with the
+// provePayloads asks FCM about each payload without any token; about a personal one with the
 // text of a customer without data. If FCM is out of reach, the mailing is accepted, and
 // proven before its first batch.
-func (s *service) prove(ctx context.Context, m *push.Mailing, templates []*personal.Template) error {
+func (s *service) provePayloads(ctx context.Context, m *push.Mailing, templates []*personal.Template) error {
 	proven := true
 	for i, t := range templates {
-		ok, err := s.proveOne(ctx, m.ID, t)
+		ok, err := s.provePayload(ctx, m.ID, t)
 		if faults, wrong := errors.AsType[push.Faults](err); wrong {
 			return faults.WithLocation(m.PayloadAt(i))
 		}
@@ -255,13 +261,14 @@ func (s *service) prove(ctx context.Context, m *push.Mailing, templates []*perso
 		}
 		proven = proven && ok
 	}
+
 	m.Proven = proven
 	return nil
 }
 
-// proveOne reports whether FCM accepts a payload; false: FCM could not be asked. If it
+// provePayload reports whether FCM accepts a payload; false: FCM could not be asked. If it
 // refuses it, the error is push.Faults.
-func (s *service) proveOne(ctx context.Context, id string, t *personal.Template) (bool, error) {
+func (s *service) provePayload(ctx context.Context, id string, t *personal.Template) (bool, error) {
 	message, link, err := t.Render("customer", nil)
 	if err != nil {
 		return false, push.Faults{{Location: "body.message", Message: err.Error()}}

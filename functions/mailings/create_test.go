@@ -26,7 +26,7 @@ func TestCreate(t *testing.T) {
 	if err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &order); err != nil || order != (push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}) {
 		t.Errorf("ordered %+v, %v", order, err)
 	}
-	kept, err := w.store.Mailing(t.Context(), m.ID)
+	kept, err := w.store.ReadMailing(t.Context(), m.ID)
 	if err != nil || !kept.Proven || kept.State != push.Accepted || !kept.CreatedAt.Equal(w.clock.Now()) || string(kept.Message) != `{"notification":{"title":"a"}}` {
 		t.Errorf("recorded %+v, %v", kept, err)
 	}
@@ -143,7 +143,7 @@ func TestPublishingFailsWithoutAKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.hand(plain)
-	active, err := w.store.DueMailings(t.Context(), time.Now())
+	active, err := w.store.ListDueMailings(t.Context(), time.Now())
 	if err != nil || len(active) != 1 || active[0].ID != m.ID || active[0].State != push.Accepted {
 		t.Errorf("tick would see %v, %v", active, err)
 	}

@@ -19,7 +19,7 @@ func (s *service) durationOf(d *push.Draft, messages int64) time.Duration {
 }
 
 // secondsLeft estimates how long a mailing still takes, nil if it is not sending. The
-// customers it has not come to yet are taken to have as many tokens as those before.
+// customers that it has not reached yet are assumed to have as many tokens as those before.
 // With hours, the last batches may have to wait first.
 func (s *service) secondsLeft(ctx context.Context, m *push.Mailing, t push.Totals) (*int64, error) {
 	if m.State != push.Sending {
@@ -36,7 +36,7 @@ func (s *service) secondsLeft(ctx context.Context, m *push.Mailing, t push.Total
 	seconds := wholeSeconds(s.durationOf(&m.Draft, int64(messages+0.5)))
 
 	if m.Hours != nil {
-		last, err := s.Store.LastWaiting(ctx, m.ID)
+		last, err := s.Store.ReadLastWaitingTime(ctx, m.ID)
 		if err != nil {
 			return nil, err
 		}

@@ -33,7 +33,7 @@ func TestSecondsLeft(t *testing.T) {
 	if _, err := w.store.StartMailing(t.Context(), m.ID, push.AllDevices, nil, shards); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.store.Shard(t.Context(), m.ID, 0)
+	sh, err := w.store.ReadShard(t.Context(), m.ID, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ func TestLabelsOfADay(t *testing.T) {
 	labels := map[string]int{}
 	label := func(body string) string {
 		t.Helper()
-		m, err := w.store.MailingHeader(t.Context(), w.hand(body).ID)
+		m, err := w.store.ReadMailingHeader(t.Context(), w.hand(body).ID)
 		if err != nil {
 			t.Fatal(err)
 		}

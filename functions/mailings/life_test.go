@@ -35,11 +35,11 @@ func (w *world) sent(id string, results ...push.Result) {
 	}
 	_, err := w.store.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: id}})
 	must(err)
-	sh, err := w.store.Shard(ctx, id, 0)
+	sh, err := w.store.ReadShard(ctx, id, 0)
 	must(err)
 	sh.Done, sh.Batches, sh.Targeted = true, 1, int64(len(results))
 	must(w.store.CreateBatches(ctx, sh, []*push.Batch{b}))
-	_, err = w.store.MarkDispatched(ctx, id)
+	_, err = w.store.MarkMailingDispatched(ctx, id)
 	must(err)
 	w.settle(b.BatchRef, results)
 }
@@ -205,7 +205,7 @@ func TestUnflagWithoutItsOrder(t *testing.T) {
 	w.sent(m.ID, push.ResultUnregistered)
 	testcloud.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
 	w.clock.Add(5 * time.Minute)
-	if due, err := w.store.StalledUnflags(t.Context()); err != nil || !slices.Equal(due, []string{m.ID}) {
+	if due, err := w.store.ListStalledUnflags(t.Context()); err != nil || !slices.Equal(due, []string{m.ID}) {
 		t.Errorf("tick would see %v, %v", due, err)
 	}
 }
@@ -221,7 +221,7 @@ func TestUnflagThatIsForbidden(t *testing.T) {
 	if got := w.Ask("POST", "/v1/mailings/"+waits.ID+"/unflag", ""); got.Code != http.StatusConflict {
 		t.Errorf("before its start: %d %s", got.Code, got.Body)
 	}
-	w.clock.Add(push.DefaultLifetime + store.Keep + time.Second)
+	w.clock.Add(push.DefaultLifetime + store.KeepBatches + time.Second)
 	if got := w.Ask("POST", "/v1/mailings/"+old.ID+"/unflag", ""); got.Code != http.StatusConflict {
 		t.Errorf("after 30 days: %d %s", got.Code, got.Body)
 	}
@@ -231,7 +231,7 @@ func TestUnflagThatIsForbidden(t *testing.T) {
 func (w *world) settle(ref push.BatchRef, results []push.Result) {
 	w.t.Helper()
 	ctx := w.t.Context()
-	b, err := w.store.Batch(ctx, ref)
+	b, err := w.store.ReadBatch(ctx, ref)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -21,17 +21,17 @@ import (
 // messageStore has the messages to one customer.
 type messageStore interface {
 	CreateMessage(ctx context.Context, m *push.Message) (*push.Message, bool, error)
-	Message(ctx context.Context, id string) (*push.Message, error)
-	MessageReports(ctx context.Context, m *push.Message) (push.Reported, error)
+	ReadMessage(ctx context.Context, id string) (*push.Message, error)
+	CountMessageReports(ctx context.Context, m *push.Message) (push.Reported, error)
 }
 
 const (
-	// maxWait is how long a request waits at most for the result of its message.
-	maxWait = 30 * time.Second
-	// firstLook is after how long such a request reads the message first. Each further
-	// wait is half as long again, up to lookAtMost: a wait costs few reads.
-	firstLook  = 150 * time.Millisecond
-	lookAtMost = 2 * time.Second
+	// maxResultWait is how long a request waits at most for the result of its message.
+	maxResultWait = 30 * time.Second
+	// firstRead is after how long such a request reads the message first. Each further
+	// wait is half as long again, up to maxReadWait: a wait costs few reads.
+	firstRead   = 150 * time.Millisecond
+	maxReadWait = 2 * time.Second
 	// storedAtOnce is how many messages of one request are stored at the same time.
 	storedAtOnce = 32
 )
@@ -43,19 +43,19 @@ type sendInput struct {
 	Body json.RawMessage
 }
 
-// wait returns how long to wait for the result.
-func (in *sendInput) wait() (time.Duration, error) {
+// parseWait returns how long to wait for the result.
+func (in *sendInput) parseWait() (time.Duration, error) {
 	if in.Wait == "" {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(in.Wait)
-	if err != nil || d < 0 || d > maxWait {
-		return 0, push.Faults{{Location: "query.wait", Message: fmt.Sprintf("must be a duration between 0s and %s, like 10s", maxWait)}}
+	if err != nil || d < 0 || d > maxResultWait {
+		return 0, push.Faults{{Location: "query.wait", Message: fmt.Sprintf("must be a duration between 0s and %s, like 10s", maxResultWait)}}
 	}
 	return d, nil
 }
 
-// sendOutput is its answer: 202 with id and state, or 200 with the result.
+// sendOutput is the answer to POST /v1/messages: 202 with id and state, or 200 with the result.
 type sendOutput struct {
 	Status   int
 	Location string `header:"Location"`
@@ -92,13 +92,14 @@ type recipientBody struct {
 	Opened   *time.Time    `json:"opened,omitempty" doc:"when it was opened on this phone, as the app reported it"`
 }
 
-func shownMessage(m *push.Message) sentBody {
+// newSentBody returns a message as the API shows it.
+func newSentBody(m *push.Message) sentBody {
 	b := sentBody{
 		ID: m.ID, State: m.State, Excluded: m.Excluded, Refusal: m.Refusal, Reason: m.Batch.Reason, Customer: m.Customer, Title: m.Title,
-		CreatedAt: stamp(m.CreatedAt), CreatedBy: m.CreatedBy, CompletedAt: stamp(m.CompletedAt), ExpiresAt: stamp(m.ExpiresAt),
+		CreatedAt: timeOrNil(m.CreatedAt), CreatedBy: m.CreatedBy, CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: timeOrNil(m.ExpiresAt),
 	}
 	for _, r := range m.Recipients {
-		b.Tokens = append(b.Tokens, recipientBody{ID: r.TokenID, Kind: r.Kind, Platform: r.Platform, App: r.App, Result: r.Result.String(), Code: r.Result.FlagCode(), Opened: stamp(r.Opened.UTC())})
+		b.Tokens = append(b.Tokens, recipientBody{ID: r.TokenID, Kind: r.Kind, Platform: r.Platform, App: r.App, Result: r.Result.String(), Code: r.Result.FlagCode(), Opened: timeOrNil(r.Opened.UTC())})
 	}
 	return b
 }
@@ -108,7 +109,7 @@ func (s *service) sendMessage(ctx context.Context, in *sendInput) (*sendOutput, 
 	if in.Key == "" && s.RequireKey {
 		return nil, api.BadRequest(missingKey)
 	}
-	wait, err := in.wait()
+	wait, err := in.parseWait()
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +133,7 @@ func (s *service) sendMessage(ctx context.Context, in *sendInput) (*sendOutput, 
 	}
 	out.Body = sentBody{ID: stored.ID, State: push.Accepted}
 	if done := s.awaitMessage(ctx, stored, wait); done != nil {
-		out.Status, out.Body = http.StatusOK, shownMessage(done)
+		out.Status, out.Body = http.StatusOK, newSentBody(done)
 	}
 	return out, nil
 }
@@ -152,7 +153,7 @@ func (s *service) newMessage(ctx context.Context, body []byte, key string) (*pus
 	if key != "" {
 		id = push.MessageID(api.Caller(ctx), key)
 	}
-	m := push.NewMessage(id, digest(body), *draft, s.Now().UTC())
+	m := push.NewMessage(id, digestOf(body), *draft, s.Now().UTC())
 	m.CreatedBy = api.Caller(ctx)
 	return m, nil
 }
@@ -201,7 +202,7 @@ func (s *service) storeMessage(ctx context.Context, m *push.Message, keyed bool)
 		if keyed {
 			return nil, false, err
 		}
-		s.Log.WarnContext(ctx, "the message is stored, but not published; tick does it", "message_id", stored.ID, "error", err)
+		s.Log.WarnContext(ctx, "the message is stored, but was not published; tick publishes it", "message_id", stored.ID, "error", err)
 	}
 	return stored, created, nil
 }
@@ -216,8 +217,8 @@ func (s *service) awaitMessage(ctx context.Context, m *push.Message, wait time.D
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 
-	for pause := firstLook; cloud.Sleep(ctx, pause) == nil; pause = min(pause+pause/2, lookAtMost) {
-		now, err := s.Store.Message(ctx, m.ID)
+	for pause := firstRead; cloud.Sleep(ctx, pause) == nil; pause = min(pause+pause/2, maxReadWait) {
+		now, err := s.Store.ReadMessage(ctx, m.ID)
 		if err != nil {
 			return nil
 		}
@@ -225,24 +226,26 @@ func (s *service) awaitMessage(ctx context.Context, m *push.Message, wait time.D
 			return now
 		}
 	}
+
 	return nil
 }
 
 // showMessage shows a message, and what phones reported of it.
 func (s *service) showMessage(ctx context.Context, in *idInput) (*shownOutput, error) {
-	m, err := s.Store.Message(ctx, in.ID)
+	m, err := s.Store.ReadMessage(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	reported, err := s.Store.MessageReports(ctx, m)
+	reported, err := s.Store.CountMessageReports(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	out := &shownOutput{shownMessage(m)}
+	out := &shownOutput{newSentBody(m)}
 	out.Body.Reported = &reported
 	return out, nil
 }
 
+// shownOutput is the answer to GET /v1/messages/{id}.
 type shownOutput struct{ Body sentBody }
 
 // sendManyInput is POST /v1/messages:batch.
@@ -251,13 +254,14 @@ type sendManyInput struct {
 	Body json.RawMessage
 }
 
-// manyDrafts is its body. The drafts are read one by one, so that each has its own
+// manyDrafts is the body of POST /v1/messages:batch. The drafts are read one by one, so that each has its own
 // faults.
 type manyDrafts struct {
 	Messages []json.RawMessage `json:"messages"`
 }
 
-// sendManyOutput has a result for each message, in their order.
+// sendManyOutput is the answer to POST /v1/messages:batch: a result for each message, in their
+// order.
 type sendManyOutput struct {
 	Body struct {
 		Messages []sentOrRefused `json:"messages" nullable:"false"`
@@ -296,7 +300,7 @@ func (s *service) sendMessages(ctx context.Context, in *sendManyInput) (*sendMan
 			key = fmt.Sprintf("%s\x00%d", in.Key, i)
 		}
 		g.Go(func() error {
-			out.Body.Messages[i] = s.sendOne(ctx, body, key)
+			out.Body.Messages[i] = s.acceptMessage(ctx, body, key)
 			return nil
 		})
 	}
@@ -318,8 +322,8 @@ func allUnavailable(list []sentOrRefused) error {
 	return list[0].Problem
 }
 
-// sendOne accepts one message of many.
-func (s *service) sendOne(ctx context.Context, body []byte, key string) sentOrRefused {
+// acceptMessage accepts one message of many.
+func (s *service) acceptMessage(ctx context.Context, body []byte, key string) sentOrRefused {
 	var m *push.Message
 	var faults push.Faults
 	err := s.api.Decode(ctx, len(body), func() { m, faults = s.newMessage(ctx, body, key) })

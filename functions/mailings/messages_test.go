@@ -34,7 +34,7 @@ func TestMessageIsAcceptedAndPublished(t *testing.T) {
 	w.Topic("messages")
 	got := w.send(`{"customer":"anna","message":{"notification":{"title":"+{{ values.points }}"}},"values":{"points":50},"lifetime":"10m"}`, http.StatusAccepted)
 
-	m, err := w.store.Message(t.Context(), got.ID)
+	m, err := w.store.ReadMessage(t.Context(), got.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestManyMessagesHaveTheirOwnResults(t *testing.T) {
 // settleOnceStored does what deliver does for a message of an unknown customer.
 func (w *world) settleOnceStored(id string) error {
 	for range 1000 {
-		m, err := w.store.Message(w.t.Context(), id)
+		m, err := w.store.ReadMessage(w.t.Context(), id)
 		if err == nil {
 			m.PickTargets(nil, push.DefaultSettings(), nil, w.clock.Now())
 			m.Batch.Settled = true

@@ -20,7 +20,7 @@ type schema struct {
 	Properties map[string]schema `json:"properties"`
 }
 
-type operation struct {
+type newOperation struct {
 	Parameters []struct {
 		Name string `json:"name"`
 		In   string `json:"in"`
@@ -38,8 +38,8 @@ type operation struct {
 }
 
 type document struct {
-	OpenAPI    string                          `json:"openapi"`
-	Paths      map[string]map[string]operation `json:"paths"`
+	OpenAPI    string                             `json:"openapi"`
+	Paths      map[string]map[string]newOperation `json:"paths"`
 	Components struct {
 		Schemas map[string]schema `json:"schemas"`
 	} `json:"components"`

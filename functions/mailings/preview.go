@@ -17,15 +17,15 @@ import (
 
 // previewStore has what a preview reads.
 type previewStore interface {
-	SampleAudience(ctx context.Context, a push.Audience, size int, attributes ...string) (*store.Sample, error)
-	Settings(ctx context.Context) (push.Settings, error)
-	Customer(ctx context.Context, id string) (*push.Customer, error)
+	SampleAudience(ctx context.Context, a push.Audience, size int, attributes ...string) (*store.AudienceSample, error)
+	ReadSettings(ctx context.Context) (push.Settings, error)
+	ReadCustomer(ctx context.Context, id string) (*push.Customer, error)
 }
 
 const (
 	// previewSample is how many customers of the audience a preview reads.
 	previewSample = 200
-	// previewID stands for the id that the mailing would get.
+	// previewID takes the place of the id that the mailing would get.
 	previewID = "preview"
 )
 
@@ -35,10 +35,12 @@ type previewDraft struct {
 	Customer string `json:"customer,omitempty" maxLength:"512" doc:"whose text is shown; absent: that of a customer of the audience"`
 }
 
+// previewInput is POST /v1/mailings/preview.
 type previewInput struct {
 	Body json.RawMessage
 }
 
+// previewOutput is the answer to POST /v1/mailings/preview.
 type previewOutput struct {
 	Body previewBody
 }
@@ -75,8 +77,8 @@ type missingBody struct {
 	Customers int64  `json:"customers" doc:"about how many of those who would get the mailing"`
 }
 
-// preview answers what a mailing would send, and to whom, without storing anything.
-func (s *service) preview(ctx context.Context, in *previewInput) (*previewOutput, error) {
+// previewMailing answers what a mailing would send, and to whom, without storing anything.
+func (s *service) previewMailing(ctx context.Context, in *previewInput) (*previewOutput, error) {
 	var draft *compiledDraft
 	var customer string
 	var faults push.Faults
@@ -88,32 +90,24 @@ func (s *service) preview(ctx context.Context, in *previewInput) (*previewOutput
 	}
 
 	m := push.NewMailing(previewID, "", *draft.Draft, s.Now().UTC())
-	if err := s.prove(ctx, m, draft.templates); err != nil {
+	if err := s.provePayloads(ctx, m, draft.templates); err != nil {
 		return nil, err
 	}
-	f, err := s.estimate(ctx, m, namesOf(draft.templates))
+	f, err := s.estimateAudience(ctx, m, namesOf(draft.templates))
 	if err != nil {
 		return nil, err
 	}
 	shown := f.example
 	if customer != "" {
-		if shown, err = s.Store.Customer(ctx, customer); err != nil {
+		if shown, err = s.Store.ReadCustomer(ctx, customer); err != nil {
 			return nil, err
 		}
 	}
 
 	out := &previewOutput{}
-	out.Body = f.body()
-	for i, v := range m.ListPayloads() {
-		payload, err := renderFor(shown, m, draft.templates[i])
-		if faults, wrong := errors.AsType[push.Faults](err); wrong {
-			return nil, faults.WithLocation(m.PayloadAt(i))
-		}
-		if err != nil {
-			return nil, err
-		}
-		payload.Variant = v.Name
-		out.Body.Payloads = append(out.Body.Payloads, payload)
+	out.Body = f.newPreviewBody()
+	if out.Body.Payloads, err = renderPayloads(shown, m, draft.templates); err != nil {
+		return nil, err
 	}
 	out.Body.Proven = m.Proven
 	out.Body.Seconds = wholeSeconds(s.durationOf(&m.Draft, out.Body.Tokens-out.Body.Expired))
@@ -128,7 +122,24 @@ func (s *service) preview(ctx context.Context, in *previewInput) (*previewOutput
 	return out, nil
 }
 
-// validatePreview is like validate for the body of a preview, which may name a customer.
+// renderPayloads renders each payload of a mailing for a customer. Errors are push.Faults
+// within the payload.
+func renderPayloads(c *push.Customer, m *push.Mailing, templates []*personal.Template) (out []payloadBody, err error) {
+	for i, v := range m.ListPayloads() {
+		payload, err := renderFor(c, m, templates[i])
+		if faults, wrong := errors.AsType[push.Faults](err); wrong {
+			return nil, faults.WithLocation(m.PayloadAt(i))
+		}
+		if err != nil {
+			return nil, err
+		}
+		payload.Variant = v.Name
+		out = append(out, payload)
+	}
+	return out, nil
+}
+
+// validatePreview is like validateDraft for the body of a preview, which may name a customer.
 func (s *service) validatePreview(body []byte) (*compiledDraft, string, push.Faults) {
 	in, faults := s.previews.Read(body)
 	draft, faults := s.compileDraft(&in.Draft, faults, s.Now().UTC())
@@ -186,13 +197,13 @@ type audienceEstimate struct {
 	expired   int64            // tokens of the sample that find no hours of the window
 	lastOpens time.Time        // when the last hours begin that the sample finds; zero: all have begun
 	missing   map[string]int64 // customers of the sample by attribute
-	example   *push.Customer   // one who would get the mailing; nil: nobody would
+	example   *push.Customer   // one who would get the mailing; nil: no customer of the sample would
 }
 
-// estimate reads a sample of the audience and picks the tokens of each of its
+// estimateAudience reads a sample of the audience and picks the tokens of each of its
 // customers, as dispatch does.
-func (s *service) estimate(ctx context.Context, m *push.Mailing, attributes []string) (*audienceEstimate, error) {
-	set, err := s.Store.Settings(ctx)
+func (s *service) estimateAudience(ctx context.Context, m *push.Mailing, attributes []string) (*audienceEstimate, error) {
+	set, err := s.Store.ReadSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +214,7 @@ func (s *service) estimate(ctx context.Context, m *push.Mailing, attributes []st
 
 	m.Hours = m.HoursIn(set)
 	by := push.TargetingOf(m, set)
-	f := &audienceEstimate{estimated: int64(sample.Estimated), sampled: sample.Size(), excluded: sample.Excluded, missing: map[string]int64{}}
+	f := &audienceEstimate{estimated: int64(sample.Estimated), sampled: sample.CountCustomers(), excluded: sample.Excluded, missing: map[string]int64{}}
 	for _, member := range sample.Members {
 		tokens, why := by.SelectTokens(member.Customer, member.Only)
 		if why != push.NotExcluded {
@@ -220,6 +231,7 @@ func (s *service) estimate(ctx context.Context, m *push.Mailing, attributes []st
 			f.example = member.Customer
 		}
 	}
+
 	return f, nil
 }
 
@@ -233,8 +245,8 @@ func (f *audienceEstimate) findHours(m *push.Mailing, zone string, tokens int64)
 	}
 }
 
-// body scales the sample to the whole audience.
-func (f *audienceEstimate) body() previewBody {
+// newPreviewBody scales the sample to the whole audience.
+func (f *audienceEstimate) newPreviewBody() previewBody {
 	whole := func(n int64) int64 {
 		if f.sampled == 0 {
 			return 0
@@ -242,14 +254,16 @@ func (f *audienceEstimate) body() previewBody {
 		return (n*f.estimated + f.sampled/2) / f.sampled
 	}
 	b := previewBody{
-		Missing: []missingBody{}, Customers: f.estimated, Targeted: whole(f.targeted), Tokens: whole(f.tokens), Expired: whole(f.expired), LastOpens: stamp(f.lastOpens), Sampled: f.sampled,
+		Missing: []missingBody{}, Customers: f.estimated, Targeted: whole(f.targeted), Tokens: whole(f.tokens), Expired: whole(f.expired), LastOpens: timeOrNil(f.lastOpens), Sampled: f.sampled,
 		Excluded: push.Excluded{
 			NoValidToken: whole(f.excluded.NoValidToken), OptedOut: whole(f.excluded.OptedOut), Category: whole(f.excluded.Category),
 			Unknown: whole(f.excluded.Unknown), Muted: whole(f.excluded.Muted), Filtered: whole(f.excluded.Filtered), Control: whole(f.excluded.Control),
 		},
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(f.missing)) {
 		b.Missing = append(b.Missing, missingBody{name, whole(f.missing[name])})
 	}
+
 	return b
 }

@@ -42,14 +42,14 @@ func TestFCMOutOfReach(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := w.hand(plain)
-		kept, err := w.store.Mailing(t.Context(), m.ID)
+		kept, err := w.store.ReadMailing(t.Context(), m.ID)
 		if err != nil || kept.Proven || kept.State != push.Accepted {
 			t.Errorf("%s: recorded %+v, %v", outcome, kept, err)
 		}
 	}
 	w.phones.Close()
 	m := w.hand(plain)
-	if kept, err := w.store.Mailing(t.Context(), m.ID); err != nil || kept.Proven {
+	if kept, err := w.store.ReadMailing(t.Context(), m.ID); err != nil || kept.Proven {
 		t.Errorf("no FCM at all: recorded %+v, %v", kept, err)
 	}
 	w.Published("dispatch", 7)
@@ -62,7 +62,7 @@ func TestLongPayloadsAreNotRefusedForTheTopic(t *testing.T) {
 	w := newWorld(t)
 	w.Topic("dispatch")
 	m := w.hand(`{"message":{"data":{"a":"` + strings.Repeat("x", 3000) + `"}},"audience":{"everyone":true}}`)
-	if kept, err := w.store.Mailing(t.Context(), m.ID); err != nil || kept.Proven {
+	if kept, err := w.store.ReadMailing(t.Context(), m.ID); err != nil || kept.Proven {
 		t.Errorf("recorded %+v, %v; want it accepted, and not proven", kept, err)
 	}
 }

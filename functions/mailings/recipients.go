@@ -18,6 +18,7 @@ import (
 // recipientBatches is how many batches are in memory at the same time.
 const recipientBatches = 5
 
+// recipientsInput is GET /v1/mailings/{id}/recipients.
 type recipientsInput struct {
 	ID     string `path:"id" maxLength:"100"`
 	After  string `query:"after" maxLength:"100" doc:"the batch of the last whole line of an answer that broke off: it goes on behind that batch"`
@@ -40,19 +41,19 @@ type recipientLine struct {
 
 // registerRecipients registers the stream of the recipients of a mailing.
 func (s *service) registerRecipients() {
-	op := api.WithLongDeadline(operation(http.MethodGet, "/v1/mailings/{id}/recipients", "list-recipients", "Stream to whom a mailing went, and what became of it", http.StatusNotFound))
+	op := api.WithLongDeadline(newOperation(http.MethodGet, "/v1/mailings/{id}/recipients", "list-recipients", "Stream to whom a mailing went, and what became of it", http.StatusNotFound))
 	line := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[recipientLine](), true, "")
 	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/x-ndjson": {Schema: line}}}}
-	huma.Register(s.api, op, api.Answering(s.Log, s.recipients))
+	huma.Register(s.api, op, api.Answering(s.Log, s.streamRecipients))
 }
 
-// recipients streams the recipients of a mailing, a few batches at a time.
-func (s *service) recipients(ctx context.Context, in *recipientsInput) (*huma.StreamResponse, error) {
-	m, err := s.Store.MailingHeader(ctx, in.ID)
+// streamRecipients streams the recipients of a mailing, a few batches at a time.
+func (s *service) streamRecipients(ctx context.Context, in *recipientsInput) (*huma.StreamResponse, error) {
+	m, err := s.Store.ReadMailingHeader(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.Store.Recipients(ctx, m.ID, in.After, recipientBatches)
+	page, err := s.Store.ListRecipients(ctx, m.ID, in.After, recipientBatches)
 	if err != nil {
 		return nil, err
 	}
@@ -67,12 +68,13 @@ func (s *service) recipients(ctx context.Context, in *recipientsInput) (*huma.St
 				return false, nil
 			}
 			var err error
-			page, err = s.Store.Recipients(ctx, m.ID, page[len(page)-1].Batch, recipientBatches)
+			page, err = s.Store.ListRecipients(ctx, m.ID, page[len(page)-1].Batch, recipientBatches)
 			return len(page) > 0, err
 		})
 	}}, nil
 }
 
+// writeRecipients writes a page of recipients as lines of JSON.
 func writeRecipients(w io.Writer, m *push.Mailing, page []store.MailingRecipient) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -82,7 +84,7 @@ func writeRecipients(w io.Writer, m *push.Mailing, page []store.MailingRecipient
 		}
 		line := recipientLine{
 			Customer: r.Customer, TokenID: r.TokenID, Platform: r.Platform, App: r.App,
-			Result: r.Result.String(), Code: r.Result.FlagCode(), At: r.At.UTC(), Opened: stamp(r.Opened.UTC()), Batch: r.Batch,
+			Result: r.Result.String(), Code: r.Result.FlagCode(), At: r.At.UTC(), Opened: timeOrNil(r.Opened.UTC()), Batch: r.Batch,
 		}
 		if r.Variant < len(m.Variants) {
 			line.Variant = m.Variants[r.Variant].Name
@@ -91,5 +93,6 @@ func writeRecipients(w io.Writer, m *push.Mailing, page []store.MailingRecipient
 			return err
 		}
 	}
+
 	return nil
 }

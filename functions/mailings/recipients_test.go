@@ -44,7 +44,7 @@ func TestRecipients(t *testing.T) {
 	if _, err := w.store.StartMailing(t.Context(), m.ID, push.AllDevices, nil, []push.Shard{{Mailing: m.ID}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.store.Shard(t.Context(), m.ID, 0)
+	sh, err := w.store.ReadShard(t.Context(), m.ID, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestRecipients(t *testing.T) {
 		if n == batches-1 {
 			continue // it stays open
 		}
-		b, err := w.store.Batch(t.Context(), b.BatchRef)
+		b, err := w.store.ReadBatch(t.Context(), b.BatchRef)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -37,7 +37,7 @@ func TestAMailingShowsWhatPhonesReported(t *testing.T) {
 	if _, err := w.store.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.store.Shard(ctx, id, 0)
+	sh, err := w.store.ReadShard(ctx, id, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

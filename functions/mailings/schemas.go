@@ -3,41 +3,41 @@ package mailings
 // schemas are the schemas that are not in the code.
 var schemas = map[string]map[string]any{
 	"Message": {
-		"type": "object", "description": "FCM v1's message object without a target. FCM is its judge: fields that are not named here pass, too.",
+		"type": "object", "description": "FCM v1's message object without a target. FCM validates it: fields that are not named here are passed on too.",
 		"additionalProperties": true,
 		"properties": map[string]any{
 			"notification": map[string]any{"type": "object", "additionalProperties": true, "properties": map[string]any{
-				"title": text, "body": text, "image": map[string]any{"type": "string", "format": "uri"},
+				"title": textSchema, "body": textSchema, "image": map[string]any{"type": "string", "format": "uri"},
 			}},
-			"data":    map[string]any{"type": "object", "additionalProperties": text},
-			"android": anything, "apns": anything, "webpush": anything,
+			"data":    map[string]any{"type": "object", "additionalProperties": textSchema},
+			"android": anyObjectSchema, "apns": anyObjectSchema, "webpush": anyObjectSchema,
 		},
 	},
-	"Draft.message":        {"$ref": component + "Message"},
-	"MessageDraft.message": {"$ref": component + "Message"},
-	"MailingBody.message":  {"$ref": component + "Message"},
+	"Draft.message":        {"$ref": schemaPrefix + "Message"},
+	"MessageDraft.message": {"$ref": schemaPrefix + "Message"},
+	"MailingBody.message":  {"$ref": schemaPrefix + "Message"},
 
-	"AudienceEveryone":  audience("everyone", "every customer", map[string]any{"type": "boolean", "const": true}),
-	"AudienceSegments":  audience("segments", "customers by their segments", map[string]any{"$ref": component + "Segments"}),
-	"AudienceCustomers": audience("customers", "customers by their ids, at most 10,000", texts),
-	"AudienceTokens":    audience("tokens", "registered push tokens, at most 10,000", texts),
+	"AudienceEveryone":  audienceSchema("everyone", "every customer", map[string]any{"type": "boolean", "const": true}),
+	"AudienceSegments":  audienceSchema("segments", "customers by their segments", map[string]any{"$ref": schemaPrefix + "Segments"}),
+	"AudienceCustomers": audienceSchema("customers", "customers by their ids, at most 10,000", textListSchema),
+	"AudienceTokens":    audienceSchema("tokens", "registered push tokens, at most 10,000", textListSchema),
 	// A mailing's answer may leave its list out, and keeps the wider Audience.
-	"Draft.audience": {"description": "who is rung", "oneOf": []any{
-		map[string]any{"$ref": component + "AudienceEveryone"}, map[string]any{"$ref": component + "AudienceSegments"},
-		map[string]any{"$ref": component + "AudienceCustomers"}, map[string]any{"$ref": component + "AudienceTokens"},
+	"Draft.audience": {"description": "who gets the mailing", "oneOf": []any{
+		map[string]any{"$ref": schemaPrefix + "AudienceEveryone"}, map[string]any{"$ref": schemaPrefix + "AudienceSegments"},
+		map[string]any{"$ref": schemaPrefix + "AudienceCustomers"}, map[string]any{"$ref": schemaPrefix + "AudienceTokens"},
 	}},
 }
 
-const component = "#/components/schemas/"
+const schemaPrefix = "#/components/schemas/"
 
 var (
-	text     = map[string]any{"type": "string"}
-	texts    = map[string]any{"type": "array", "items": text, "maxItems": 10_000}
-	anything = map[string]any{"type": "object", "additionalProperties": true}
+	textSchema      = map[string]any{"type": "string"}
+	textListSchema  = map[string]any{"type": "array", "items": textSchema, "maxItems": 10_000}
+	anyObjectSchema = map[string]any{"type": "object", "additionalProperties": true}
 )
 
-// audience is the schema of one kind of audience: it has that property and no other.
-func audience(property, description string, schema map[string]any) map[string]any {
+// audienceSchema is the schema of one kind of audience: it has that property and no other.
+func audienceSchema(property, description string, schema map[string]any) map[string]any {
 	return map[string]any{"type": "object", "description": description, "additionalProperties": false,
 		"required": []any{property}, "properties": map[string]any{property: schema}}
 }

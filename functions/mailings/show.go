@@ -8,10 +8,12 @@ import (
 	"carillon.example/shared/push"
 )
 
+// idInput is a request about one mailing or message.
 type idInput struct {
 	ID string `path:"id" maxLength:"100" doc:"as the answer to POST /v1/mailings has it"`
 }
 
+// showInput is GET /v1/mailings/{id}.
 type showInput struct {
 	ID       string `path:"id" maxLength:"100" doc:"as the answer to POST /v1/mailings has it"`
 	Audience string `query:"audience" enum:"short,whole" default:"short" doc:"whole: with the customers or tokens that the audience lists, also where they are more than 100"`
@@ -56,16 +58,20 @@ type variantBody struct {
 	push.Reported
 }
 
+// mailingOutput is the answer to GET /v1/mailings/{id}.
 type mailingOutput struct{ Body mailingBody }
 
-func stamp(t time.Time) *time.Time {
+// timeOrNil returns nil for the zero time, which JSON then leaves out or shows as null.
+func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
 	return &t
 }
 
-func body(m *push.Mailing, t push.Totals, r push.ReportCounts) mailingBody {
+// newMailingBody returns a mailing as the API shows it, with its totals and what phones
+// reported.
+func newMailingBody(m *push.Mailing, t push.Totals, r push.ReportCounts) mailingBody {
 	var variants map[string]variantBody
 	for i, v := range m.Draft.Variants {
 		if variants == nil {
@@ -73,51 +79,54 @@ func body(m *push.Mailing, t push.Totals, r push.ReportCounts) mailingBody {
 		}
 		variants[v.Name] = variantBody{v.Share, v.Message, v.Link, t.Variants[v.Name], r.CountsOfVariant(i)}
 	}
+
 	return mailingBody{
 		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),
-		Hours: m.Hours, PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
+		Hours: m.Hours, PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: timeOrNil(m.StartedAt), CompletedAt: timeOrNil(m.CompletedAt),
 		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Customers: t.Customers, Tokens: t.Tokens, Reported: r.Reported, Held: t.Held, Variants: variants,
 		MissingAttribute: t.MissingAttribute, Platforms: t.Platforms, Apps: t.Apps,
 	}
 }
 
-func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, error) {
-	m, list, err := s.Store.MailingWithAudience(ctx, in.ID, in.Audience == "whole")
+// showMailing answers GET /v1/mailings/{id}.
+func (s *service) showMailing(ctx context.Context, in *showInput) (*mailingOutput, error) {
+	m, list, err := s.Store.ReadMailingWithAudience(ctx, in.ID, in.Audience == "whole")
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.Store.Totals(ctx, m)
+	t, err := s.Store.ReadTotals(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	reported, err := s.Store.Reported(ctx, m)
+	reported, err := s.Store.CountReports(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	out := &mailingOutput{body(m, t, reported)}
+	out := &mailingOutput{newMailingBody(m, t, reported)}
 	if out.Body.SecondsLeft, err = s.secondsLeft(ctx, m, t); err != nil {
 		return nil, err
 	}
-	if out.Body.FCMReport, err = s.fcmReport(ctx, m); err != nil {
+	if out.Body.FCMReport, err = s.readFCMReport(ctx, m); err != nil {
 		return nil, err
 	}
 	out.Body.AudienceList = list
-	out.Body.Unflag, err = s.Store.UnflagProgress(ctx, m)
+	out.Body.Unflag, err = s.Store.ReadUnflagProgress(ctx, m)
 	return out, err
 }
 
-// fcmReport returns what FCM reports of a mailing's messages; nil: nothing, or it is off.
-func (s *service) fcmReport(ctx context.Context, m *push.Mailing) (*push.DeliveryReport, error) {
+// readFCMReport returns what FCM reports of a mailing's messages; nil: nothing, or it is off.
+func (s *service) readFCMReport(ctx context.Context, m *push.Mailing) (*push.DeliveryReport, error) {
 	if !s.ShowFCMReport || m.Label == "" {
 		return nil, nil
 	}
-	report, err := s.Store.DeliveryReport(ctx, m.Label)
+	report, err := s.Store.ReadDeliveryReport(ctx, m.Label)
 	if report != nil {
 		report.Shared = m.Label != m.ID
 	}
 	return report, err
 }
 
+// listInput is GET /v1/mailings.
 type listInput struct {
 	State     push.State `query:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
 	Tag       string     `query:"tag" maxLength:"50" doc:"only mailings that have this tag"`
@@ -144,6 +153,7 @@ type listedMailing struct {
 	Tokens       *push.TokenTotals    `json:"tokens,omitempty" doc:"once completedAt is set: the last sums"`
 }
 
+// listOutput is the answer to GET /v1/mailings.
 type listOutput struct {
 	Body struct {
 		Mailings      []listedMailing `json:"mailings"`
@@ -151,24 +161,26 @@ type listOutput struct {
 	}
 }
 
-func (s *service) list(ctx context.Context, in *listInput) (*listOutput, error) {
-	list, next, err := s.Store.Mailings(ctx, in.State, in.Tag, in.PageSize, in.PageToken)
+// listMailings answers GET /v1/mailings.
+func (s *service) listMailings(ctx context.Context, in *listInput) (*listOutput, error) {
+	list, next, err := s.Store.ListMailings(ctx, in.State, in.Tag, in.PageSize, in.PageToken)
 	if err != nil {
 		return nil, err
 	}
 	out := &listOutput{}
 	out.Body.Mailings, out.Body.NextPageToken = []listedMailing{}, next
 	for _, m := range list {
-		out.Body.Mailings = append(out.Body.Mailings, inList(m))
+		out.Body.Mailings = append(out.Body.Mailings, newListedMailing(m))
 	}
 	return out, nil
 }
 
-func inList(m *push.Mailing) listedMailing {
+// newListedMailing returns a mailing as a list shows it.
+func newListedMailing(m *push.Mailing) listedMailing {
 	l := listedMailing{
 		ID: m.ID, Name: m.Name, Tags: m.Tags, Title: m.Title, State: m.State, PausedReason: m.PausedReason, DryRun: m.DryRun,
 		CreatedBy: m.CreatedBy,
-		SendAt:    m.SendAt, CreatedAt: m.CreatedAt, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt,
+		SendAt:    m.SendAt, CreatedAt: m.CreatedAt, StartedAt: timeOrNil(m.StartedAt), CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 	}
 	if m.Totals != nil {
 		l.Customers, l.Tokens = &m.Totals.Customers, &m.Totals.Tokens
@@ -176,12 +188,14 @@ func inList(m *push.Mailing) listedMailing {
 	return l
 }
 
+// invalidInput is GET /v1/mailings/{id}/invalid-tokens.
 type invalidInput struct {
 	ID        string `path:"id" maxLength:"100"`
 	PageSize  int    `query:"pageSize" minimum:"1" maximum:"500" default:"50"`
 	PageToken string `query:"pageToken" maxLength:"500"`
 }
 
+// invalidOutput is the answer to GET /v1/mailings/{id}/invalid-tokens.
 type invalidOutput struct {
 	Body struct {
 		Tokens        []push.InvalidToken `json:"tokens"`
@@ -189,11 +203,12 @@ type invalidOutput struct {
 	}
 }
 
-func (s *service) invalid(ctx context.Context, in *invalidInput) (*invalidOutput, error) {
-	if _, err := s.Store.MailingHeader(ctx, in.ID); err != nil {
+// listInvalidTokens answers GET /v1/mailings/{id}/invalid-tokens.
+func (s *service) listInvalidTokens(ctx context.Context, in *invalidInput) (*invalidOutput, error) {
+	if _, err := s.Store.ReadMailingHeader(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	list, next, err := s.Store.InvalidTokens(ctx, in.ID, in.PageSize, in.PageToken)
+	list, next, err := s.Store.ListInvalidTokens(ctx, in.ID, in.PageSize, in.PageToken)
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,7 @@ func TestAReleasedBatchIsDueAtItsTime(t *testing.T) {
 	w := newWorld(t)
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", true)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,11 +143,11 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 
 	w.clock.Add(2 * push.TokenLife)
 	w.forget()
-	var c counts
-	if err := w.t.round(t.Context(), w.clock.Now(), &c); err == nil {
+	var c roundCounts
+	if err := w.t.runRound(t.Context(), w.clock.Now(), &c); err == nil {
 		t.Error("nobody is told of the customer that cannot be swept")
 	}
-	if b, err := w.Customer(t.Context(), "bert"); err != nil || b.HasValidToken() {
+	if b, err := w.ReadCustomer(t.Context(), "bert"); err != nil || b.HasValidToken() {
 		t.Errorf("bert's token did not expire beside anna's document (%v)", err)
 	}
 }
@@ -160,11 +160,11 @@ func TestAResumedMailingsBatchesAreDue(t *testing.T) {
 	w := newWorld(t)
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", true)
-	if _, err := w.PauseFor(t.Context(), "m", push.PausedImplausible, "FCM answers 404"); err != nil {
+	if _, err := w.PauseMailingFor(t.Context(), "m", push.PausedImplausible, "FCM answers 404"); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Add(time.Second)
-	if _, err := w.ResumeImplausible(t.Context(), "m"); err != nil {
+	if _, err := w.ResumeImplausibleMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 

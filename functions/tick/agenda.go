@@ -12,9 +12,9 @@ import (
 	"carillon.example/shared/store"
 )
 
-// An item is a Pub/Sub message to publish at a time: to start a mailing, or for a shard,
+// An agendaItem is a Pub/Sub message to publish at a time: to start a mailing, or for a shard,
 // a batch or a message to one customer.
-type item struct {
+type agendaItem struct {
 	at      time.Time
 	mailing string
 	start   *push.Mailing
@@ -28,46 +28,48 @@ type item struct {
 // All calls of the instance share it: a call leaves its items to another call that
 // stays longer. It is safe for concurrent use.
 type agenda struct {
-	mu    sync.Mutex
+	mu    sync.Mutex // guards items and stays together: a call leaves only if no item is due for it
 	items byTime
 	stays []time.Time // until when each call stays
 }
 
-type byTime []item
+// byTime is a heap of items, the earliest first. It implements heap.Interface.
+type byTime []agendaItem
 
 func (b byTime) Len() int           { return len(b) }
 func (b byTime) Less(i, j int) bool { return b[i].at.Before(b[j].at) }
 func (b byTime) Swap(i, j int)      { b[i], b[j] = b[j], b[i] }
-func (b *byTime) Push(x any)        { *b = append(*b, x.(item)) }
+func (b *byTime) Push(x any)        { *b = append(*b, x.(agendaItem)) }
 
 func (b *byTime) Pop() any {
 	last := len(*b) - 1
 	x := (*b)[last]
-	(*b)[last] = item{}
+	(*b)[last] = agendaItem{}
 	*b = (*b)[:last]
 	return x
 }
 
-func (a *agenda) add(x item) {
+// addItem adds an item for the call that stays longest.
+func (a *agenda) addItem(x agendaItem) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	heap.Push(&a.items, x)
 }
 
-// end returns until when a call stays already, or otherwise.
-func (a *agenda) end(otherwise time.Time) time.Time {
+// endOfLongestStay returns until when a call stays already, or otherwise.
+func (a *agenda) endOfLongestStay(otherwise time.Time) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	last := a.last()
+	last := a.longestStayLocked()
 	if last.IsZero() {
 		return otherwise
 	}
 	return last
 }
 
-// last returns until when the call stays that stays longest, zero if none does. The
-// caller holds mu.
-func (a *agenda) last() time.Time {
+// longestStayLocked returns the latest time until which a call stays, zero if no call stays.
+// The caller holds mu.
+func (a *agenda) longestStayLocked() time.Time {
 	var last time.Time
 	for _, at := range a.stays {
 		last = laterOf(last, at)
@@ -75,26 +77,27 @@ func (a *agenda) last() time.Time {
 	return last
 }
 
-// enter records that a call stays until then. It reports false if the call need not
+// beginStay records that a call stays until then. It reports false if the call need not
 // stay, because another one does.
-func (a *agenda) enter(until time.Time) bool {
+func (a *agenda) beginStay(until time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.last().Before(until) {
+	if !a.longestStayLocked().Before(until) {
 		return false
 	}
 	a.stays = append(a.stays, until)
 	return true
 }
 
-// leave removes what enter recorded.
-func (a *agenda) leave(until time.Time) {
+// endStay removes what enter recorded.
+func (a *agenda) endStay(until time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.leaveLocked(until)
+	a.endStayLocked(until)
 }
 
-func (a *agenda) leaveLocked(until time.Time) {
+// endStayLocked is endStay for a caller that holds mu.
+func (a *agenda) endStayLocked(until time.Time) {
 	for i, at := range a.stays {
 		if at.Equal(until) {
 			a.stays = append(a.stays[:i], a.stays[i+1:]...)
@@ -103,49 +106,51 @@ func (a *agenda) leaveLocked(until time.Time) {
 	}
 }
 
-// next removes and returns the items that are due at now, and how long it is until
+// takeDue removes and returns the items that are due at now, and how long it is until
 // the next one. If stay is false, no other item is due until then and the call has
 // left: items that are added later are not its own.
-func (a *agenda) next(now, until time.Time) (due []item, wait time.Duration, stay bool) {
+func (a *agenda) takeDue(now, until time.Time) (due []agendaItem, wait time.Duration, stay bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for len(a.items) > 0 && !a.items[0].at.After(now) {
-		due = append(due, heap.Pop(&a.items).(item))
+		due = append(due, heap.Pop(&a.items).(agendaItem))
 	}
+
 	if len(due) > 0 {
 		return due, 0, true
 	}
 	if len(a.items) == 0 || a.items[0].at.After(until) {
-		a.leaveLocked(until)
+		a.endStayLocked(until)
 		return nil, 0, false
 	}
 	return nil, a.items[0].at.Sub(now), true
 }
 
-// nap is how long a call sleeps at most before it looks at the agenda again, because
+// maxSleep is how long a call sleeps at most before it checks the agenda again, because
 // other calls may add items.
-const nap = 500 * time.Millisecond
+const maxSleep = 500 * time.Millisecond
 
 // publishUntil publishes the items that fall due until then, each at its time. If the
 // call is killed, nothing is lost: the next round finds what is not published.
 func (t *ticker) publishUntil(ctx context.Context, until time.Time) {
-	if !t.agenda.enter(until) {
+	if !t.agenda.beginStay(until) {
 		return
 	}
+
 	for {
-		due, wait, stay := t.agenda.next(t.Now(), until)
+		due, wait, stay := t.agenda.takeDue(t.Now(), until)
 		if !stay {
 			return
 		}
-		err := t.publish(ctx, due, &counts{})
+		err := t.publishItems(ctx, due, &roundCounts{})
 		if err == nil && wait > 0 {
-			err = t.Sleep(ctx, min(wait, nap))
+			err = t.Sleep(ctx, min(wait, maxSleep))
 		}
 		if err != nil {
-			t.Log.WarnContext(ctx, "tick did not publish at its time; the next round does", "items", len(due), "error", err)
+			t.Log.WarnContext(ctx, "tick did not publish these items at their time; the next round does", "items", len(due), "error", err)
 		}
 		if ctx.Err() != nil {
-			t.agenda.leave(until)
+			t.agenda.endStay(until)
 			return
 		}
 	}
@@ -153,56 +158,75 @@ func (t *ticker) publishUntil(ctx context.Context, until time.Time) {
 
 // planItems puts the items that fall due until the horizon on the agenda, and returns
 // those that are due now.
-func (t *ticker) planItems(items []item, until time.Time) (due []item) {
+func (t *ticker) planItems(items []agendaItem, until time.Time) (due []agendaItem) {
 	now := t.Now()
 	for _, x := range items {
 		switch {
 		case !x.at.After(now):
 			due = append(due, x)
 		case x.at.Before(until):
-			t.agenda.add(x)
+			t.agenda.addItem(x)
 		}
 	}
 	return due
 }
 
 const (
-	// marking is how many items are recorded as published at the same time. chunk is
+	// markedAtOnce is how many items are recorded as published at the same time. chunk is
 	// how many are published together: the first are published while others are being
 	// recorded.
-	marking = 16
-	chunk   = 64
+	markedAtOnce    = 16
+	publishedAtOnce = 64
 )
 
-// publish records items as published and publishes them. An item whose shard or batch
+// publishItems records items as published and publishes them. An item whose shard or batch
 // has changed since it was listed is skipped.
-func (t *ticker) publish(ctx context.Context, items []item, n *counts) error {
-	var faults faults
+func (t *ticker) publishItems(ctx context.Context, items []agendaItem, n *roundCounts) error {
+	var faults errorList
 	for len(items) > 0 {
-		k := min(len(items), chunk)
-		faults.add(t.publishChunk(ctx, items[:k], n))
+		k := min(len(items), publishedAtOnce)
+		faults.addError(t.publishTogether(ctx, items[:k], n))
 		items = items[k:]
 	}
-	return faults.err()
+	return faults.joinErrors()
 }
 
-func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) error {
+// publishTogether records items as published, many at the same time, and then publishes
+// all that could be recorded.
+func (t *ticker) publishTogether(ctx context.Context, items []agendaItem, n *roundCounts) error {
+	// Each item is recorded at the revision that was listed: of two rounds at the same time
+	// only one publishes it.
 	marked := make([]bool, len(items))
-	var faults faults
+	var faults errorList
 	var g errgroup.Group
-	g.SetLimit(marking)
+	g.SetLimit(markedAtOnce)
 	for i, x := range items {
 		g.Go(func() (err error) {
 			marked[i], err = t.markPublished(ctx, x)
-			faults.add(err)
+			faults.addError(err)
 			return nil
 		})
 	}
 	_ = g.Wait() // it is nil: faults has the errors
 
-	var orders []push.DispatchMessage
-	var messages []push.MessageRef
-	refs := map[push.Lane][]push.BatchRef{}
+	dispatches, messages, refs := groupByTopic(items, marked, n)
+	if len(dispatches) > 0 {
+		faults.addError(t.Queue.PublishDispatch(ctx, dispatches...))
+	}
+	if len(messages) > 0 {
+		faults.addError(t.Queue.PublishMessages(ctx, messages...))
+	}
+
+	for lane, list := range refs {
+		faults.addError(t.Queue.PublishBatches(ctx, lane, list...))
+	}
+
+	return faults.joinErrors()
+}
+
+// groupByTopic groups the marked items by the topic of their messages, and counts them.
+func groupByTopic(items []agendaItem, marked []bool, n *roundCounts) (dispatches []push.DispatchMessage, messages []push.MessageRef, refs map[push.Lane][]push.BatchRef) {
+	refs = map[push.Lane][]push.BatchRef{}
 	for i, x := range items {
 		switch {
 		case !marked[i]:
@@ -216,33 +240,24 @@ func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) erro
 			messages = append(messages, x.message.MessageRef)
 			n.republished.Add(1)
 		case x.shard != nil:
-			orders = append(orders, push.DispatchMessage{Mailing: x.mailing, Shard: x.shard.Number})
+			dispatches = append(dispatches, push.DispatchMessage{Mailing: x.mailing, Shard: x.shard.Number})
 			n.republished.Add(1)
 		case x.start != nil:
-			orders = append(orders, push.DispatchMessage{Mailing: x.mailing, Shard: push.DispatchStart})
+			dispatches = append(dispatches, push.DispatchMessage{Mailing: x.mailing, Shard: push.DispatchStart})
 			n.started.Add(1)
 		}
 	}
-	if len(orders) > 0 {
-		faults.add(t.Queue.PublishDispatch(ctx, orders...))
-	}
-	if len(messages) > 0 {
-		faults.add(t.Queue.PublishMessages(ctx, messages...))
-	}
-	for lane, list := range refs {
-		faults.add(t.Queue.PublishBatches(ctx, lane, list...))
-	}
-	return faults.err()
+	return dispatches, messages, refs
 }
 
 // markPublished records that an item is about to be published. It reports false if it
 // must not be.
-func (t *ticker) markPublished(ctx context.Context, x item) (bool, error) {
+func (t *ticker) markPublished(ctx context.Context, x agendaItem) (bool, error) {
 	switch {
 	case x.message != nil:
 		return t.Store.MarkMessagePublished(ctx, *x.message, t.Now())
 	case x.waiting != nil:
-		return t.Store.OpenWaiting(ctx, *x.waiting, t.Now())
+		return t.Store.OpenWaitingBatch(ctx, *x.waiting, t.Now())
 	case x.batch != nil:
 		return t.Store.MarkBatchPublished(ctx, *x.batch, t.Now())
 	case x.shard != nil:

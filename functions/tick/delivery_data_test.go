@@ -58,7 +58,7 @@ func sendLabelled(t *testing.T, p *phones.Server, label string) {
 
 func (w *world) deliveryReport(t *testing.T, label string) push.DeliveryCounts {
 	t.Helper()
-	report, err := w.DeliveryReport(t.Context(), label)
+	report, err := w.ReadDeliveryReport(t.Context(), label)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,8 +140,8 @@ func TestTickRepeatsADeliveryFetchThatCrashed(t *testing.T) {
 }
 
 // crashesBeforeMark stores delivery data under the mark of an earlier day.
-type crashesBeforeMark struct{ ledger }
+type crashesBeforeMark struct{ dataStore }
 
 func (c crashesBeforeMark) SaveDeliveryData(ctx context.Context, _ string, data []push.DeliveryData) error {
-	return errors.Join(c.ledger.SaveDeliveryData(ctx, "2000-01-01", data), context.Canceled)
+	return errors.Join(c.dataStore.SaveDeliveryData(ctx, "2000-01-01", data), context.Canceled)
 }

@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// lost is how long after it was published a message counts as lost that no call
-	// has answered: Pub/Sub usually delivers within a second. batchLost is longer,
-	// because a batch may have to wait behind two minutes of other batches.
-	lost      = 30 * time.Second
-	batchLost = 3 * time.Minute
+	// shardLostAfter is how long after it was published a message counts as lost that no call
+	// has answered: Pub/Sub usually delivers within a second. batchLostAfter is longer,
+	// because a batch may have to wait for two minutes of other batches.
+	shardLostAfter = 30 * time.Second
+	batchLostAfter = 3 * time.Minute
 	// A message is published again after twice as long each time, at most after
 	// rarest, so that there are few copies while no call answers. Batches of a
 	// mailing that has ended may be needed sooner, because their messages may have
 	// been acknowledged while it was paused.
-	rarest = time.Hour
-	// stuck is how long after its lifetime a mailing waits for its batches.
-	stuck       = 24 * time.Hour
-	rarestEnded = 10 * time.Minute
+	maxRepublishWait = time.Hour
+	// stuckAfter is how long after its lifetime a mailing waits for its batches.
+	stuckAfter            = 24 * time.Hour
+	maxRepublishWaitEnded = 10 * time.Minute
 )
 
 // republishAt returns when to publish a message again that was published at a time
@@ -37,23 +37,24 @@ func shardDue(m *push.Mailing, sh store.OpenShard) time.Time {
 	if sh.PublishedAt.IsZero() {
 		return at
 	}
-	return laterOf(at, republishAt(laterOf(m.StartedAt, at), sh.PublishedAt, lost, rarest))
+	return laterOf(at, republishAt(laterOf(m.StartedAt, at), sh.PublishedAt, shardLostAfter, maxRepublishWait))
 }
 
 // batchDue returns when to publish a batch: at its time, after the end of its lease,
 // and again when its message counts as lost.
 func batchDue(m *push.Mailing, b store.OpenBatch) time.Time {
-	ended, most := m.State.Final(), rarest
+	ended, most := m.State.Final(), maxRepublishWait
 	at := laterOf(b.NotBefore, b.LeaseUntil)
 	if ended {
-		at, most = b.LeaseUntil, rarestEnded // the call with the lease closes it; without a lease it need not wait
+		at, most = b.LeaseUntil, maxRepublishWaitEnded // the call with the lease closes it; without a lease it need not wait
 	}
 	if b.PublishedAt.IsZero() || b.PublishedAt.Before(m.ResumedAt) { // deliver acknowledged messages that came during the pause
 		return at
 	}
-	return laterOf(at, republishAt(laterOf(b.CutAt, at), b.PublishedAt, batchLost, most))
+	return laterOf(at, republishAt(laterOf(b.CutAt, at), b.PublishedAt, batchLostAfter, most))
 }
 
+// laterOf returns the later of two times.
 func laterOf(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
@@ -66,79 +67,83 @@ func laterOf(a, b time.Time) time.Time {
 func startDue(m *push.Mailing) time.Time {
 	switch {
 	case !m.PublishedAt.IsZero():
-		return republishAt(m.StartAt, m.PublishedAt, lost, rarest)
+		return republishAt(m.StartAt, m.PublishedAt, shardLostAfter, maxRepublishWait)
 	case m.State == push.Accepted:
-		return m.StartAt.Add(lost)
+		return m.StartAt.Add(shardLostAfter)
 	}
 	return m.StartAt
 }
 
 // publishShards publishes messages for the shards that are not leased and whose time
 // has come.
-func (t *ticker) publishShards(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
+func (t *ticker) publishShards(ctx context.Context, m *push.Mailing, until time.Time, n *roundCounts) error {
 	if m.Dispatched {
 		return nil
 	}
-	open, err := t.Store.OpenShards(ctx, m.ID)
+	open, err := t.Store.ListOpenShards(ctx, m.ID)
 	if err != nil {
 		return err
 	}
 	if len(open) == 0 {
-		m.Dispatched, err = t.Store.MarkDispatched(ctx, m.ID)
+		m.Dispatched, err = t.Store.MarkMailingDispatched(ctx, m.ID)
 		return err
 	}
 
-	items := make([]item, len(open))
+	items := make([]agendaItem, len(open))
 	for i, sh := range open {
-		items[i] = item{at: shardDue(m, sh), mailing: m.ID, shard: &sh}
+		items[i] = agendaItem{at: shardDue(m, sh), mailing: m.ID, shard: &sh}
 	}
-	return t.publish(ctx, t.planItems(items, until), n)
+
+	return t.publishItems(ctx, t.planItems(items, until), n)
 }
 
 // publishBatchesOrFinish publishes the batches that are due and not leased, and
 // finishes the mailing if no batch is open.
-func (t *ticker) publishBatchesOrFinish(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
-	open, err := t.Store.OpenBatches(ctx, m.ID)
+// publishBatches publishes the batches that are due, and plans those that are due
+// before the horizon.
+func (t *ticker) publishBatchesOrFinish(ctx context.Context, m *push.Mailing, until time.Time, n *roundCounts) error {
+	open, err := t.Store.ListOpenBatches(ctx, m.ID)
 	if err != nil {
 		return err
 	}
-	if m.State.Final() && t.Now().Sub(m.ExpiresAt) > stuck {
+	if m.State.Final() && t.Now().Sub(m.ExpiresAt) > stuckAfter {
 		return t.closeStuck(ctx, m, n)
 	}
 	if len(open) == 0 {
-		return t.finish(ctx, m, n)
+		return t.finishMailing(ctx, m, n)
 	}
 	return t.publishBatches(ctx, m, open, until, n)
 }
 
-// holdingBatches publishes the batches of a paused mailing that have held flags:
+// publishHoldingBatches publishes the batches of a paused mailing that have held flags:
 // deliver asks FCM for evidence, and resumes the mailing when it has some.
-func (t *ticker) holdingBatches(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
-	holding, err := t.Store.HoldingBatches(ctx, m.ID)
+func (t *ticker) publishHoldingBatches(ctx context.Context, m *push.Mailing, until time.Time, n *roundCounts) error {
+	holding, err := t.Store.ListHoldingBatches(ctx, m.ID)
 	if err != nil {
 		return err
 	}
 	return t.publishBatches(ctx, m, holding, until, n)
 }
 
-func (t *ticker) publishBatches(ctx context.Context, m *push.Mailing, open []store.OpenBatch, until time.Time, n *counts) error {
-	items := make([]item, len(open))
+func (t *ticker) publishBatches(ctx context.Context, m *push.Mailing, open []store.OpenBatch, until time.Time, n *roundCounts) error {
+	items := make([]agendaItem, len(open))
 	for i, b := range open {
-		items[i] = item{at: batchDue(m, b), mailing: m.ID, batch: &b}
+		items[i] = agendaItem{at: batchDue(m, b), mailing: m.ID, batch: &b}
 	}
-	return t.publish(ctx, t.planItems(items, until), n)
+	return t.publishItems(ctx, t.planItems(items, until), n)
 }
 
 // closeStuck ends a mailing whose lifetime ended long ago: no call can settle batches
 // that are still open.
-func (t *ticker) closeStuck(ctx context.Context, m *push.Mailing, n *counts) error {
-	if _, err := t.Store.CloseStuck(ctx, m.ID); err != nil {
+func (t *ticker) closeStuck(ctx context.Context, m *push.Mailing, n *roundCounts) error {
+	if _, err := t.Store.CloseStuckBatches(ctx, m.ID); err != nil {
 		return err
 	}
-	return t.finish(ctx, m, n)
+	return t.finishMailing(ctx, m, n)
 }
 
-func (t *ticker) finish(ctx context.Context, m *push.Mailing, n *counts) error {
+// finishMailing ends the mailing if it can end and no batch of it is open.
+func (t *ticker) finishMailing(ctx context.Context, m *push.Mailing, n *roundCounts) error {
 	if !m.CanFinish() {
 		return nil
 	}

@@ -10,15 +10,16 @@ import (
 // long.
 const faultsNamed = 3
 
-// faults collects the errors of things that are done at the same time. It is safe for
+// errorList collects the errors of things that are done at the same time. It is safe for
 // concurrent use. The zero value is ready.
-type faults struct {
-	mu    sync.Mutex
+type errorList struct {
+	mu    sync.Mutex // guards named and more
 	named []error
 	more  int
 }
 
-func (f *faults) add(err error) {
+// addError adds an error; nil is ignored.
+func (f *errorList) addError(err error) {
 	if err == nil {
 		return
 	}
@@ -31,9 +32,9 @@ func (f *faults) add(err error) {
 	f.named = append(f.named, err)
 }
 
-// err returns an error that names the first faults and counts the others; nil if
+// joinErrors returns an error that names the first faults and counts the others; nil if
 // there is none.
-func (f *faults) err() error {
+func (f *errorList) joinErrors() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.more == 0 {

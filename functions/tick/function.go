@@ -48,8 +48,8 @@ func (s *settings) Check() []error {
 
 	// If a call ended before the next round, nothing would be published at its time
 	// in between.
-	if longest := maxCallOf(s.CallTimeout); longest < horizonOf(s.Every) {
-		faults = append(faults, fmt.Errorf("CALL_TIMEOUT is %s, and a call may stay for %s of it: with TICK_EVERY %s it has to stay for %s", s.CallTimeout, longest, s.Every, horizonOf(s.Every)))
+	if longest := maxCallTimeOf(s.CallTimeout); longest < publishingTime(s.Every) {
+		faults = append(faults, fmt.Errorf("CALL_TIMEOUT is %s, and a call may stay for %s of it: with TICK_EVERY %s it has to stay for %s", s.CallTimeout, longest, s.Every, publishingTime(s.Every)))
 	}
 	return faults
 }

@@ -43,7 +43,7 @@ func TestLostMessageIsPublishedAgain(t *testing.T) {
 		w.wantMessages(t, c.want)
 	}
 
-	stored, err := w.Message(t.Context(), m.ID)
+	stored, err := w.ReadMessage(t.Context(), m.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,14 +41,14 @@ func TestExpiresTokens(t *testing.T) {
 	w.clock.Add(push.TokenLife)
 	w.register(t, "seen", push.Android)
 	w.tick(t)
-	if c, err := w.Customer(t.Context(), "old"); err != nil || !c.HasValidToken() {
+	if c, err := w.ReadCustomer(t.Context(), "old"); err != nil || !c.HasValidToken() {
 		t.Fatalf("expired on the last day: %+v, %v", c, err)
 	}
 	before := len(w.Published())
 	w.clock.Add(24 * time.Hour)
 	w.tick(t)
 	for id, want := range map[string]bool{"old": false, "apple": true, "seen": true} {
-		c, err := w.Customer(t.Context(), id)
+		c, err := w.ReadCustomer(t.Context(), id)
 		if err != nil || c.HasValidToken() != want {
 			t.Errorf("%s can be reached: %v, want %v; %v", id, c.HasValidToken(), want, err)
 		}

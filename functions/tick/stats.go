@@ -10,7 +10,7 @@ import (
 // statsStore has the statistics of days.
 type statsStore interface {
 	HasDayStats(ctx context.Context, day string) (bool, error)
-	CountDay(ctx context.Context, day string) error
+	RecordDayStats(ctx context.Context, day string) error
 }
 
 // reportStore freezes the counts of what phones reported.
@@ -18,21 +18,21 @@ type reportStore interface {
 	FreezeReports(ctx context.Context) error
 }
 
-// freezeEvery is how often an instance freezes counts of reports. There are two days to
+// freezeReportsEvery is how often an instance freezes counts of reports. There are two days to
 // do it.
-const freezeEvery = time.Hour
+const freezeReportsEvery = time.Hour
 
 // freezeReports freezes the counts of the mailings whose reports are not counted any
 // more. What fails is tried again in the next round.
 func (t *ticker) freezeReports(ctx context.Context) error {
-	if last := t.froze.Load(); last != nil && t.Now().Sub(*last) < freezeEvery {
+	if last := t.frozeReportsAt.Load(); last != nil && t.Now().Sub(*last) < freezeReportsEvery {
 		return nil
 	}
 	now := t.Now()
 	if err := t.Store.FreezeReports(ctx); err != nil {
 		return err
 	}
-	t.froze.Store(&now)
+	t.frozeReportsAt.Store(&now)
 	return nil
 }
 
@@ -40,7 +40,7 @@ func (t *ticker) freezeReports(ctx context.Context) error {
 // day that it has seen counted, so that a round reads nothing for it.
 func (t *ticker) countDay(ctx context.Context) error {
 	day := t.Now().UTC().Format(push.DayLayout)
-	if seen := t.counted.Load(); seen != nil && *seen == day {
+	if seen := t.countedDay.Load(); seen != nil && *seen == day {
 		return nil
 	}
 	has, err := t.Store.HasDayStats(ctx, day)
@@ -48,10 +48,10 @@ func (t *ticker) countDay(ctx context.Context) error {
 		return err
 	}
 	if !has {
-		if err := t.Store.CountDay(ctx, day); err != nil {
+		if err := t.Store.RecordDayStats(ctx, day); err != nil {
 			return err
 		}
 	}
-	t.counted.Store(&day)
+	t.countedDay.Store(&day)
 	return nil
 }

@@ -24,7 +24,7 @@ func TestTickCountsEachDayOnce(t *testing.T) {
 	w.clock.Add(24 * time.Hour)
 	w.tick(t)
 
-	days, err := w.Stats(t.Context(), "2026-01-01", "2026-12-31")
+	days, err := w.ListDayStats(t.Context(), "2026-01-01", "2026-12-31")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestTickFreezesTheCountsOfReports(t *testing.T) {
 	w.clock.Add(push.DefaultLifetime + push.ReportsFor + 2*time.Hour)
 	w.tick(t)
 
-	got, err := w.MailingHeader(t.Context(), "m1")
+	got, err := w.ReadMailingHeader(t.Context(), "m1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 
 // Deps are the dependencies and settings of tick. Store and Queue are required.
 type Deps struct {
-	Store       ledger
+	Store       dataStore
 	Queue       publisher
 	Delivery    deliverySource // nil: FCM's delivery data is not fetched
 	Log         *slog.Logger
@@ -32,23 +32,23 @@ type Deps struct {
 	Sleep       func(context.Context, time.Duration) error
 }
 
-// ledger is what tick needs of the store.
-type ledger interface {
+// dataStore is what tick needs of the store.
+type dataStore interface {
 	mailingStore
 	shardStore
 	batchStore
 	waitingStore
 	messageStore
-	sweepStore
+	agingStore
 	statsStore
 	reportStore
 	deliveryStore
 }
 
-// mailingStore has the mailings that tick looks after.
+// mailingStore has the mailings that are due.
 type mailingStore interface {
-	DueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error)
-	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
+	ListDueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error)
+	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	MarkStartPublished(ctx context.Context, m *push.Mailing, at time.Time) (bool, error)
 	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
@@ -57,67 +57,69 @@ type mailingStore interface {
 
 // shardStore has the shards.
 type shardStore interface {
-	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
+	ListOpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
 	MarkShardPublished(ctx context.Context, mailing string, sh store.OpenShard, at time.Time) (bool, error)
-	MarkDispatched(ctx context.Context, id string) (bool, error)
+	MarkMailingDispatched(ctx context.Context, id string) (bool, error)
 }
 
 // batchStore has the open batches.
 type batchStore interface {
-	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
-	HoldingBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
+	ListOpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
+	ListHoldingBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
-	CloseStuck(ctx context.Context, mailing string) (int, error)
+	CloseStuckBatches(ctx context.Context, mailing string) (int, error)
 }
 
 // waitingStore has the batches that wait for the hours of their mailing.
 type waitingStore interface {
-	CountOpen(ctx context.Context, mailing string) (int, error)
-	WaitingBatches(ctx context.Context, mailing string, until time.Time, limit int) ([]store.WaitingBatch, error)
-	OpenWaiting(ctx context.Context, b store.WaitingBatch, at time.Time) (bool, error)
+	CountOpenBatches(ctx context.Context, mailing string) (int, error)
+	ListWaitingBatches(ctx context.Context, mailing string, until time.Time, limit int) ([]store.WaitingBatch, error)
+	OpenWaitingBatch(ctx context.Context, b store.WaitingBatch, at time.Time) (bool, error)
 	AssignSlots(ctx context.Context, mailing string, batches []store.WaitingBatch, until time.Time) (int, error)
 }
 
 // messageStore has the messages to one customer that are not settled.
 type messageStore interface {
-	DueMessages(ctx context.Context, until time.Time) ([]store.DueMessage, error)
+	ListDueMessages(ctx context.Context, until time.Time) ([]store.DueMessage, error)
 	MarkMessagePublished(ctx context.Context, m store.DueMessage, at time.Time) (bool, error)
 }
 
-// sweepStore has what ages: tokens, events and unflags.
-type sweepStore interface {
-	ExpireTokens(ctx context.Context, after store.ExpiryCursor, limit int) (store.Expired, error)
-	UnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error)
+// agingStore has what ages: tokens, events and unflags.
+type agingStore interface {
+	ExpireTokens(ctx context.Context, after store.ExpiryCursor, limit int) (store.ExpiryResult, error)
+	ListUnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
-	StalledUnflags(ctx context.Context) ([]string, error)
+	ListStalledUnflags(ctx context.Context) ([]string, error)
 }
 
+// publisher is what tick needs of the queue.
 type publisher interface {
-	PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error
+	PublishDispatch(ctx context.Context, messages ...push.DispatchMessage) error
 	PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error
 	PublishMessages(ctx context.Context, refs ...push.MessageRef) error
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
 const (
-	// swept is how many customers or events one step handles. sweeping is how long a
+	// sweptPerStep is how many customers or events one step handles. sweeping is how long a
 	// round goes on with such steps; the next round does the rest.
-	swept    = 500
-	sweeping = 15 * time.Second
-	// sideBySide is how many mailings a round handles at the same time.
-	sideBySide = 16
-	// margin is how long before the function's timeout a call ends, at most.
-	margin = 10 * time.Second
+	sweptPerStep = 500
+	sweepTime    = 15 * time.Second
+	// mailingsAtOnce is how many mailings a round handles at the same time.
+	mailingsAtOnce = 16
+	// callMargin is how long before the function's timeout a call ends, at most.
+	callMargin = 10 * time.Second
 )
 
+// ticker has what all calls of an instance share.
 type ticker struct {
 	Deps
-	agenda *agenda
-	awake  int          // see defaultAwake
-	said   atomic.Int64 // when a round without work was last logged, in Unix seconds
+	agenda         *agenda
+	maxOpenBatches int          // see defaultMaxOpen
+	quietLoggedAt  atomic.Int64 // when a round without work was last logged, in Unix seconds
 
-	counted atomic.Pointer[string]    // the last day that this instance has seen counted
-	froze   atomic.Pointer[time.Time] // when this instance last froze the counts of reports
+	countedDay     atomic.Pointer[string]    // the last day that this instance has seen counted
+	frozeReportsAt atomic.Pointer[time.Time] // when this instance last froze the counts of reports
 
 	nextDelivery atomic.Pointer[time.Time] // when this instance next fetches delivery data
 }
@@ -125,7 +127,7 @@ type ticker struct {
 // New makes the handler of tick's push subscription.
 func New(d Deps) http.Handler {
 	t := newTicker(d)
-	return queue.Receive(t.receive)
+	return queue.Receive(t.receiveFromPubSub)
 }
 
 func newTicker(d Deps) *ticker {
@@ -140,28 +142,29 @@ func newTicker(d Deps) *ticker {
 	}
 	d.Every = cmp.Or(d.Every, time.Minute)
 	d.CallTimeout = cmp.Or(d.CallTimeout, 2*time.Minute)
-	return &ticker{Deps: d, agenda: &agenda{}, awake: defaultAwake}
+	return &ticker{Deps: d, agenda: &agenda{}, maxOpenBatches: defaultMaxOpen}
 }
 
-// receive does a round, or checks the one mailing that the message names. Then the
+// receiveFromPubSub does a round, or checks the one mailing that the message names. Then the
 // call stays and publishes what falls due until the next round. It always
 // acknowledges: the next minute brings the next round, and redeliveries would only
 // add up.
-func (t *ticker) receive(ctx context.Context, msg queue.Message) queue.Settlement {
+func (t *ticker) receiveFromPubSub(ctx context.Context, msg queue.Message) queue.Settlement {
 	var w push.WakeMessage
 	_ = json.Unmarshal(msg.Data, &w) // the message of Cloud Scheduler names no mailing
 	began := t.Now()
-	until := t.horizon(began)
+	until := t.publishUntilTime(began)
 
-	ctx, cancel := context.WithTimeout(ctx, t.maxCall())
+	// The context ends before the function's timeout, so that the call can still answer.
+	ctx, cancel := context.WithTimeout(ctx, t.maxCallTime())
 	defer cancel()
-	var n counts
+	var n roundCounts
 	var err error
 	if w.Mailing != "" {
-		until = t.agenda.end(until)
+		until = t.agenda.endOfLongestStay(until)
 		err = t.checkWokenMailing(ctx, w.Mailing, until, &n)
 	} else {
-		err = t.round(ctx, until, &n)
+		err = t.runRound(ctx, until, &n)
 		t.Log.Log(ctx, t.logLevel(&n, began), "tick done", "started", n.started.Load(), "republished", n.republished.Load(),
 			"expired", n.expired.Load(), "completed", n.completed.Load(), "milliseconds", t.Now().Sub(began)/time.Millisecond)
 	}
@@ -172,53 +175,54 @@ func (t *ticker) receive(ctx context.Context, msg queue.Message) queue.Settlemen
 	return queue.Ack
 }
 
-// horizon returns until when a call that began at a time publishes what falls due.
-func (t *ticker) horizon(began time.Time) time.Time {
-	return began.Add(min(horizonOf(t.Every), t.maxCall()))
+// publishUntilTime returns until when a call that began at a time publishes what falls due.
+func (t *ticker) publishUntilTime(began time.Time) time.Time {
+	return began.Add(min(publishingTime(t.Every), t.maxCallTime()))
 }
 
-// horizonOf returns how long a call publishes what falls due: a little longer than
+// publishingTime returns how long a call publishes what falls due: a little longer than
 // until the next round, which may come late and needs some time to read everything.
-func horizonOf(every time.Duration) time.Duration { return every + min(every/4, 15*time.Second) }
+func publishingTime(every time.Duration) time.Duration { return every + min(every/4, 15*time.Second) }
 
-// maxCall returns how long a call may take.
-func (t *ticker) maxCall() time.Duration { return maxCallOf(t.CallTimeout) }
+// maxCallTime returns how long a call may take.
+func (t *ticker) maxCallTime() time.Duration { return maxCallTimeOf(t.CallTimeout) }
 
-// maxCallOf returns how much of the function's timeout a call uses.
-func maxCallOf(timeout time.Duration) time.Duration { return timeout - min(margin, timeout/3) }
+// maxCallTimeOf returns how much of the function's timeout a call uses.
+func maxCallTimeOf(timeout time.Duration) time.Duration { return timeout - min(callMargin, timeout/3) }
 
-// counts has what one call did. It is safe for concurrent use.
-type counts struct{ started, republished, expired, completed atomic.Int64 }
+// roundCounts has what one call did. It is safe for concurrent use.
+type roundCounts struct{ started, republished, expired, completed atomic.Int64 }
 
-func (n *counts) none() bool {
+// isEmpty reports whether the round has done nothing.
+func (n *roundCounts) isEmpty() bool {
 	return n.started.Load()+n.republished.Load()+n.expired.Load()+n.completed.Load() == 0
 }
 
-// quietRounds is how often a round without work is logged. In the cloud there is one
+// quietLogEvery is how often a round without work is logged. In the cloud there is one
 // round a minute, and an alert waits for its line; a laptop has one each second.
-const quietRounds = 30 * time.Second
+const quietLogEvery = 30 * time.Second
 
 // logLevel returns the level of the line of a round.
-func (t *ticker) logLevel(n *counts, at time.Time) slog.Level {
-	last := t.said.Load()
-	if n.none() && at.Sub(time.Unix(last, 0)) < quietRounds {
+func (t *ticker) logLevel(n *roundCounts, at time.Time) slog.Level {
+	last := t.quietLoggedAt.Load()
+	if n.isEmpty() && at.Sub(time.Unix(last, 0)) < quietLogEvery {
 		return slog.LevelDebug
 	}
-	t.said.Store(at.Unix())
+	t.quietLoggedAt.Store(at.Unix())
 	return slog.LevelInfo
 }
 
-// round handles mailings, tokens and events at the same time, so that each gets its
+// runRound handles mailings, tokens and events at the same time, so that each gets its
 // share of the time. A fault of one mailing does not delay the others.
-func (t *ticker) round(ctx context.Context, until time.Time, n *counts) error {
+func (t *ticker) runRound(ctx context.Context, until time.Time, n *roundCounts) error {
 	// The call must not use the time of the next round, which reads everything again.
-	ctx, cancel := context.WithTimeout(ctx, min(max(t.Every, 10*time.Second), t.maxCall()))
+	ctx, cancel := context.WithTimeout(ctx, min(max(t.Every, 10*time.Second), t.maxCallTime()))
 	defer cancel()
 	faults := make([]error, 8)
 	var g errgroup.Group
 	g.Go(func() error { faults[0] = t.checkMailings(ctx, until, n); return nil })
 	g.Go(func() error { faults[1] = t.expireTokens(ctx); return nil })
-	g.Go(func() error { faults[2] = t.publishOwedEvents(ctx); return nil })
+	g.Go(func() error { faults[2] = t.publishUnpublishedEvents(ctx); return nil })
 	g.Go(func() error { faults[3] = t.republishUnflags(ctx); return nil })
 	g.Go(func() error { faults[4] = t.checkMessages(ctx, until, n); return nil })
 	g.Go(func() error { faults[5] = t.countDay(ctx); return nil })
@@ -230,23 +234,23 @@ func (t *ticker) round(ctx context.Context, until time.Time, n *counts) error {
 
 // checkMessages publishes the messages to one customer that are due, and puts those
 // that fall due until the horizon on the agenda.
-func (t *ticker) checkMessages(ctx context.Context, until time.Time, n *counts) error {
-	list, err := t.Store.DueMessages(ctx, until)
+func (t *ticker) checkMessages(ctx context.Context, until time.Time, n *roundCounts) error {
+	list, err := t.Store.ListDueMessages(ctx, until)
 	if err != nil {
 		return err
 	}
-	items := make([]item, len(list))
+	items := make([]agendaItem, len(list))
 	for i, m := range list {
-		items[i] = item{at: m.At, message: &m}
+		items[i] = agendaItem{at: m.At, message: &m}
 	}
-	return t.publish(ctx, t.planItems(items, until), n)
+	return t.publishItems(ctx, t.planItems(items, until), n)
 }
 
 // checkMailings handles every mailing that is due. It begins at a random place in the
 // list, so that a round that is too short for all leaves out different ones each
 // time.
-func (t *ticker) checkMailings(ctx context.Context, until time.Time, n *counts) error {
-	list, err := t.Store.DueMailings(ctx, until)
+func (t *ticker) checkMailings(ctx context.Context, until time.Time, n *roundCounts) error {
+	list, err := t.Store.ListDueMailings(ctx, until)
 	if err != nil {
 		return err
 	}
@@ -255,28 +259,28 @@ func (t *ticker) checkMailings(ctx context.Context, until time.Time, n *counts) 
 		list = append(list[k:len(list):len(list)], list[:k]...)
 	}
 
-	var faults faults
+	var faults errorList
 	var g errgroup.Group
-	g.SetLimit(sideBySide)
+	g.SetLimit(mailingsAtOnce)
 	for i, m := range list {
 		if ctx.Err() != nil {
-			faults.add(fmt.Errorf("%d of %d mailings are left to the next round: %w", len(list)-i, len(list), ctx.Err()))
+			faults.addError(fmt.Errorf("%d of %d mailings are left to the next round: %w", len(list)-i, len(list), ctx.Err()))
 			break
 		}
 		g.Go(func() error {
 			if err := t.checkMailing(ctx, m, until, n); err != nil && !push.IsConflict(err) {
-				faults.add(fmt.Errorf("mailing %s: %w", m.ID, err))
+				faults.addError(fmt.Errorf("mailing %s: %w", m.ID, err))
 			}
 			return nil
 		})
 	}
 	_ = g.Wait() // it is nil: faults has the errors
-	return faults.err()
+	return faults.joinErrors()
 }
 
 // checkWokenMailing handles one mailing before the next round.
-func (t *ticker) checkWokenMailing(ctx context.Context, id string, until time.Time, n *counts) error {
-	m, err := t.Store.MailingHeader(ctx, id)
+func (t *ticker) checkWokenMailing(ctx context.Context, id string, until time.Time, n *roundCounts) error {
+	m, err := t.Store.ReadMailingHeader(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -288,7 +292,7 @@ func (t *ticker) checkWokenMailing(ctx context.Context, id string, until time.Ti
 
 // checkMailing does what is due for a mailing, and puts what falls due until the
 // horizon on the agenda.
-func (t *ticker) checkMailing(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
+func (t *ticker) checkMailing(ctx context.Context, m *push.Mailing, until time.Time, n *roundCounts) error {
 	now := t.Now()
 	if m.Totals != nil {
 		return t.publishCompleted(ctx, m.ID)
@@ -318,9 +322,9 @@ func (t *ticker) checkMailing(ctx context.Context, m *push.Mailing, until time.T
 		}
 		return t.publishBatchesOrFinish(ctx, m, until, n)
 	case m.State == push.Paused && m.PausedReason.Implausible():
-		return t.holdingBatches(ctx, m, until, n)
+		return t.publishHoldingBatches(ctx, m, until, n)
 	case m.State == push.Scheduled, m.State == push.Accepted:
-		return t.publish(ctx, t.planItems([]item{{at: startDue(m), mailing: m.ID, start: m}}, until), n)
+		return t.publishItems(ctx, t.planItems([]agendaItem{{at: startDue(m), mailing: m.ID, start: m}}, until), n)
 	}
 
 	return nil
@@ -328,7 +332,7 @@ func (t *ticker) checkMailing(ctx context.Context, m *push.Mailing, until time.T
 
 // publishCompleted publishes mailing.completed of a mailing that has its totals.
 func (t *ticker) publishCompleted(ctx context.Context, id string) error {
-	m, err := t.Store.MailingHeader(ctx, id)
+	m, err := t.Store.ReadMailingHeader(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -339,8 +343,8 @@ func (t *ticker) publishCompleted(ctx context.Context, id string) error {
 func (t *ticker) expireTokens(ctx context.Context) error {
 	var faults []error
 	var after store.ExpiryCursor
-	for end := t.Now().Add(sweeping); ; {
-		out, err := t.Store.ExpireTokens(ctx, after, swept)
+	for end := t.Now().Add(sweepTime); ; {
+		out, err := t.Store.ExpireTokens(ctx, after, sweptPerStep)
 		faults = append(faults, err, queue.PublishEventsNow(ctx, t.Queue, t.Store, out.Events))
 		if out.All || out.Customers == 0 || t.Now().After(end) || ctx.Err() != nil {
 			return errors.Join(faults...)
@@ -349,14 +353,14 @@ func (t *ticker) expireTokens(ctx context.Context) error {
 	}
 }
 
-// publishOwedEvents publishes events whose writer crashed before it could.
-func (t *ticker) publishOwedEvents(ctx context.Context) error {
-	for until := t.Now().Add(sweeping); ; {
-		events, err := t.Store.UnpublishedEvents(ctx, swept)
+// publishUnpublishedEvents publishes events whose writer crashed before it could.
+func (t *ticker) publishUnpublishedEvents(ctx context.Context) error {
+	for until := t.Now().Add(sweepTime); ; {
+		events, err := t.Store.ListUnpublishedEvents(ctx, sweptPerStep)
 		if err := errors.Join(err, queue.PublishEventsNow(ctx, t.Queue, t.Store, events)); err != nil {
 			return err
 		}
-		if len(events) < swept || t.Now().After(until) {
+		if len(events) < sweptPerStep || t.Now().After(until) {
 			return nil
 		}
 	}

@@ -44,7 +44,7 @@ func TestRepublishesOrphansAndWhatHasWaited(t *testing.T) {
 	if w.tick(t); len(w.refs) != 1 || w.refs[0] != ref {
 		t.Errorf("an orphan was not published again: %v", w.refs)
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestRepublishesOrphansAndWhatHasWaited(t *testing.T) {
 	if w.tick(t); len(w.refs) != 1 {
 		t.Error("a batch whose lease has lapsed was not published")
 	}
-	if b, err = w.Batch(t.Context(), ref); err != nil {
+	if b, err = w.ReadBatch(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
 	b.Lease, b.NotBefore = push.Lease{}, w.clock.Now().Add(10*time.Minute)
@@ -148,7 +148,7 @@ func TestAcknowledgesWhateverHappens(t *testing.T) {
 	w.mailing(t, "n", nil)
 	w.clock.Add(time.Hour)
 	w.fail(errors.New("no Pub/Sub"))
-	if got := w.t.receive(t.Context(), queue.Message{}); got != queue.Ack {
+	if got := w.t.receiveFromPubSub(t.Context(), queue.Message{}); got != queue.Ack {
 		t.Error("a tick that failed in part comes again, on top of the next one")
 	}
 	if len(w.orders) != 2 {
@@ -166,7 +166,7 @@ func TestEveryMinuteSaysThatItWas(t *testing.T) {
 	said := func(after time.Duration) bool {
 		w.clock.Add(after)
 		lines.Reset()
-		w.t.receive(t.Context(), queue.Message{})
+		w.t.receiveFromPubSub(t.Context(), queue.Message{})
 		return strings.Contains(lines.String(), "tick done")
 	}
 	for i, c := range []struct {

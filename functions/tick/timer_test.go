@@ -21,7 +21,7 @@ func (w *world) slots(t *testing.T, id string, from ...time.Duration) []push.Bat
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(t.Context(), id, 0)
+	sh, err := w.ReadShard(t.Context(), id, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestLeavesItemsToACallThatStays(t *testing.T) {
 		if naps++; naps == 2 {
 			late = w.slots(t, "late", 5*time.Second, 3*time.Minute)
 			began := w.clock.Now()
-			w.t.receive(ctx, message("late"))
+			w.t.receiveFromPubSub(ctx, message("late"))
 			inner = w.clock.Now().Sub(began)
 		}
 		return w.clock.Sleep(ctx, d)
@@ -152,11 +152,11 @@ func TestTwoTicksPublishOnce(t *testing.T) {
 	w.cut(t, "n", false)
 	w.mailing(t, "later", func(d *push.Draft) { d.SendAt = &at })
 	other := newTicker(w.t.Deps)
-	until := w.t.horizon(w.clock.Now())
-	var a, b counts
+	until := w.t.publishUntilTime(w.clock.Now())
+	var a, b roundCounts
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = w.t.round(t.Context(), until, &a) })
-	wg.Go(func() { _ = other.round(t.Context(), until, &b) })
+	wg.Go(func() { _ = w.t.runRound(t.Context(), until, &a) })
+	wg.Go(func() { _ = other.runRound(t.Context(), until, &b) })
 	wg.Wait()
 	if len(w.orders) != 1 {
 		t.Errorf("ordered %v, want the shard of n once", w.orders)
@@ -196,7 +196,7 @@ func TestManyMailingsFitIntoAMinute(t *testing.T) {
 		if n > most.Load() {
 			most.Store(n)
 		}
-		if n >= sideBySide {
+		if n >= mailingsAtOnce {
 			once.Do(func() { close(full) })
 		}
 		select {
@@ -224,11 +224,11 @@ func TestManyMailingsFitIntoAMinute(t *testing.T) {
 	counting.Store(true)
 	w.tick(t)
 	counting.Store(false)
-	if most.Load() < sideBySide {
-		t.Errorf("%d RPCs were under way at once, want %d", most.Load(), sideBySide)
+	if most.Load() < mailingsAtOnce {
+		t.Errorf("%d RPCs were under way at once, want %d", most.Load(), mailingsAtOnce)
 	}
 	each := float64(rpcs.Load()-fixed) / n
-	if minute := time.Duration(2000 * each / sideBySide * float64(20*time.Millisecond)); minute > 20*time.Second {
-		t.Errorf("%.1f RPCs a mailing, %d at once: 2,000 mailings take %s", each, sideBySide, minute)
+	if minute := time.Duration(2000 * each / mailingsAtOnce * float64(20*time.Millisecond)); minute > 20*time.Second {
+		t.Errorf("%.1f RPCs a mailing, %d at once: 2,000 mailings take %s", each, mailingsAtOnce, minute)
 	}
 }

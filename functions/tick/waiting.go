@@ -9,60 +9,60 @@ import (
 )
 
 const (
-	// defaultAwake is how many batches of a mailing may be open when the hours of others
+	// defaultMaxOpen is how many batches of a mailing may be open when the hours of others
 	// begin: two minutes at FCM's default quota, if they are full. More would wait in Pub/Sub.
-	defaultAwake = 1200
-	// slotted is how many batches get their slots in one transaction.
-	slotted = 100
+	defaultMaxOpen = 1200
+	// slotsAtOnce is how many batches get their slots in one transaction.
+	slotsAtOnce = 100
 	// slotsAhead is how far ahead slots are given.
 	slotsAhead = 2 * time.Minute
 )
 
-// checkWaiting looks at the batches of a mailing that wait for its hours. Those whose hours
-// begin until the horizon are opened and published at that time. If the mailing has ended,
-// all are, so that deliver settles them.
-func (t *ticker) checkWaiting(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
+// checkWaiting opens and publishes the batches of a mailing whose hours begin before the
+// horizon, each at that time. If the mailing has ended, it opens and publishes all that wait,
+// so that deliver settles them.
+func (t *ticker) checkWaiting(ctx context.Context, m *push.Mailing, until time.Time, n *roundCounts) error {
 	switch {
 	case m.State.Final():
-		return t.openAll(ctx, m, n)
+		return t.openAllWaiting(ctx, m, n)
 	case m.State != push.Sending:
 		return nil
 	case m.RateLimit() > 0:
 		return t.assignSlots(ctx, m)
 	}
 
-	open, err := t.Store.CountOpen(ctx, m.ID)
-	if err != nil || open >= t.awake {
+	open, err := t.Store.CountOpenBatches(ctx, m.ID)
+	if err != nil || open >= t.maxOpenBatches {
 		return err
 	}
-	list, err := t.Store.WaitingBatches(ctx, m.ID, until, t.awake-open)
+	list, err := t.Store.ListWaitingBatches(ctx, m.ID, until, t.maxOpenBatches-open)
 	if err != nil {
 		return err
 	}
-	return t.publish(ctx, t.planItems(waitingItems(list), until), n)
+	return t.publishItems(ctx, t.planItems(waitingItems(list), until), n)
 }
 
 // waitingItems makes the items of batches that are due when their hours begin.
-func waitingItems(list []store.WaitingBatch) []item {
-	items := make([]item, len(list))
+func waitingItems(list []store.WaitingBatch) []agendaItem {
+	items := make([]agendaItem, len(list))
 	for i, b := range list {
-		items[i] = item{at: b.WaitUntil, mailing: b.Mailing, waiting: &b}
+		items[i] = agendaItem{at: b.WaitUntil, mailing: b.Mailing, waiting: &b}
 	}
 	return items
 }
 
-// openAll opens and publishes the batches of a mailing that has ended.
-func (t *ticker) openAll(ctx context.Context, m *push.Mailing, n *counts) error {
+// openAllWaiting opens and publishes the batches of a mailing that has ended.
+func (t *ticker) openAllWaiting(ctx context.Context, m *push.Mailing, n *roundCounts) error {
 	for ctx.Err() == nil {
-		list, err := t.Store.WaitingBatches(ctx, m.ID, t.Now().Add(push.MaxAhead), t.awake)
+		list, err := t.Store.ListWaitingBatches(ctx, m.ID, t.Now().Add(push.MaxAhead), t.maxOpenBatches)
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		if err := t.publish(ctx, waitingItems(list), n); err != nil {
+		if err := t.publishItems(ctx, waitingItems(list), n); err != nil {
 			return err
 		}
 	}
-	return nil // the next round goes on
+	return nil // the next round continues
 }
 
 // assignSlots gives slots to the batches of a mailing with a rate whose hours have begun.
@@ -70,7 +70,7 @@ func (t *ticker) openAll(ctx context.Context, m *push.Mailing, n *counts) error 
 func (t *ticker) assignSlots(ctx context.Context, m *push.Mailing) error {
 	until := t.Now().Add(slotsAhead)
 	for ctx.Err() == nil && m.NextSlot.Before(until) {
-		list, err := t.Store.WaitingBatches(ctx, m.ID, until, slotted)
+		list, err := t.Store.ListWaitingBatches(ctx, m.ID, until, slotsAtOnce)
 		if err != nil || len(list) == 0 {
 			return err
 		}

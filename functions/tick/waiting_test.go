@@ -19,7 +19,7 @@ func (w *world) waitingBatches(t *testing.T, id string, n int, until ...time.Dur
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, hours, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(t.Context(), id, 0)
+	sh, err := w.ReadShard(t.Context(), id, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestBatchesArePublishedWhenTheirHoursBegin(t *testing.T) {
 		}
 	}
 
-	open, err := w.OpenBatches(t.Context(), "m")
+	open, err := w.ListOpenBatches(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestSlotsOfBatchesThatWaited(t *testing.T) {
 	var calls sync.WaitGroup
 	for range 4 {
 		calls.Go(func() {
-			m, err := w.MailingHeader(t.Context(), "m")
+			m, err := w.ReadMailingHeader(t.Context(), "m")
 			if err == nil {
 				err = w.t.assignSlots(t.Context(), m)
 			}
@@ -144,7 +144,7 @@ func TestSlotsOfBatchesThatWaited(t *testing.T) {
 	}
 	calls.Wait()
 
-	open, err := w.OpenBatches(t.Context(), "m")
+	open, err := w.ListOpenBatches(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestSlotsOfBatchesThatWaited(t *testing.T) {
 
 	w.clock.Add(90 * time.Second)
 	w.tick(t)
-	if open, err = w.OpenBatches(t.Context(), "m"); err != nil {
+	if open, err = w.ListOpenBatches(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	if len(open) != 60 {
@@ -176,7 +176,7 @@ func TestOpensNoMoreThanCanBeSent(t *testing.T) {
 	w := newWorld(t)
 	w.mailing(t, "m", nil)
 	w.waitingBatches(t, "m", 1, make([]time.Duration, 300)...)
-	w.t.awake = 200
+	w.t.maxOpenBatches = 200
 	w.tick(t)
 	if len(w.refs) != 200 {
 		t.Errorf("published %d batches, want the 200 that may be open", len(w.refs))

@@ -84,8 +84,8 @@ type did struct{ started, republished, expired, completed int64 }
 func (w *world) tick(t *testing.T) did {
 	t.Helper()
 	w.forget()
-	var n counts
-	err := w.t.round(t.Context(), w.t.horizon(w.clock.Now()), &n)
+	var n roundCounts
+	err := w.t.runRound(t.Context(), w.t.publishUntilTime(w.clock.Now()), &n)
 	w.t.agenda = &agenda{}
 	if err != nil && w.err == nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func (w *world) tick(t *testing.T) did {
 func (w *world) call(t *testing.T, data string) {
 	t.Helper()
 	w.forget()
-	w.t.receive(t.Context(), queue.Message{Data: []byte(data)})
+	w.t.receiveFromPubSub(t.Context(), queue.Message{Data: []byte(data)})
 }
 
 func (w *world) forget() { w.orders, w.refs, w.lanes, w.at = nil, nil, nil, nil }
@@ -121,7 +121,7 @@ func (w *world) cut(t *testing.T, id string, done bool) push.BatchRef {
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(t.Context(), id, 0)
+	sh, err := w.ReadShard(t.Context(), id, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func (w *world) cut(t *testing.T, id string, done bool) push.BatchRef {
 
 func (w *world) settle(t *testing.T, ref push.BatchRef, r push.Result) {
 	t.Helper()
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func (w *world) settle(t *testing.T, ref push.BatchRef, r push.Result) {
 
 func (w *world) state(t *testing.T, id string) *push.Mailing {
 	t.Helper()
-	m, err := w.Mailing(t.Context(), id)
+	m, err := w.ReadMailing(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,15 +25,15 @@ func encodeAppTally(targets []push.Target, results []push.Result) []map[string]a
 	return out
 }
 
-// closedApps is like closedParts for the tallies of apps.
-func closedApps(stored any, pendingAs string) []map[string]any {
+// closeAppTallies is like closePartTallies for the tallies of apps.
+func closeAppTallies(stored any, pendingAs string) []map[string]any {
 	var out []map[string]any
 	list, _ := stored.([]any)
 	for _, v := range list {
 		fields, _ := v.(map[string]any)
 		app, _ := fields["app"].(string)
 		size, _ := fields["size"].(int64)
-		tally, size := closedTally(fields, size, pendingAs)
+		tally, size := closeTally(fields, size, pendingAs)
 		entry := map[string]any{"app": app, "size": size}
 		for name, n := range tally {
 			entry[name] = n
@@ -60,13 +60,13 @@ func decodeAppTally(stored any, byApp map[string]push.AppTally) {
 	}
 }
 
-// appTotals computes the sums of the tokens of each app of a mailing whose batches do not
+// sumAppTotals computes the sums of the tokens of each app of a mailing whose batches do not
 // change any more. It reads one field of each batch: a read for up to 1,000 tokens. What
 // the batches do not name counts as push.UnknownApp, so that the sums are always those of
 // the mailing; all is a tally of its tokens.
-func (s *Store) appTotals(ctx context.Context, mailing string, all push.AppTally) (map[string]push.TokenTotals, error) {
+func (s *Store) sumAppTotals(ctx context.Context, mailing string, all push.AppTally) (map[string]push.TokenTotals, error) {
 	byApp, rest := map[string]push.AppTally{}, all
-	snaps := s.mailing(mailing).Collection("batches").Select("appTally").Documents(ctx)
+	snaps := s.mailingDocument(mailing).Collection("batches").Select("appTally").Documents(ctx)
 	defer snaps.Stop()
 	for {
 		snap, err := snaps.Next()

@@ -9,15 +9,15 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A Page is a part of an audience in the order of the customers' keys.
-type Page struct {
-	Members  []Member
+// An AudiencePage is a part of an audience in the order of the customers' keys.
+type AudiencePage struct {
+	Members  []AudienceMember
 	Excluded push.Excluded // customers of the page's range that are left out without being read
 	Last     string        // the last key of the page; "" when the page reaches the end of the range
 }
 
-// A Member is a customer of the audience.
-type Member struct {
+// An AudienceMember is a customer of the audience.
+type AudienceMember struct {
 	Key      string
 	Customer *push.Customer // nil: this id or token is not registered
 	Only     []string       // token ids that the audience lists; nil: all tokens of the customer
@@ -25,35 +25,35 @@ type Member struct {
 
 // An Audience reads the customers of one mailing range by range.
 type Audience interface {
-	// Page reads at most size members whose keys are greater than after and not
+	// ReadPage reads at most size members whose keys are greater than after and not
 	// greater than upto ("": no end).
-	Page(ctx context.Context, after, upto string, size int) (Page, error)
-	// Count estimates the number of customers. A number below exactBelow is exact. Its
+	ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error)
+	// EstimateSize estimates the number of customers. A number below exactBelow is exact. Its
 	// cost hardly depends on the number.
-	Count(ctx context.Context) (int, error)
+	EstimateSize(ctx context.Context) (int, error)
 	// CountRange counts the members whose keys are greater than after and not greater
 	// than upto ("": no end).
 	CountRange(ctx context.Context, after, upto string) (int, error)
 }
 
-// Audience opens the audience of a mailing that was read by Mailing. Of the
+// OpenAudience opens the audience of a mailing that was read by Mailing. Of the
 // customers' attributes it reads the named ones only.
-func (s *Store) Audience(ctx context.Context, m *push.Mailing, attributes ...string) (Audience, error) {
+func (s *Store) OpenAudience(ctx context.Context, m *push.Mailing, attributes ...string) (Audience, error) {
 	a := m.Audience
 	switch {
 	case a.Everyone:
-		return everyone{s, customerFields(attributes)}, nil
+		return everyoneAudience{s, customerFields(attributes)}, nil
 	case a.Segments != nil:
-		return s.bySegments(ctx, a.Segments, customerFields(attributes))
+		return s.openSegments(ctx, a.Segments, customerFields(attributes))
 	case a.Tokens != nil:
-		return s.byTokens(ctx, m)
+		return s.openListedTokens(ctx, m)
 	default:
-		return s.byCustomers(a.Customers), nil
+		return s.openListedCustomers(a.Customers), nil
 	}
 }
 
 // customerFields are the fields of a customer that dispatch needs. Firestore bills a read
-// by the document, however many fields it answers.
+// by the document, whatever number of fields it returns.
 func customerFields(attributes []string) []firestore.FieldPath {
 	fields := []firestore.FieldPath{{"id"}, {"devices"}, {"optedOut"}, {"categories"}, {"segments"}, {"timeZone"}}
 	for _, name := range attributes {
@@ -62,7 +62,7 @@ func customerFields(attributes []string) []firestore.FieldPath {
 	return fields
 }
 
-func (s *Store) customers() *firestore.CollectionRef { return s.db.Collection("customers") }
+func (s *Store) customerCollection() *firestore.CollectionRef { return s.db.Collection("customers") }
 
 // keyRange limits q to keys greater than after and not greater than upto, in order.
 func keyRange(q firestore.Query, after, upto string) firestore.Query {
@@ -76,9 +76,9 @@ func keyRange(q firestore.Query, after, upto string) firestore.Query {
 	return q
 }
 
-// estimate counts the customers whose keys begin with one of the 32 digits, and
+// estimateCount counts the customers whose keys begin with one of the 32 digits, and
 // multiplies: keys are hashes, so that each digit has about as many.
-func (s *Store) estimate(ctx context.Context, q firestore.Query) (int, error) {
+func (s *Store) estimateCount(ctx context.Context, q firestore.Query) (int, error) {
 	n, err := s.countDocuments(ctx, keyRange(q, "", "1"))
 	return 32 * n, err
 }
@@ -87,100 +87,110 @@ func (s *Store) estimate(ctx context.Context, q firestore.Query) (int, error) {
 // count costs a read for each 1,000.
 const exactBelow = 20_000
 
-// count estimates the number of customers that a query finds, and counts them where
-// they seem to be few.
-func (s *Store) count(ctx context.Context, q firestore.Query) (int, error) {
-	n, err := s.estimate(ctx, q)
+// countOrEstimate estimates the number of customers that a query finds, and counts them where
+// the estimate is small.
+func (s *Store) countOrEstimate(ctx context.Context, q firestore.Query) (int, error) {
+	n, err := s.estimateCount(ctx, q)
 	if err != nil || n >= exactBelow {
 		return n, err
 	}
 	return s.countDocuments(ctx, q)
 }
 
-// everyone is the audience of all customers. It reads reachable customers only. The
+// everyoneAudience is the audience of all customers. It reads reachable customers only. The
 // others are counted by an aggregation over the same range at the same read time: a
-// customer whom this mailing makes unreachable is not counted twice.
-type everyone struct {
+// customer whose token this mailing flags is not counted twice.
+type everyoneAudience struct {
 	s      *Store
 	fields []firestore.FieldPath
 }
 
-func (e everyone) Count(ctx context.Context) (int, error) {
-	n, err := e.s.count(ctx, e.s.customers().Query)
-	return n, classify(err, "counting customers")
+// EstimateSize counts all customers, reachable or not.
+func (e everyoneAudience) EstimateSize(ctx context.Context) (int, error) {
+	n, err := e.s.countOrEstimate(ctx, e.s.customerCollection().Query)
+	return n, classifyError(err, "counting customers")
 }
 
-func (e everyone) Page(ctx context.Context, after, upto string, size int) (Page, error) {
-	var p Page
-	err := e.s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
-		p = Page{}
-		q := keyRange(e.s.customers().Where("reachable", "==", true), after, upto).SelectPaths(e.fields...).Limit(size)
+// ReadPage reads the reachable customers of a page and counts the others, both in one
+// read-only transaction, so that no customer is in both or in neither.
+func (e everyoneAudience) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
+	var p AudiencePage
+	err := e.s.runTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
+		p = AudiencePage{}
+		q := keyRange(e.s.customerCollection().Where("reachable", "==", true), after, upto).SelectPaths(e.fields...).Limit(size)
 		snaps, err := tx.Documents(q).GetAll()
 		if err != nil {
 			return err
 		}
-		p.Members = members(ctx, snaps, nil)
+		p.Members = decodeMembers(ctx, snaps, nil)
 		end := upto
 		if len(snaps) == size {
 			p.Last = snaps[size-1].Ref.ID
 			end = p.Last
 		}
-		not := keyRange(e.s.customers().Where("reachable", "==", false), after, end)
-		n, err := countIn(ctx, not.NewAggregationQuery().Transaction(tx))
+		not := keyRange(e.s.customerCollection().Where("reachable", "==", false), after, end)
+		n, err := countWith(ctx, not.NewAggregationQuery().Transaction(tx))
 		p.Excluded.NoValidToken = int64(n)
 		return err
 	}, firestore.ReadOnly)
 
-	return p, classify(err, "reading customers after %q", after)
+	return p, classifyError(err, "reading customers after %q", after)
 }
 
-// members decodes customers. A customer that cannot be decoded is logged and counts
+// decodeMembers decodes customers. A customer that cannot be decoded is logged and counts
 // as unknown, so that the others of the page are sent to.
-func members(ctx context.Context, snaps []*firestore.DocumentSnapshot, keep func(*push.Customer) bool) []Member {
-	out := make([]Member, 0, len(snaps))
+func decodeMembers(ctx context.Context, snaps []*firestore.DocumentSnapshot, keep func(*push.Customer) bool) []AudienceMember {
+	out := make([]AudienceMember, 0, len(snaps))
 	for _, snap := range snaps {
 		c, err := decodeCustomer(snap)
 		if err != nil {
 			logSkipped(ctx, snap, err)
-			out = append(out, Member{Key: snap.Ref.ID})
+			out = append(out, AudienceMember{Key: snap.Ref.ID})
 			continue
 		}
 		if keep == nil || keep(c) {
-			out = append(out, Member{Key: snap.Ref.ID, Customer: c})
+			out = append(out, AudienceMember{Key: snap.Ref.ID, Customer: c})
 		}
 	}
+
 	return out
 }
 
 // listedAudience is an audience of listed customers or tokens: its keys are known,
 // in order.
 type listedAudience struct {
-	s    *Store
-	keys []string
-	only map[string][]string // by key: the token ids that are listed
-	void map[string]bool     // keys that stand for listed tokens that are not registered
+	s            *Store
+	keys         []string
+	listedTokens map[string][]string // by key: the token ids that are listed
+	unregistered map[string]bool     // keys that are the ids of listed tokens that are not registered
 }
 
-func (s *Store) byCustomers(ids []string) *listedAudience {
+// openListedCustomers makes the audience of listed customers. It reads nothing.
+func (s *Store) openListedCustomers(ids []string) *listedAudience {
 	keys := make([]string, len(ids))
 	for i, id := range ids {
 		keys[i] = push.CustomerKey(id)
 	}
-	return s.byKeys(keys)
+	return s.newListedAudience(keys)
 }
 
-func (s *Store) byKeys(keys []string) *listedAudience {
+// newListedAudience makes an audience of customers, by their keys in any order.
+func (s *Store) newListedAudience(keys []string) *listedAudience {
 	a := &listedAudience{s: s, keys: slices.Clone(keys)}
-	a.sort()
+	a.sortKeys()
 	return a
 }
 
-func (a *listedAudience) sort() {
+// sortKeys sorts the keys, and removes those that are listed twice: each customer is
+// counted once.
+func (a *listedAudience) sortKeys() {
 	slices.Sort(a.keys)
 	a.keys = slices.Compact(a.keys)
 }
 
-func (a *listedAudience) Count(context.Context) (int, error) { return len(a.keys), nil }
+// EstimateSize returns how many customers and unregistered tokens are listed. It reads
+// nothing.
+func (a *listedAudience) EstimateSize(context.Context) (int, error) { return len(a.keys), nil }
 
 // keysOf returns the keys of a range, in order.
 func (a *listedAudience) keysOf(after, upto string) []string {
@@ -200,9 +210,11 @@ func (a *listedAudience) keysOf(after, upto string) []string {
 	return a.keys[from:max(from, to)]
 }
 
-func (a *listedAudience) Page(ctx context.Context, after, upto string, size int) (Page, error) {
+// ReadPage reads the listed customers of a page, with one read for each. One without a
+// document has no Customer.
+func (a *listedAudience) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
 	keys := a.keysOf(after, upto)
-	var p Page
+	var p AudiencePage
 	if len(keys) > size {
 		keys = keys[:size]
 		p.Last = keys[size-1]
@@ -210,20 +222,21 @@ func (a *listedAudience) Page(ctx context.Context, after, upto string, size int)
 
 	var refs []*firestore.DocumentRef
 	for _, k := range keys {
-		refs = append(refs, a.s.customers().Doc(k))
+		refs = append(refs, a.s.customerCollection().Doc(k))
 	}
+
 	if len(refs) == 0 {
 		return p, nil
 	}
 
 	snaps, err := a.s.db.GetAll(ctx, refs)
 	if err != nil {
-		return Page{}, classify(err, "reading listed customers after %q", after)
+		return AudiencePage{}, classifyError(err, "reading listed customers after %q", after)
 	}
 
 	for _, snap := range snaps {
-		m := Member{Key: snap.Ref.ID, Only: a.only[snap.Ref.ID]}
-		if snap.Exists() && !a.void[m.Key] {
+		m := AudienceMember{Key: snap.Ref.ID, Only: a.listedTokens[snap.Ref.ID]}
+		if snap.Exists() && !a.unregistered[m.Key] {
 			if m.Customer, err = decodeCustomer(snap); err != nil {
 				logSkipped(ctx, snap, err)
 			}

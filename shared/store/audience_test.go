@@ -17,9 +17,10 @@ func TestAudiences(t *testing.T) {
 	}
 	res, err := w.FlagToken(t.Context(), store.Flag{Mailing: "old", Customer: "c6", TokenID: push.TokenID("token-6"), Code: push.CodeUnregistered,
 		At: w.clock.Now(), CutAt: w.clock.Now()})
-	if err != nil || !res.Set {
-		t.Fatalf("flagging: %+v, %v", res, err)
+	if err != nil {
+		t.Fatalf("flagging: %v", err)
 	}
+	mustEqual(t, "flagging: res.Set", res.Set, true)
 	for name, c := range map[string]struct {
 		audience push.Audience
 		known    int // customers read
@@ -32,13 +33,13 @@ func TestAudiences(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := w.mailing(t, "m-"+name, c.audience)
-			a, err := w.Audience(t.Context(), m)
+			a, err := w.OpenAudience(t.Context(), m)
 			if err != nil {
 				t.Fatal(err)
 			}
 			known, unknown, without, last := 0, 0, int64(0), ""
 			for after := ""; ; {
-				p, err := a.Page(t.Context(), after, "", 2)
+				p, err := a.ReadPage(t.Context(), after, "", 2)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -58,9 +59,9 @@ func TestAudiences(t *testing.T) {
 					break
 				}
 			}
-			if known != c.known || unknown != c.unknown || without != c.without {
-				t.Errorf("read %d, unknown %d, counted %d; want %d, %d, %d", known, unknown, without, c.known, c.unknown, c.without)
-			}
+			equal(t, "number of known members", known, c.known)
+			equal(t, "number of unknown members", unknown, c.unknown)
+			equal(t, "customers without a valid token", without, c.without)
 		})
 	}
 }

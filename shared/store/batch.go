@@ -13,8 +13,8 @@ import (
 )
 
 // batchDoc is mailings/{id}/batches/{id}. Open is true until the batch is settled, except
-// while it waits for its hours: then WaitUntil is there. The index on Open is what tick
-// finds unfinished batches by each minute, which those that wait for hours must not cost.
+// while the batch waits for its hours: then WaitUntil is set and Open is false. Each minute
+// tick lists the batches with Open, so those that wait for hours cost it no read.
 type batchDoc struct {
 	Shard     int        `firestore:"shard"`
 	CutAt     time.Time  `firestore:"cutAt"`
@@ -27,8 +27,8 @@ type batchDoc struct {
 	Crashes   int        `firestore:"crashes"`
 	Saved     bool       `firestore:"saved"`
 
-	CrashedWith []byte `firestore:"crashedWith,omitempty"` // one byte a target; only once a call has crashed
-	UnderWay    []int  `firestore:"underWay,omitempty"`    // with it: targets that may be sent and not saved
+	CrashedWith []byte `firestore:"crashedWith,omitempty"` // one byte for each target; set after the first crash
+	UnderWay    []int  `firestore:"underWay,omitempty"`    // set with CrashedWith: targets that may be sent and not saved
 
 	LeaseOwner string     `firestore:"leaseOwner"`
 	LeaseUntil *time.Time `firestore:"leaseUntil"`
@@ -37,26 +37,26 @@ type batchDoc struct {
 	Lane        string     `firestore:"lane"`
 	PublishedAt *time.Time `firestore:"publishedAt"`
 
-	Targets          []byte         `firestore:"targets"`              // push.EncodeTargets; gone once settled
-	Recipients       []byte         `firestore:"recipients,omitempty"` // push.EncodeRecipients; only once settled
-	Size             int            `firestore:"size"`                 // how many targets
+	Targets          []byte         `firestore:"targets"`              // push.EncodeTargets; deleted when it is settled
+	Recipients       []byte         `firestore:"recipients,omitempty"` // push.EncodeRecipients; set when it is settled
+	Size             int            `firestore:"size"`                 // number of targets
 	Results          []byte         `firestore:"results"`              // one byte a target
 	OwedFlags        []int          `firestore:"owedFlags"`
-	HeldFlags        []int          `firestore:"heldFlags"` // those of owed whose flag waits for evidence
-	Held             map[string]int `firestore:"held"`      // how many of those, by result; always written in full
+	HeldFlags        []int          `firestore:"heldFlags"` // those of OwedFlags that wait for evidence
+	Held             map[string]int `firestore:"held"`      // number of HeldFlags by result; every field is written
 	Holding          bool           `firestore:"holding,omitempty"`
-	First            string         `firestore:"first"`         // key of the first target's customer, or before it: targets are in their order
-	Last             string         `firestore:"last"`          // key of the last one's, or behind it; batches of one commit by zone all have the same
+	First            string         `firestore:"first"`         // the key of the first target's customer, or a lower key; targets are in the order of these keys
+	Last             string         `firestore:"last"`          // the key of the last target's customer, or a higher key; batches by zone of one commit share it
 	InvalidTokens    string         `firestore:"invalidTokens"` // JSON
 	HasInvalidTokens bool           `firestore:"hasInvalidTokens"`
-	Tally            map[string]int `firestore:"tally"` // always written in full
+	Tally            map[string]int `firestore:"tally"` // every field is written
 
-	PlatformTally map[string]map[string]int `firestore:"platformTally"` // number of targets and tally of each platform; always written in full
+	PlatformTally map[string]map[string]int `firestore:"platformTally"` // number of targets and tally of each platform; every field is written
 
 	AppTally []map[string]any `firestore:"appTally"` // see encodeAppTally
 
 	MissingAttribute   int    `firestore:"missingAttribute"`             // targets that were sent a message without an attribute that the templates name
-	MissingAttributeOf []byte `firestore:"missingAttributeOf,omitempty"` // see encodeMissing; gone once settled
+	MissingAttributeOf []byte `firestore:"missingAttributeOf,omitempty"` // see encodeMissing; deleted when the batch is settled
 
 	// Only of a mailing with variants: the index of each target's variant, and the number
 	// of targets and the tally of each variant.
@@ -89,10 +89,12 @@ var heldFields = []struct{ name, code string }{
 	{"wrongSender", push.CodeWrongSender},
 }
 
-func (s *Store) batch(ref push.BatchRef) *firestore.DocumentRef {
-	return s.mailing(ref.Mailing).Collection("batches").Doc(ref.Batch)
+func (s *Store) batchDocument(ref push.BatchRef) *firestore.DocumentRef {
+	return s.mailingDocument(ref.Mailing).Collection("batches").Doc(ref.Batch)
 }
 
+// encodeTally returns a tally as it is stored. It has every field, because a sum counts
+// only documents that have the field.
 func encodeTally(t push.Tally) map[string]int {
 	m := make(map[string]int, len(tallyFields))
 	for _, f := range tallyFields {
@@ -101,6 +103,8 @@ func encodeTally(t push.Tally) map[string]int {
 	return m
 }
 
+// encodeHeld returns the number of held flags by code, with every field, as encodeTally
+// does.
 func encodeHeld(byCode map[string]int64) map[string]int {
 	m := make(map[string]int, len(heldFields))
 	for _, f := range heldFields {
@@ -109,6 +113,8 @@ func encodeHeld(byCode map[string]int64) map[string]int {
 	return m
 }
 
+// encodeResults returns the results as one byte for each target, in the order of the
+// targets.
 func encodeResults(rs []push.Result) []byte {
 	b := make([]byte, len(rs))
 	for i, r := range rs {
@@ -117,6 +123,7 @@ func encodeResults(rs []push.Result) []byte {
 	return b
 }
 
+// decodeResults is the reverse of encodeResults.
 func decodeResults(b []byte) []push.Result {
 	out := make([]push.Result, len(b))
 	for i, r := range b {
@@ -125,7 +132,9 @@ func decodeResults(b []byte) []push.Result {
 	return out
 }
 
-func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
+// encodeBatch returns the document of a new batch. TTL deletes it at the time expireAt.
+// The error is that of a target that cannot be encoded.
+func encodeBatch(b *push.Batch, expireAt time.Time) (*batchDoc, error) {
 	targets, err := push.EncodeTargets(b.Targets)
 	if err != nil {
 		return nil, fmt.Errorf("batch %s of mailing %s: %w", b.Batch, b.Mailing, err)
@@ -140,17 +149,18 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 		Open: b.WaitUntil.IsZero(), WaitUntil: timeOrNil(b.WaitUntil), Zone: b.Zone,
 		Lane: string(b.Lane), PublishedAt: timeOrNil(b.PublishedAt),
 		Targets: targets, Size: len(b.Targets), Results: make([]byte, len(b.Targets)), OwedFlags: []int{}, HeldFlags: []int{},
-		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: forget,
+		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: expireAt,
 		PlatformTally: encodePlatformTally(b.Targets, make([]push.Result, len(b.Targets))),
 		AppTally:      encodeAppTally(b.Targets, make([]push.Result, len(b.Targets))),
 		VariantOf:     encodeVariants(b), VariantTally: encodeVariantTally(b),
 	}, nil
 }
 
-// settled reports whether nothing of the batch is left to do.
-func (d *batchDoc) settled() bool { return !d.Open && d.WaitUntil == nil }
+// isSettled reports whether nothing of the batch is left to do.
+func (d *batchDoc) isSettled() bool { return !d.Open && d.WaitUntil == nil }
 
-// decodeBatch answers ErrUndecodable for a document that makes no batch.
+// decodeBatch returns ErrUndecodable for a document that is not a batch. A settled batch has
+// no targets and no results.
 func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	var d batchDoc
 	if err := snap.DataTo(&d); err != nil {
@@ -164,11 +174,11 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 		Attempts: d.Attempts, Tries: d.Tries, Crashes: d.Crashes, Saved: d.Saved,
 		Lane: push.Lane(d.Lane), PublishedAt: timeOrZero(d.PublishedAt),
 		Lease:   push.Lease{Owner: d.LeaseOwner, Until: timeOrZero(d.LeaseUntil)},
-		Settled: d.settled(), Reason: d.Reason, OwedFlags: d.OwedFlags, HeldFlags: d.HeldFlags, Revision: snap.UpdateTime,
+		Settled: d.isSettled(), Reason: d.Reason, OwedFlags: d.OwedFlags, HeldFlags: d.HeldFlags, Revision: snap.UpdateTime,
 	}
 	if d.InvalidTokens != "" {
 		if err := json.Unmarshal([]byte(d.InvalidTokens), &b.InvalidTokens); err != nil {
-			return nil, fmt.Errorf("the dead tokens of batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
+			return nil, fmt.Errorf("decoding the invalid tokens of batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 		}
 	}
 	if b.Settled {
@@ -201,17 +211,19 @@ func decodeCrashes(b *push.Batch, d *batchDoc) error {
 	if len(d.CrashedWith) != len(b.Targets) {
 		return fmt.Errorf("batch %s: %w: %d targets and %d counts of crashes", b.Batch, ErrUndecodable, len(b.Targets), len(d.CrashedWith))
 	}
+
 	for _, i := range d.UnderWay {
 		if i < 0 || i >= len(b.Targets) {
 			return fmt.Errorf("batch %s: %w: target %d of %d is under way", b.Batch, ErrUndecodable, i, len(b.Targets))
 		}
 	}
+
 	b.CrashedWith, b.UnderWay = d.CrashedWith, d.UnderWay
 	return nil
 }
 
-// crashUpdates are the fields of the calls that crashed with a batch; none as
-// long as no call has.
+// crashUpdates returns the updates of the fields about crashed calls. It returns none if no
+// call has crashed with the batch.
 func crashUpdates(b *push.Batch) []firestore.Update {
 	if b.CrashedWith == nil {
 		return nil
@@ -222,58 +234,62 @@ func crashUpdates(b *push.Batch) []firestore.Update {
 	return []firestore.Update{{Path: "crashedWith", Value: b.CrashedWith}, {Path: "underWay", Value: b.UnderWay}}
 }
 
-// Batch reads a batch.
-func (s *Store) Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, error) {
+// ReadBatch reads a batch.
+func (s *Store) ReadBatch(ctx context.Context, ref push.BatchRef) (*push.Batch, error) {
 	if !validID(ref.Mailing) || !validID(ref.Batch) {
 		return nil, &push.NotFound{What: "batch", ID: ref.Mailing + "/" + ref.Batch}
 	}
-	snap, err := s.batch(ref).Get(ctx)
-	if missing(err) {
+	snap, err := s.batchDocument(ref).Get(ctx)
+	if isNotFound(err) {
 		return nil, &push.NotFound{What: "batch", ID: ref.Mailing + "/" + ref.Batch}
 	}
 	if err != nil {
-		return nil, classify(err, "reading batch %s of mailing %s", ref.Batch, ref.Mailing)
+		return nil, classifyError(err, "reading batch %s of mailing %s", ref.Batch, ref.Mailing)
 	}
 	return decodeBatch(snap)
 }
 
-// LeaseBatch gives the batch as it was read to an owner until then, and counts the
-// attempt. ErrConflict: another call was first.
+// LeaseBatch leases a batch, and counts the attempt. The write has the revision of the batch
+// as its precondition, so that of two calls that read the same batch only one gets the
+// lease. It returns ErrConflict, and stores nothing, if another call was first.
 func (s *Store) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error {
-	claimed := *b
-	claimed.AcquireLease(l)
+	leased := *b
+	leased.AcquireLease(l)
 
-	revision, err := s.updateOnce(ctx, s.batch(b.BatchRef), b.Revision, append(crashUpdates(&claimed), []firestore.Update{
-		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: claimed.Attempts},
-		{Path: "tries", Value: claimed.Tries}, {Path: "crashes", Value: claimed.Crashes}, {Path: "saved", Value: false}, {Path: "publishedAt", Value: nil},
+	revision, err := s.updateOnce(ctx, s.batchDocument(b.BatchRef), b.Revision, append(crashUpdates(&leased), []firestore.Update{
+		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: leased.Attempts},
+		{Path: "tries", Value: leased.Tries}, {Path: "crashes", Value: leased.Crashes}, {Path: "saved", Value: false}, {Path: "publishedAt", Value: nil},
 	}...)...)
 	if err != nil {
-		return classify(err, "leasing batch %s of mailing %s", b.Batch, b.Mailing)
+		return classifyError(err, "leasing batch %s of mailing %s", b.Batch, b.Mailing)
 	}
-	claimed.Revision, claimed.PublishedAt = revision, time.Time{}
-	*b = claimed
+	leased.Revision, leased.PublishedAt = revision, time.Time{}
+	*b = leased
 	return nil
 }
 
-// encodeInvalidTokens writes ids as they are: push.Target.Size counts on it.
-func encodeInvalidTokens(dead []push.InvalidToken) (string, error) {
-	if len(dead) == 0 {
+// encodeInvalidTokens returns invalid tokens as JSON, "" for none. It does not escape HTML,
+// because push.Target.Size computes the size without it.
+func encodeInvalidTokens(tokens []push.InvalidToken) (string, error) {
+	if len(tokens) == 0 {
 		return "", nil
 	}
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	err := e.Encode(dead)
+	err := e.Encode(tokens)
 	return b.String(), err
 }
 
-// SaveBatch stores the results, what is owed, the times and the lease of a
-// batch; with Settled it closes it, with WaitUntil it waits for its hours. ErrConflict: somebody else has written since it
-// was read or saved, and nothing was stored.
+// SaveBatch stores the results, the flags, the times and the lease of a batch. A batch that
+// is Settled is closed, and one with WaitUntil waits for its hours. The write has the
+// revision of the last read or save as its precondition, so that a call whose lease has
+// ended does not overwrite the results of the next one: then it returns ErrConflict, and
+// stores nothing.
 func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
-	dead, err := encodeInvalidTokens(b.InvalidTokens)
+	invalid, err := encodeInvalidTokens(b.InvalidTokens)
 	if err != nil {
-		return fmt.Errorf("encoding the dead tokens of batch %s: %w", b.Batch, err)
+		return fmt.Errorf("encoding the invalid tokens of batch %s: %w", b.Batch, err)
 	}
 
 	owed, undecided := b.OwedFlags, b.HeldFlags
@@ -287,7 +303,7 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	up := []firestore.Update{
 		{Path: "results", Value: encodeResults(b.Results)},
 		{Path: "heldFlags", Value: undecided}, {Path: "holding", Value: len(undecided) > 0}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
-		{Path: "owedFlags", Value: owed}, {Path: "invalidTokens", Value: dead}, {Path: "hasInvalidTokens", Value: dead != ""},
+		{Path: "owedFlags", Value: owed}, {Path: "invalidTokens", Value: invalid}, {Path: "hasInvalidTokens", Value: invalid != ""},
 		{Path: "notBefore", Value: timeOrNil(b.NotBefore)}, {Path: "leaseOwner", Value: b.Lease.Owner},
 		{Path: "leaseUntil", Value: timeOrNil(b.Lease.Until)}, {Path: "reason", Value: b.Reason},
 		{Path: "tries", Value: b.Tries}, {Path: "crashes", Value: b.Crashes}, {Path: "saved", Value: b.Saved},
@@ -302,33 +318,35 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 		up = append(up, firestore.Update{Path: "open", Value: false}, firestore.Update{Path: "waitUntil", Value: b.WaitUntil})
 	}
 
-	revision, err := s.updateOnce(ctx, s.batch(b.BatchRef), b.Revision, up...)
+	revision, err := s.updateOnce(ctx, s.batchDocument(b.BatchRef), b.Revision, up...)
 	if err != nil {
-		return classify(err, "saving batch %s of mailing %s", b.Batch, b.Mailing)
+		return classifyError(err, "saving batch %s of mailing %s", b.Batch, b.Mailing)
 	}
 
 	b.Revision = revision
 	return nil
 }
 
-func (s *Store) openBatches(mailing string) firestore.Query {
-	return s.mailing(mailing).Collection("batches").Where("open", "==", true)
+// openBatchesQuery finds the batches of a mailing that are not settled and do not wait
+// for their hours.
+func (s *Store) openBatchesQuery(mailing string) firestore.Query {
+	return s.mailingDocument(mailing).Collection("batches").Where("open", "==", true)
 }
 
-// CountOpen counts the batches of a mailing that are not settled and do not wait for its
+// CountOpenBatches counts the batches of a mailing that are not settled and do not wait for its
 // hours.
-func (s *Store) CountOpen(ctx context.Context, mailing string) (int, error) {
-	n, err := s.countDocuments(ctx, s.openBatches(mailing))
-	return n, classify(err, "counting open batches of mailing %s", mailing)
+func (s *Store) CountOpenBatches(ctx context.Context, mailing string) (int, error) {
+	n, err := s.countDocuments(ctx, s.openBatchesQuery(mailing))
+	return n, classifyError(err, "counting open batches of mailing %s", mailing)
 }
 
 // countUnsettled counts the batches of a mailing that are not settled: the open ones, or,
 // if there are none, those that wait for their hours.
 func (s *Store) countUnsettled(ctx context.Context, mailing string) (int, error) {
-	open, err := s.CountOpen(ctx, mailing)
+	open, err := s.CountOpenBatches(ctx, mailing)
 	if err != nil || open > 0 {
 		return open, err
 	}
-	waiting, err := s.countDocuments(ctx, s.waitingBatches(mailing))
-	return waiting, classify(err, "counting waiting batches of mailing %s", mailing)
+	waiting, err := s.countDocuments(ctx, s.waitingBatchesQuery(mailing))
+	return waiting, classifyError(err, "counting waiting batches of mailing %s", mailing)
 }

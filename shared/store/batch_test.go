@@ -17,7 +17,7 @@ func (w *world) begin(t *testing.T, id string) *push.Shard {
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(t.Context(), id, 0)
+	sh, err := w.ReadShard(t.Context(), id, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,14 +33,14 @@ func batch(m string, n int, targets ...string) *push.Batch {
 	return b
 }
 
-// TestOutboxIsAllOrNothing: of two dispatches that cut the same page one wins,
-// and the other leaves nothing behind.
+// TestOutboxIsAllOrNothing: of two calls that create the batches of the same page one
+// succeeds, and the other stores nothing.
 func TestOutboxIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	w.begin(t, "m")
-	first, err := w.Shard(t.Context(), "m", 0)
+	first, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,21 +53,23 @@ func TestOutboxIsAllOrNothing(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), &late, []*push.Batch{batch("m", 9, "x")}); !store.IsConflict(err) {
 		t.Fatalf("a second cut from the same place: %v, want stale", err)
 	}
-	if _, err := w.Batch(t.Context(), push.BatchRef{Mailing: "m", Batch: "00-000009"}); !push.IsNotFound(err) {
+	if _, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: "m", Batch: "00-000009"}); !push.IsNotFound(err) {
 		t.Errorf("the losing cut left a batch: %v", err)
 	}
-	got, err := w.Shard(t.Context(), "m", 0)
-	if err != nil || got.After != "k" || got.Targeted != 2 {
-		t.Errorf("the cursor stands at %+v (%v)", got, err)
+	got, err := w.ReadShard(t.Context(), "m", 0)
+	if err != nil {
+		t.Fatalf("the cursor: %v", err)
 	}
+	equal(t, "the cursor: got.After", got.After, "k")
+	equal(t, "the cursor: got.Targeted", got.Targeted, 2)
 	first.Done = true // its revision goes on
 	if err := w.CreateBatches(t.Context(), first, nil); err != nil {
 		t.Errorf("the winner cannot go on: %v", err)
 	}
 }
 
-// TestLeaseFencesSaves: once another worker has leased a batch, the first
-// cannot store anything any more.
+// TestLeaseFencesSaves: after another call has leased a batch, the first one cannot
+// store anything.
 func TestLeaseFencesSaves(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -77,11 +79,11 @@ func TestLeaseFencesSaves(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b")}); err != nil {
 		t.Fatal(err)
 	}
-	one, err := w.Batch(t.Context(), ref)
+	one, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := w.Batch(t.Context(), ref)
+	two, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +94,7 @@ func TestLeaseFencesSaves(t *testing.T) {
 	if err := w.LeaseBatch(t.Context(), two, push.Lease{Owner: "two", Until: until}); !store.IsConflict(err) {
 		t.Fatalf("a second lease: %v, want stale", err)
 	}
-	if two, err = w.Batch(t.Context(), ref); err != nil {
+	if two, err = w.ReadBatch(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.LeaseBatch(t.Context(), two, push.Lease{Owner: "two", Until: until}); err != nil {
@@ -107,7 +109,7 @@ func TestLeaseFencesSaves(t *testing.T) {
 	if err := w.SaveBatch(t.Context(), two); err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Batch(t.Context(), ref)
+	got, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,9 +118,9 @@ func TestLeaseFencesSaves(t *testing.T) {
 	}
 }
 
-// TestNothingIsCutAfterTheSums: a dispatch that has not heard yet that its
-// mailing was cancelled cuts nothing that the frozen sums do not have.
-func TestNothingIsCutAfterTheSums(t *testing.T) {
+// TestNoBatchAfterTheTotalsAreFrozen: a call of dispatch that does not know yet that
+// its mailing was cancelled creates no batch that the frozen totals do not have.
+func TestNoBatchAfterTheTotalsAreFrozen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
@@ -126,8 +128,15 @@ func TestNothingIsCutAfterTheSums(t *testing.T) {
 	if _, err := w.CancelMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := w.FreezeMailing(t.Context(), "m"); err != nil || m == nil || m.Totals == nil {
-		t.Fatalf("it did not end: %+v, %v", m, err)
+	m, err := w.FreezeMailing(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("freezing after the batch is closed: %v", err)
+	}
+	if m == nil {
+		t.Fatal("freezing after the batch is closed: m is nil, want a value")
+	}
+	if m.Totals == nil {
+		t.Fatal("freezing after the batch is closed: m.Totals is nil, want a value")
 	}
 	sh.Targeted = 1
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); !store.IsConflict(err) {

@@ -31,15 +31,15 @@ func TestALostAnswerIsNoOutdatedCondition(t *testing.T) {
 	first := &push.Precondition{Revisions: []int64{0}}
 	set := push.Settings{Devices: push.LatestDevice, Muted: push.MutedSkip, WrongSender: push.WrongSenderKeep}
 	l.whenLost(t, "storing the settings", func() error {
-		_, err := w.SetSettings(t.Context(), set, first)
+		_, err := w.SaveSettings(t.Context(), set, first)
 		return err
 	})
-	if _, err := w.SetSettings(t.Context(), set, first); !isOutdated(err) {
+	if _, err := w.SaveSettings(t.Context(), set, first); !isOutdated(err) {
 		t.Errorf("the same condition of settings again: %v, want it outdated", err)
 	}
 	now := w.clock.Now()
 	set.Revision, set.ChangedAt = 1, &now
-	got, err := w.Settings(t.Context())
+	got, err := w.ReadSettings(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

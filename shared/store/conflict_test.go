@@ -23,7 +23,7 @@ func TestAConflictIsKnownInAnyProject(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	sh, err := w.Shard(t.Context(), "index", 0)
+	sh, err := w.ReadShard(t.Context(), "index", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,8 +40,8 @@ func TestAConflictIsKnownInAnyProject(t *testing.T) {
 	}
 }
 
-// TestAMissingIndexIsNoConflict: whoever takes it for one would acknowledge a
-// message that nobody has worked on.
+// TestAMissingIndexIsNoConflict: if a missing index counted as a conflict, a message
+// would be acknowledged although no call has worked on it.
 func TestAMissingIndexIsNoConflict(t *testing.T) {
 	t.Parallel()
 	official.Skip(t)

@@ -34,18 +34,21 @@ func TestAnObjectionOutlivesTheCustomer(t *testing.T) {
 	for i := range 2 {
 		erase()
 		w.register(t, "anna", "t")
-		if c := w.customer(t, "anna"); !c.OptedOut || c.ExclusionFrom("") != push.ExcludedOptedOut {
-			t.Errorf("%d. back, anna is not opted out: %+v", i, c)
-		}
+		c := w.customer(t, "anna")
+		equal(t, "c.OptedOut", c.OptedOut, true)
+		equal(t, `c.Exclude("")`, c.ExclusionFrom(""), push.ExcludedOptedOut)
 		w.imports(t, importLine(t, "anna", `{"optedOut":false}`))
 		if !w.customer(t, "anna").OptedOut {
 			t.Errorf("%d. a file has lifted the objection", i)
 		}
 	}
 	want := push.Consent{Decision: push.DecisionOut, Source: push.SourceKept}
-	if got := w.customer(t, "anna").Consents; len(got) != 1 || got[0].Decision != want.Decision || got[0].Source != want.Source {
-		t.Errorf("consents are %+v, want one: %+v", got, want)
+	got := w.customer(t, "anna").Consents
+	if len(got) != 1 {
+		t.Fatalf("consents: %d entries, want %v: %+v", len(got), 1, got)
 	}
+	equal(t, "consents: got[0].Decision", got[0].Decision, want.Decision)
+	equal(t, "consents: got[0].Source", got[0].Source, want.Source)
 	patch(&no)
 	erase()
 	w.register(t, "anna", "t")

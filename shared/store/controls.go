@@ -11,7 +11,7 @@ import (
 )
 
 // controlsKept is how long control tokens are used after FCM accepted one of them.
-// Those of a small group may all be gone later.
+// After that time all tokens of a small group may have become invalid.
 const controlsKept = 8 * 24 * time.Hour
 
 // A ControlToken is a push token that FCM accepted lately. As long as FCM still accepts
@@ -29,39 +29,40 @@ type controlsDoc struct {
 	ExpireAt time.Time    `firestore:"expireAt"`
 }
 
+// controlDoc is one control token of a group.
 type controlDoc struct {
 	Key   string `firestore:"key"`   // the name of the customer's document
 	Token string `firestore:"token"` // the token's id
 }
 
-func (s *Store) controls(group string) *firestore.DocumentRef {
+func (s *Store) controlsDocument(group string) *firestore.DocumentRef {
 	return s.db.Collection("controls").Doc(push.TokenID(group))
 }
 
 // SaveControls stores tokens that FCM accepted lately as the control tokens of a
-// group. The last write wins, because any of them is good enough.
+// group. It needs no precondition: whichever write is the last one, its tokens were accepted.
 func (s *Store) SaveControls(ctx context.Context, group string, list []ControlToken) error {
-	doc := controlsDoc{Tokens: []controlDoc{}, ExpireAt: s.timestamp().Add(controlsKept)}
+	doc := controlsDoc{Tokens: []controlDoc{}, ExpireAt: s.currentTimestamp().Add(controlsKept)}
 	for _, c := range list {
 		doc.Tokens = append(doc.Tokens, controlDoc{Key: push.CustomerKey(c.Customer), Token: push.TokenID(c.Token)})
 	}
-	_, err := s.controls(group).Set(ctx, doc)
-	return classify(err, "recording controls")
+	_, err := s.controlsDocument(group).Set(ctx, doc)
+	return classifyError(err, "storing control tokens")
 }
 
-// Controls returns the control tokens of a group that are still valid and still
+// ReadControls returns the control tokens of a group that are still valid and still
 // belong to the same customers. It costs one read, and one more for each token.
-func (s *Store) Controls(ctx context.Context, group string) ([]ControlToken, error) {
-	snap, err := s.controls(group).Get(ctx)
-	if missing(err) {
+func (s *Store) ReadControls(ctx context.Context, group string) ([]ControlToken, error) {
+	snap, err := s.controlsDocument(group).Get(ctx)
+	if isNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, classify(err, "reading controls")
+		return nil, classifyError(err, "reading control tokens")
 	}
 	var doc controlsDoc
 	if err := snap.DataTo(&doc); err != nil {
-		return nil, classify(err, "decoding the controls %s", snap.Ref.ID)
+		return nil, classifyError(err, "decoding the control tokens %s", snap.Ref.ID)
 	}
 	if !doc.ExpireAt.After(s.now()) {
 		return nil, nil
@@ -69,12 +70,14 @@ func (s *Store) Controls(ctx context.Context, group string) ([]ControlToken, err
 
 	var refs []*firestore.DocumentRef
 	for _, c := range doc.Tokens {
-		refs = append(refs, s.customers().Doc(c.Key))
+		refs = append(refs, s.customerCollection().Doc(c.Key))
 	}
+
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
-		return nil, classify(err, "reading the customers of controls")
+		return nil, classifyError(err, "reading the customers of control tokens")
 	}
+
 	var out []ControlToken
 	for _, snap := range snaps {
 		if !snap.Exists() {
@@ -89,6 +92,7 @@ func (s *Store) Controls(ctx context.Context, group string) ([]ControlToken, err
 			out = append(out, ControlToken{Customer: customer.ID, Token: t.Value, Kind: t.Kind})
 		}
 	}
+
 	return out, nil
 }
 
@@ -99,28 +103,29 @@ type Suspicion struct {
 	Cleared time.Time `firestore:"clearedAt"`   // when FCM last accepted most of the ids that it had refused; zero: never
 }
 
-func (s *Store) suspicion(group string) *firestore.DocumentRef {
-	return s.controls(group + "\x00suspicion")
+func (s *Store) suspicionDocument(group string) *firestore.DocumentRef {
+	return s.controlsDocument(group + "\x00suspicion")
 }
 
-// Suspicion reads the suspicion about a group. It is the zero value if none was stored
+// ReadSuspicion reads the suspicion about a group. It is the zero value if none was stored
 // within eight days.
-func (s *Store) Suspicion(ctx context.Context, group string) (Suspicion, error) {
+func (s *Store) ReadSuspicion(ctx context.Context, group string) (Suspicion, error) {
 	var out Suspicion
-	snap, err := s.suspicion(group).Get(ctx)
-	if missing(err) {
+	snap, err := s.suspicionDocument(group).Get(ctx)
+	if isNotFound(err) {
 		return out, nil
 	}
 	if err != nil {
-		return out, classify(err, "reading a suspicion")
+		return out, classifyError(err, "reading a suspicion")
 	}
-	return out, classify(snap.DataTo(&out), "decoding the suspicion %s", snap.Ref.ID)
+	return out, classifyError(snap.DataTo(&out), "decoding the suspicion %s", snap.Ref.ID)
 }
 
-// SaveSuspicion stores the suspicion about a group. The last write wins.
+// SaveSuspicion stores the suspicion about a group. It needs no precondition: a call that finds
+// the same again stores it again.
 func (s *Store) SaveSuspicion(ctx context.Context, group string, x Suspicion) error {
-	_, err := s.suspicion(group).Set(ctx, map[string]any{
-		"suspectedAt": x.At, "clearedAt": x.Cleared, "expireAt": s.timestamp().Add(controlsKept),
+	_, err := s.suspicionDocument(group).Set(ctx, map[string]any{
+		"suspectedAt": x.At, "clearedAt": x.Cleared, "expireAt": s.currentTimestamp().Add(controlsKept),
 	})
-	return classify(err, "recording a suspicion")
+	return classifyError(err, "storing a suspicion")
 }

@@ -26,7 +26,7 @@ func TestSuspicionsAreKeptByGroup(t *testing.T) {
 		if err := w.SaveSuspicion(t.Context(), "a", want); err != nil {
 			t.Fatal(err)
 		}
-		got, err := w.Suspicion(t.Context(), "a")
+		got, err := w.ReadSuspicion(t.Context(), "a")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,14 +35,14 @@ func TestSuspicionsAreKeptByGroup(t *testing.T) {
 		}
 	}
 
-	other, err := w.Suspicion(t.Context(), "b")
+	other, err := w.ReadSuspicion(t.Context(), "b")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(store.Suspicion{}, other); diff != "" {
 		t.Errorf("another group's suspicion (-want +got):\n%s", diff)
 	}
-	kept, err := w.Controls(t.Context(), "a")
+	kept, err := w.ReadControls(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}

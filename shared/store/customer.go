@@ -36,6 +36,7 @@ type customerDoc struct {
 	Write        string               `firestore:"write"` // the writeID of the last change
 }
 
+// consentDoc is one opt-out or opt-in of a customer.
 type consentDoc struct {
 	Category string    `firestore:"category,omitempty"`
 	Decision string    `firestore:"decision"`
@@ -43,12 +44,14 @@ type consentDoc struct {
 	Source   string    `firestore:"source"`
 }
 
+// statusDoc is the availability of a customer in the last event.
 type statusDoc struct {
 	State    string    `firestore:"state"`
 	Since    time.Time `firestore:"since"`
 	Evidence string    `firestore:"evidence"`
 }
 
+// deviceDoc is a push token of a customer.
 type deviceDoc struct {
 	Token         string      `firestore:"token"`
 	Kind          string      `firestore:"kind"`
@@ -64,6 +67,7 @@ type deviceDoc struct {
 	Invalid       *invalidDoc `firestore:"invalid,omitempty"`
 }
 
+// invalidDoc is the flag of a push token.
 type invalidDoc struct {
 	Code    string    `firestore:"code"`
 	Status  string    `firestore:"status"`
@@ -79,12 +83,14 @@ type tokenDoc struct {
 	Before       string `firestore:"before,omitempty"`       // key of the customer from whom an app took it, and who may take it back
 }
 
-func (s *Store) customer(id string) *firestore.DocumentRef {
-	return s.customers().Doc(push.CustomerKey(id))
+func (s *Store) customerDocument(id string) *firestore.DocumentRef {
+	return s.customerCollection().Doc(push.CustomerKey(id))
 }
 
-func (s *Store) token(id string) *firestore.DocumentRef { return s.db.Doc("tokens/" + id) }
+func (s *Store) tokenDocument(id string) *firestore.DocumentRef { return s.db.Doc("tokens/" + id) }
 
+// encodeCustomer returns the document of a customer. Fields that queries filter by are
+// computed from the tokens: reachable, expires, silentOn, platforms.
 func encodeCustomer(c *push.Customer) *customerDoc {
 	d := &customerDoc{
 		ID: c.ID, Devices: make(map[string]deviceDoc, len(c.Tokens)), Reachable: c.HasValidToken(), Segments: c.Segments, Attributes: c.Attributes,
@@ -97,6 +103,7 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 	for _, p := range c.ValidPlatforms() {
 		d.Platforms = append(d.Platforms, string(p))
 	}
+
 	for _, x := range c.Consents {
 		d.Consents = append(d.Consents, consentDoc{x.Category, string(x.Decision), x.At, x.Source})
 	}
@@ -114,6 +121,8 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 	return d
 }
 
+// decodeCustomer returns the customer of a document, with the tokens sorted by id. The
+// error is ErrUndecodable.
 func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	var d customerDoc
 	if err := snap.DataTo(&d); err != nil {
@@ -142,14 +151,14 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	return c, nil
 }
 
-// Customer reads a customer with all tokens. It costs one read.
-func (s *Store) Customer(ctx context.Context, id string) (*push.Customer, error) {
-	snap, err := s.customer(id).Get(ctx)
-	if missing(err) {
+// ReadCustomer reads a customer with all tokens. It costs one read.
+func (s *Store) ReadCustomer(ctx context.Context, id string) (*push.Customer, error) {
+	snap, err := s.customerDocument(id).Get(ctx)
+	if isNotFound(err) {
 		return nil, &push.NotFound{What: "customer", ID: id}
 	}
 	if err != nil {
-		return nil, classify(err, "reading customer %s", push.CustomerKey(id))
+		return nil, classifyError(err, "reading customer %s", push.CustomerKey(id))
 	}
 	return decodeCustomer(snap)
 }

@@ -11,10 +11,13 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A customerTx is a unit of work on customers and the index of tokens, in one
-// transaction. It reads everything first, changes it in memory, and writes what
-// changed at the end. Which customer has a token is stored in two documents, the
-// customer's and the token's; a customerTx writes both or neither.
+// A customerTx changes customers and the index of tokens in one transaction. It reads all
+// documents first, because Firestore allows no read after a write, changes them in memory,
+// and writes those that changed at the end. Two documents say which customer has a token:
+// the customer's and the token's. A customerTx writes both or neither.
+//
+// The transaction locks what it reads. So two requests for one customer or one token run
+// one after the other, and no token has two owners.
 type customerTx struct {
 	s               *Store
 	id              writeID
@@ -23,7 +26,7 @@ type customerTx struct {
 	entries         []*loadedCustomer // in the order of the request
 	byID            map[string]*loadedCustomer
 	owners          map[string]string // by token id: the id of the customer who had it at the start
-	moved           map[string]string // by token id: the id of the customer who has it now, "": none
+	moved           map[string]string // by token id: the id of the customer who has it now, "" for nobody
 	takenFromBefore map[string]string // by token id: the key of the customer from whom an app took it
 	takenFrom       map[string]string // the same, for tokens that this transaction moves
 	phones          []string          // ids of other tokens that reach the same phones as the tokens to be registered
@@ -41,14 +44,14 @@ type loadedCustomer struct {
 	touched      bool     // tokens or availability changed: the version increases
 	changed      bool     // the document has to be written
 	erased       bool     // the document has to be deleted
-	lifted       bool     // the objection that an erasure kept was lifted
+	lifted       bool     // the customer opted in, and the kept objection is deleted
 	newlyFlagged []string // ids of tokens that were flagged
 
-	superseded []superseded
+	superseded []supersededToken
 }
 
-// superseded is a token that was replaced by another token of the same phone.
-type superseded struct {
+// supersededToken is a token that was replaced by another token of the same phone.
+type supersededToken struct {
 	push.Token
 	by string // id of the other token
 }
@@ -58,7 +61,7 @@ type superseded struct {
 func (s *Store) inCustomerTx(ctx context.Context, customers, tokens []string, f func(*customerTx) error) ([]push.Event, error) {
 	var events []push.Event
 	w := newWriteID()
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		b, err := s.openCustomerTx(tx, w, customers, tokens)
 		if err != nil {
 			return err
@@ -83,17 +86,19 @@ func (s *Store) inCustomerTx(ctx context.Context, customers, tokens []string, f 
 // have these tokens. It reads the documents of also with the same request. It
 // returns errStored when this write was the last to change a customer.
 func (s *Store) openCustomerTx(tx *firestore.Transaction, w writeID, customers, tokens []string, also ...*firestore.DocumentRef) (*customerTx, error) {
-	b := &customerTx{s: s, id: w, tx: tx, now: s.timestamp(), byID: map[string]*loadedCustomer{}, owners: map[string]string{}, moved: map[string]string{}, takenFromBefore: map[string]string{}, takenFrom: map[string]string{}}
+	b := &customerTx{s: s, id: w, tx: tx, now: s.currentTimestamp(), byID: map[string]*loadedCustomer{}, owners: map[string]string{}, moved: map[string]string{}, takenFromBefore: map[string]string{}, takenFrom: map[string]string{}}
 
-	tokens = unique(tokens)
+	tokens = uniqueStrings(tokens)
 	refs := make([]*firestore.DocumentRef, 0, len(customers)+len(tokens))
 	for _, id := range tokens {
-		refs = append(refs, s.token(id))
+		refs = append(refs, s.tokenDocument(id))
 	}
-	ids := unique(customers)
+
+	ids := uniqueStrings(customers)
 	for _, id := range ids {
-		refs = append(refs, s.customer(id))
+		refs = append(refs, s.customerDocument(id))
 	}
+
 	refs = append(refs, also...)
 
 	snaps, err := tx.GetAll(refs)
@@ -113,11 +118,12 @@ func (s *Store) openCustomerTx(tx *firestore.Transaction, w writeID, customers, 
 	return b, b.readOtherOwners(tokens)
 }
 
-// timestamp is the current time with Firestore's precision, so that what is returned
+// currentTimestamp is the current time with Firestore's precision, so that what is returned
 // equals what is stored.
-func (s *Store) timestamp() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+func (s *Store) currentTimestamp() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
-func unique(list []string) []string {
+// uniqueStrings returns the texts of a list without duplicates, in their order.
+func uniqueStrings(list []string) []string {
 	seen := make(map[string]bool, len(list))
 	out := make([]string, 0, len(list))
 	for _, x := range list {
@@ -129,6 +135,7 @@ func unique(list []string) []string {
 	return out
 }
 
+// readOwners takes from the index of tokens which customers had them at the start.
 func (b *customerTx) readOwners(tokens []string, snaps []*firestore.DocumentSnapshot) error {
 	for i, id := range tokens {
 		if !snaps[i].Exists() {
@@ -143,9 +150,11 @@ func (b *customerTx) readOwners(tokens []string, snaps []*firestore.DocumentSnap
 	return nil
 }
 
+// addCustomers adds customers as they were read; one without a document is new. It
+// returns errStored if this write was the last to change one of them.
 func (b *customerTx) addCustomers(ids []string, snaps []*firestore.DocumentSnapshot) error {
 	for i, id := range ids {
-		if b.id.in(snaps[i]) {
+		if b.id.changedLast(snaps[i]) {
 			return errStored
 		}
 		e := &loadedCustomer{stored: snaps[i].Exists()}
@@ -174,13 +183,14 @@ func (b *customerTx) readOtherOwners(tokens []string) error {
 			ids = append(ids, id)
 		}
 	}
-	if ids = unique(ids); len(ids) == 0 {
+
+	if ids = uniqueStrings(ids); len(ids) == 0 {
 		return nil
 	}
 
 	refs := make([]*firestore.DocumentRef, len(ids))
 	for i, id := range ids {
-		refs[i] = b.s.customer(id)
+		refs[i] = b.s.customerDocument(id)
 	}
 
 	snaps, err := b.tx.GetAll(refs)
@@ -190,15 +200,15 @@ func (b *customerTx) readOtherOwners(tokens []string) error {
 	return b.addCustomers(ids, snaps)
 }
 
-// owner returns the id of the customer who has a token now.
-func (b *customerTx) owner(token string) string {
+// ownerOf returns the id of the customer who has a token now.
+func (b *customerTx) ownerOf(token string) string {
 	if id, ok := b.moved[token]; ok {
 		return id
 	}
 	return b.owners[token]
 }
 
-// dropToken takes a token from a customer. It reports whether the customer had it.
+// dropToken removes a token from a customer. It reports whether the customer had it.
 func (b *customerTx) dropToken(e *loadedCustomer, token string) bool {
 	n := len(e.Tokens)
 	if t, ok := e.FindToken(token); ok {
@@ -213,8 +223,8 @@ func (b *customerTx) dropToken(e *loadedCustomer, token string) bool {
 	return true
 }
 
-// dropSurplus drops the tokens that a customer has too many: first invalid ones,
-// then those not seen for the longest time, and the ones of keep last.
+// dropSurplus drops tokens until a customer has no more than maxTokens: first invalid ones,
+// then those that were not seen for the longest time. Tokens of keep are dropped last.
 func (b *customerTx) dropSurplus(e *loadedCustomer, keep ...string) {
 	rank := func(t push.Token) int {
 		switch {
@@ -260,6 +270,7 @@ func (b *customerTx) writeChanges() error {
 			return err
 		}
 	}
+
 	if !b.storeEvents {
 		return nil
 	}
@@ -283,6 +294,7 @@ func (b *customerTx) recordEvents(e *loadedCustomer) {
 			b.events = append(b.events, push.InvalidatedEvent(e.Customer, *t))
 		}
 	}
+
 	if e.erased {
 		b.events = append(b.events, push.ErasedEvent(e.Customer, b.now))
 	}
@@ -298,32 +310,35 @@ func (b *customerTx) recordEvents(e *loadedCustomer) {
 	}
 }
 
+// writeCustomer writes, deletes or leaves the document of a customer. Each write
+// increases the revision, which is the ETag of the API.
 func (b *customerTx) writeCustomer(e *loadedCustomer) error {
 	switch {
 	case e.erased && e.stored:
-		return b.tx.Delete(b.s.customer(e.ID))
+		return b.tx.Delete(b.s.customerDocument(e.ID))
 	case e.changed && !e.erased:
 		e.Revision++
 		if e.lifted {
-			if err := b.tx.Delete(b.s.objection(e.ID)); err != nil {
+			if err := b.tx.Delete(b.s.objectionDocument(e.ID)); err != nil {
 				return err
 			}
 		}
 		doc := encodeCustomer(e.Customer)
 		doc.Write = string(b.id)
-		return b.tx.Set(b.s.customer(e.ID), doc)
+		return b.tx.Set(b.s.customerDocument(e.ID), doc)
 	}
 
 	return nil
 }
 
+// writeTokenIndex writes which customer has a token now; "" deletes the entry.
 func (b *customerTx) writeTokenIndex(token, id string) error {
 	if id == "" {
-		return b.tx.Delete(b.s.token(token))
+		return b.tx.Delete(b.s.tokenDocument(token))
 	}
 	d := tokenDoc{Customer: id, Key: push.CustomerKey(id), Before: b.takenFrom[token]}
 	if t, ok := b.byID[id].FindToken(token); ok && t.Kind == push.KindToken {
 		d.Installation = installationKey(t.Kind, t.Value)
 	}
-	return b.tx.Set(b.s.token(token), d)
+	return b.tx.Set(b.s.tokenDocument(token), d)
 }

@@ -37,22 +37,22 @@ type deliveryCountsDoc struct {
 	Dropped   int64 `firestore:"dropped"`
 }
 
-func (d deliveryCountsDoc) counts() push.DeliveryCounts {
+func (d deliveryCountsDoc) decodeCounts() push.DeliveryCounts {
 	return push.DeliveryCounts{Accepted: d.Accepted, Delivered: d.Delivered, Pending: d.Pending, Dropped: d.Dropped}
 }
 
-func (s *Store) deliveryDataDoc(id string) *firestore.DocumentRef {
+func (s *Store) deliveryDataDocument(id string) *firestore.DocumentRef {
 	return s.db.Collection(deliveryDataCollection).Doc(id)
 }
 
 // HasDeliveryData reports whether the delivery data was fetched on a day.
 func (s *Store) HasDeliveryData(ctx context.Context, day string) (bool, error) {
-	snap, err := s.deliveryDataDoc(fetchedDocument).Get(ctx)
-	if missing(err) {
+	snap, err := s.deliveryDataDocument(fetchedDocument).Get(ctx)
+	if isNotFound(err) {
 		return false, nil
 	}
 	if err != nil {
-		return false, classify(err, "reading when the delivery data was fetched")
+		return false, classifyError(err, "reading when the delivery data was fetched")
 	}
 	last, _ := snap.Data()["day"].(string)
 	return last >= day, nil
@@ -84,13 +84,13 @@ func (s *Store) SaveDeliveryData(ctx context.Context, day string, data []push.De
 	}
 
 	if err := s.saveLabels(ctx, byLabel); err != nil {
-		return classify(err, "storing delivery data")
+		return classifyError(err, "storing delivery data")
 	}
 	if err := s.saveDeliveryDays(ctx, byDay); err != nil {
-		return classify(err, "storing the delivery data of days")
+		return classifyError(err, "storing the delivery data of days")
 	}
-	_, err := s.deliveryDataDoc(fetchedDocument).Set(ctx, map[string]any{"day": day})
-	return classify(err, "storing when the delivery data was fetched")
+	_, err := s.deliveryDataDocument(fetchedDocument).Set(ctx, map[string]any{"day": day})
+	return classifyError(err, "storing when the delivery data was fetched")
 }
 
 // saveLabels merges the days of labels into their documents.
@@ -102,10 +102,10 @@ func (s *Store) saveLabels(ctx context.Context, byLabel map[string]map[string]an
 	}
 	for begin := 0; begin < len(labels); begin += deliveryWritesAtOnce {
 		part := labels[begin:min(begin+deliveryWritesAtOnce, len(labels))]
-		err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 			for _, label := range part {
 				doc := map[string]any{"days": byLabel[label], "asOf": now, "expireAt": now.Add(keepDeliveryData)}
-				if err := tx.Set(s.deliveryDataDoc(labelPrefix+label), doc, firestore.MergeAll); err != nil {
+				if err := tx.Set(s.deliveryDataDocument(labelPrefix+label), doc, firestore.MergeAll); err != nil {
 					return err
 				}
 			}
@@ -119,26 +119,26 @@ func (s *Store) saveLabels(ctx context.Context, byLabel map[string]map[string]an
 }
 
 // saveDeliveryDays stores the counts of days in their statistics. A day without statistics
-// was not counted, and gets none: CountDay would take it for counted.
+// was not counted, and gets none: RecordDayStats would take the day for counted.
 func (s *Store) saveDeliveryDays(ctx context.Context, byDay map[string]push.DeliveryCounts) error {
 	for day, c := range byDay {
-		_, err := s.dayStats(day).Update(ctx, []firestore.Update{{Path: "fcm", Value: deliveryCountsDoc{c.Accepted, c.Delivered, c.Pending, c.Dropped}}})
-		if err != nil && !missing(err) {
+		_, err := s.dayStatsDocument(day).Update(ctx, []firestore.Update{{Path: "fcm", Value: deliveryCountsDoc{c.Accepted, c.Delivered, c.Pending, c.Dropped}}})
+		if err != nil && !isNotFound(err) {
 			return err
 		}
 	}
 	return nil
 }
 
-// DeliveryReport returns what FCM reports of the messages with a label; nil: nothing yet.
+// ReadDeliveryReport returns what FCM reports of the messages with a label; nil: nothing yet.
 // It costs a read.
-func (s *Store) DeliveryReport(ctx context.Context, label string) (*push.DeliveryReport, error) {
-	snap, err := s.deliveryDataDoc(labelPrefix + label).Get(ctx)
-	if missing(err) {
+func (s *Store) ReadDeliveryReport(ctx context.Context, label string) (*push.DeliveryReport, error) {
+	snap, err := s.deliveryDataDocument(labelPrefix + label).Get(ctx)
+	if isNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, classify(err, "reading the delivery data of label %s", label)
+		return nil, classifyError(err, "reading the delivery data of label %s", label)
 	}
 
 	var d labelDoc
@@ -149,7 +149,7 @@ func (s *Store) DeliveryReport(ctx context.Context, label string) (*push.Deliver
 	report := &push.DeliveryReport{Label: label, AsOf: d.AsOf.UTC()}
 	for _, apps := range d.Days {
 		for _, counts := range apps {
-			report.Add(counts.counts())
+			report.Add(counts.decodeCounts())
 		}
 	}
 	return report, nil

@@ -20,7 +20,7 @@ func TestDeliveryDataIsReplacedNotAdded(t *testing.T) {
 	entry := func(app, day, label string, accepted, delivered int64) push.DeliveryData {
 		return push.DeliveryData{App: app, Day: day, Label: label, DeliveryCounts: push.DeliveryCounts{Accepted: accepted, Delivered: delivered, Pending: 1, Dropped: 2}}
 	}
-	if err := s.CountDay(t.Context(), "2026-11-01"); err != nil {
+	if err := s.RecordDayStats(t.Context(), "2026-11-01"); err != nil {
 		t.Fatal(err)
 	}
 	for _, data := range [][]push.DeliveryData{
@@ -33,7 +33,7 @@ func TestDeliveryDataIsReplacedNotAdded(t *testing.T) {
 		}
 	}
 
-	got, err := s.DeliveryReport(t.Context(), "sale")
+	got, err := s.ReadDeliveryReport(t.Context(), "sale")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestDeliveryDataIsReplacedNotAdded(t *testing.T) {
 		t.Errorf("the report of the label differs (-want +got):\n%s", diff)
 	}
 
-	days, err := s.Stats(t.Context(), "2026-10-01", "2026-11-30")
+	days, err := s.ListDayStats(t.Context(), "2026-10-01", "2026-11-30")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,11 @@ func TestDeliveryDataIsFetchedOnADay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if report, err := s.DeliveryReport(t.Context(), "fetched"); err != nil || report != nil {
-		t.Errorf("the label \"fetched\" has report %v and error %v, want neither", report, err)
+	report, err := s.ReadDeliveryReport(t.Context(), "fetched")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report != nil {
+		t.Errorf("the label \"fetched\" has the report %v, want none", report)
 	}
 }

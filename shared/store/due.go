@@ -11,34 +11,34 @@ import (
 	"carillon.example/shared/push"
 )
 
-// dueLimit is how many mailings of one kind DueMailings lists at most: it bounds the
+// dueLimit is how many mailings of one kind ListDueMailings lists at most: it bounds the
 // cost of a round of tick. A later round lists the others.
 const dueLimit = 500
 
-// dueFields are the fields of a mailing that DueMailings reads. They exclude the draft,
+// dueFields are the fields of a mailing that ListDueMailings reads. They exclude the draft,
 // which may be long.
 var dueFields = []string{"state", "pausedReason", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "publishedAt", "resumedAt", "hours", "rate", "nextSlot"}
 
-// final are the states that no other state can follow.
-var final = []string{string(push.Completed), string(push.Cancelled), string(push.Expired), string(push.Refused)}
+// finalStates are the states that no other state can follow.
+var finalStates = []string{string(push.Completed), string(push.Cancelled), string(push.Expired), string(push.Refused)}
 
-// implausible are the reasons of pauses that Carillon may end by itself.
-var implausible = []string{string(push.PausedImplausible), string(push.PausedWrongSender)}
+// implausibleReasons are the reasons of pauses that Carillon may end by itself.
+var implausibleReasons = []string{string(push.PausedImplausible), string(push.PausedWrongSender)}
 
-// DueMailings lists the mailings that tick has to look at before a time: those that are
+// ListDueMailings lists the mailings that tick has to look at before a time: those that are
 // sending or about to start, scheduled ones that start by then, paused ones whose
 // lifetime has ended or whose held flags wait for evidence, and ended ones whose end
 // is not completely stored and published. They have no draft and no audience. A
 // document that cannot be decoded is logged and left out.
-func (s *Store) DueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error) {
+func (s *Store) ListDueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error) {
 	all := s.db.Collection("mailings").Query
 	queries := []firestore.Query{
 		all.Where("state", "==", string(push.Sending)),
 		all.Where("state", "==", string(push.Accepted)).OrderBy("startAt", firestore.Asc).Limit(dueLimit),
 		all.Where("state", "==", string(push.Scheduled)).Where("startAt", "<=", until).OrderBy("startAt", firestore.Asc).Limit(dueLimit),
 		all.Where("state", "==", string(push.Paused)).Where("expiresAt", "<=", s.now()).OrderBy("expiresAt", firestore.Asc).Limit(dueLimit),
-		all.Where("state", "==", string(push.Paused)).Where("pausedReason", "in", implausible).Limit(dueLimit),
-		all.Where("active", "==", true).Where("state", "in", final),
+		all.Where("state", "==", string(push.Paused)).Where("pausedReason", "in", implausibleReasons).Limit(dueLimit),
+		all.Where("active", "==", true).Where("state", "in", finalStates),
 	}
 
 	lists := make([][]*push.Mailing, len(queries))
@@ -50,7 +50,7 @@ func (s *Store) DueMailings(ctx context.Context, until time.Time) ([]*push.Maili
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, classify(err, "listing the mailings to look after")
+		return nil, classifyError(err, "listing due mailings")
 	}
 
 	var out []*push.Mailing
@@ -61,10 +61,11 @@ func (s *Store) DueMailings(ctx context.Context, until time.Time) ([]*push.Maili
 			out = append(out, m)
 		}
 	}
+
 	return out, nil
 }
 
-// listDue lists the mailings of a query by the fields of looked.
+// listDue lists the mailings of a query. It reads only dueFields.
 func (s *Store) listDue(ctx context.Context, q firestore.Query) ([]*push.Mailing, error) {
 	snaps, err := q.Select(dueFields...).Documents(ctx).GetAll()
 	if err != nil {
@@ -73,7 +74,7 @@ func (s *Store) listDue(ctx context.Context, q firestore.Query) ([]*push.Mailing
 
 	out := make([]*push.Mailing, 0, len(snaps))
 	for _, snap := range snaps {
-		m, err := decodeLooked(snap)
+		m, err := decodeDueMailing(snap)
 		if err != nil {
 			logSkipped(ctx, snap, err)
 			continue
@@ -84,7 +85,8 @@ func (s *Store) listDue(ctx context.Context, q firestore.Query) ([]*push.Mailing
 	return out, nil
 }
 
-func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
+// decodeDueMailing returns a mailing that has only dueFields.
+func decodeDueMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 	var d mailingDoc
 	if err := snap.DataTo(&d); err != nil {
 		return nil, err
@@ -111,15 +113,16 @@ func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 }
 
 // MarkStartPublished records that the caller is about to publish the message that
-// starts a mailing. It reports false, and stores nothing, if the mailing has changed
-// since it was read. Every change of the mailing's state deletes the record.
+// starts a mailing. The write has the revision that was read as its precondition: it reports
+// false, and stores nothing, if the mailing has changed since, so that two rounds of tick
+// publish one message. Every change of the mailing's state deletes the record.
 func (s *Store) MarkStartPublished(ctx context.Context, m *push.Mailing, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
-	_, err := s.mailing(m.ID).Update(ctx, up, firestore.LastUpdateTime(m.Revision))
-	if failedPrecondition(err) || missing(err) {
+	_, err := s.mailingDocument(m.ID).Update(ctx, up, firestore.LastUpdateTime(m.Revision))
+	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classify(err, "marking mailing %s as asked for", m.ID)
+	return err == nil, classifyError(err, "marking the start of mailing %s as published", m.ID)
 }
 
 // Ahead is how much of all mailings together waits to be sent.
@@ -128,20 +131,20 @@ type Ahead struct {
 	Mailings int // mailings of that lane whose batches are being created
 }
 
-// heldLimit is how many paused mailings CountAhead looks at. Batches of more paused
+// pausedLimit is how many paused mailings CountAhead looks at. Batches of more paused
 // mailings count as if they were being sent, which only makes dispatch work in smaller
 // steps.
-const heldLimit = 100
+const pausedLimit = 100
 
 // CountAhead counts the targets that are in batches and not sent yet. Batches of paused
 // mailings do not count, because all other mailings would wait for them.
 func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 	var a Ahead
-	var held []int
+	var paused []int
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		open := s.db.CollectionGroup("batches").Where("lane", "==", string(push.LaneLarge)).Where("open", "==", true)
-		a.Tokens, err = s.addSizes(ctx, open)
+		a.Tokens, err = s.sumSizes(ctx, open)
 		return err
 	})
 	g.Go(func() (err error) {
@@ -149,23 +152,24 @@ func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		held, err = s.held(ctx)
+		paused, err = s.listPausedCounts(ctx)
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		return Ahead{}, classify(err, "reading how much waits to be sent")
+		return Ahead{}, classifyError(err, "counting the targets that are not sent yet")
 	}
 
-	for _, n := range held {
+	for _, n := range paused {
 		a.Tokens -= n
 	}
+
 	a.Tokens = max(0, a.Tokens)
 	return a, nil
 }
 
-// held returns the number of targets in open batches of each paused mailing.
-func (s *Store) held(ctx context.Context) ([]int, error) {
-	q := s.db.Collection("mailings").Where("cutting", "==", cuttingHeld).Limit(heldLimit).Select()
+// listPausedCounts returns the number of targets in open batches of each paused mailing.
+func (s *Store) listPausedCounts(ctx context.Context) ([]int, error) {
+	q := s.db.Collection("mailings").Where("cutting", "==", cuttingPaused).Limit(pausedLimit).Select()
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, err
@@ -177,7 +181,7 @@ func (s *Store) held(ctx context.Context) ([]int, error) {
 	for i, snap := range snaps {
 		g.Go(func() (err error) {
 			open := snap.Ref.Collection("batches").Where("lane", "==", string(push.LaneLarge)).Where("open", "==", true)
-			out[i], err = s.addSizes(ctx, open)
+			out[i], err = s.sumSizes(ctx, open)
 			return err
 		})
 	}
@@ -187,17 +191,18 @@ func (s *Store) held(ctx context.Context) ([]int, error) {
 
 // Values of a mailing's field "cutting", for mailings in the large lane.
 const (
-	cuttingNow  = "now"  // its batches are being created
-	cuttingHeld = "held" // it is paused, and batches of it may be open
+	cuttingNow    = "now"  // its batches are being created
+	cuttingPaused = "held" // it is paused, and batches of it may be open
 )
 
-// cutting returns the value of that field, "" for a mailing that has neither.
-func cutting(m *push.Mailing) string {
+// cuttingValue returns the value of the field cutting, "" for a mailing that is in neither
+// state.
+func cuttingValue(m *push.Mailing) string {
 	switch {
 	case m.Shards < 2:
 		return ""
 	case m.State == push.Paused:
-		return cuttingHeld
+		return cuttingPaused
 	case m.State == push.Sending && !m.Dispatched && m.RateLimit() == 0:
 		return cuttingNow
 	}

@@ -70,15 +70,16 @@ func TestDueReadsFew(t *testing.T) {
 	due := func(until time.Duration) []*push.Mailing {
 		t.Helper()
 		read.n.Store(0)
-		list, err := w.DueMailings(t.Context(), w.clock.Now().Add(until))
+		list, err := w.ListDueMailings(t.Context(), w.clock.Now().Add(until))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return list
 	}
-	if list := due(time.Minute); len(list) != 1 || list[0].ID != "soon" || list[0].State != push.Scheduled {
-		t.Errorf("due within a minute: %v, want the one that starts soon", list)
-	}
+	soon := due(time.Minute)
+	mustEqual(t, "number of mailings that are due within a minute", len(soon), 1)
+	equal(t, "id of the mailing that is due", soon[0].ID, "soon")
+	equal(t, "state of the mailing that is due", soon[0].State, push.Scheduled)
 	if n := read.n.Load(); n > 1 {
 		t.Errorf("%d documents were read for one mailing", n)
 	}
@@ -98,9 +99,9 @@ func TestDueReadsFew(t *testing.T) {
 	}
 }
 
-// TestMarksAreForOne: of those who have listed a batch, a shard or a mailing one
-// may publish a message for it, and nobody once somebody works on it.
-func TestMarksAreForOne(t *testing.T) {
+// TestOnlyOneCallMarksAsPublished: of the calls that have listed a batch, a shard or a
+// mailing one publishes a message for it, and none after a call has leased it.
+func TestOnlyOneCallMarksAsPublished(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
@@ -109,9 +110,11 @@ func TestMarksAreForOne(t *testing.T) {
 	once := func(what string, mark func() (bool, error)) {
 		t.Helper()
 		for i, want := range []bool{true, false} {
-			if got, err := mark(); err != nil || got != want {
-				t.Errorf("%s, time %d: %v (%v), want %v", what, i+1, got, err, want)
+			got, err := mark()
+			if err != nil {
+				t.Fatalf("marking %s, time %d: %v", what, i+1, err)
 			}
+			equal(t, fmt.Sprintf("whether %s is marked, time %d", what, i+1), got, want)
 		}
 	}
 	once("the start", func() (bool, error) { return w.MarkStartPublished(t.Context(), m, at) })
@@ -124,15 +127,16 @@ func TestMarksAreForOne(t *testing.T) {
 	}
 	shard := func() store.OpenShard {
 		t.Helper()
-		open, err := w.OpenShards(t.Context(), "m")
-		if err != nil || len(open) != 1 {
-			t.Fatalf("%v, %v", open, err)
+		open, err := w.ListOpenShards(t.Context(), "m")
+		if err != nil {
+			t.Fatalf("w.ListOpenShards: %v", err)
 		}
+		mustEqual(t, "number of entries in open", len(open), 1)
 		return open[0]
 	}
 	listed := shard()
 	once("a shard", func() (bool, error) { return w.MarkShardPublished(t.Context(), "m", listed, at.Add(time.Second)) })
-	sh, err := w.Shard(t.Context(), "m", 0)
+	sh, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,33 +153,41 @@ func TestMarksAreForOne(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}
-	open, err := w.OpenBatches(t.Context(), "m")
-	if err != nil || len(open) != 1 || open[0].Lane != push.LaneSmall || !open[0].PublishedAt.Equal(at) {
-		t.Fatalf("%+v, %v", open, err)
+	open, err := w.ListOpenBatches(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("w.ListOpenBatches: %v", err)
 	}
+	if len(open) != 1 {
+		t.Fatalf("%d entries, want %v: %+v", len(open), 1, open)
+	}
+	mustEqual(t, "open[0].Lane", open[0].Lane, push.LaneSmall)
+	mustEqual(t, "open[0].PublishedAt", open[0].PublishedAt, at)
 	once("a batch", func() (bool, error) { return w.MarkBatchPublished(t.Context(), open[0], at.Add(time.Second)) })
-	if b, err = w.Batch(t.Context(), b.BatchRef); err != nil {
+	if b, err = w.ReadBatch(t.Context(), b.BatchRef); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.LeaseBatch(t.Context(), b, push.Lease{Owner: "x", Until: at.Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
-	if open, err = w.OpenBatches(t.Context(), "m"); err != nil || !open[0].PublishedAt.IsZero() {
-		t.Errorf("a leased batch counts as published at %s, %v", open[0].PublishedAt, err)
+	open, err = w.ListOpenBatches(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("after the lease: %v", err)
 	}
+	equal(t, "after the lease: open[0].PublishedAt.IsZero()", open[0].PublishedAt.IsZero(), true)
 }
 
 func due(t *testing.T, w *world) *push.Mailing {
 	t.Helper()
-	list, err := w.DueMailings(t.Context(), w.clock.Now())
-	if err != nil || len(list) != 1 {
-		t.Fatalf("%v, %v", list, err)
+	list, err := w.ListDueMailings(t.Context(), w.clock.Now())
+	if err != nil {
+		t.Fatalf("w.ListDueMailings: %v", err)
 	}
+	mustEqual(t, "number of entries in list", len(list), 1)
 	return list[0]
 }
 
-// TestAheadIsOfAllMailingsThatAreSent: large batches of every mailing count, but
-// of a paused one; those of the small lane do not.
+// TestAheadIsOfAllMailingsThatAreSent: the large batches of all mailings count, except
+// those of paused ones. Batches of the small lane do not count.
 func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -185,7 +197,7 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 		if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}, {Mailing: id, Number: 1}}); err != nil {
 			t.Fatal(err)
 		}
-		sh, err := w.Shard(t.Context(), id, 0)
+		sh, err := w.ReadShard(t.Context(), id, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,9 +212,11 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 	cut("c", push.LaneSmall, 7)
 	want := func(want store.Ahead) {
 		t.Helper()
-		if got, err := w.CountAhead(t.Context()); err != nil || got != want {
-			t.Errorf("%+v (%v), want %+v", got, err, want)
+		got, err := w.CountAhead(t.Context())
+		if err != nil {
+			t.Fatalf("w.CountAhead: %v", err)
 		}
+		equal(t, "targets and mailings ahead", got, want)
 	}
 	want(store.Ahead{Tokens: 8, Mailings: 3})
 	if _, err := w.PauseMailing(t.Context(), "b"); err != nil {
@@ -213,7 +227,7 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(store.Ahead{Tokens: 8, Mailings: 3})
-	b, err := w.Batch(t.Context(), push.BatchRef{Mailing: "a", Batch: "b"})
+	b, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: "a", Batch: "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,9 +242,9 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 	want(store.Ahead{Tokens: 5, Mailings: 2})
 }
 
-// TestAnUndecodableShardIsNotCut: the list leaves it out, and still nobody takes
-// the mailing for cut whole.
-func TestAnUndecodableShardIsNotCut(t *testing.T) {
+// TestUndecodableShardCountsAsOpen: the list leaves the shard out, but the mailing does
+// not count as dispatched.
+func TestUndecodableShardCountsAsOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
@@ -240,12 +254,16 @@ func TestAnUndecodableShardIsNotCut(t *testing.T) {
 	if _, err := w.DB().Doc("mailings/m/shards/0").Update(t.Context(), []firestore.Update{{Path: "leaseUntil", Value: "nonsense"}}); err != nil {
 		t.Fatal(err)
 	}
-	if open, err := w.OpenShards(t.Context(), "m"); err != nil || len(open) != 0 {
-		t.Errorf("%v, %v", open, err)
+	open, err := w.ListOpenShards(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("w.ListOpenShards: %v", err)
 	}
-	if done, err := w.MarkDispatched(t.Context(), "m"); err != nil || done {
-		t.Errorf("cut whole: %v, %v", done, err)
+	equal(t, "number of entries in open", len(open), 0)
+	done, err := w.MarkMailingDispatched(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("with a shard that cannot be decoded: %v", err)
 	}
+	equal(t, "with a shard that cannot be decoded: done", done, false)
 }
 
 // TestFreezingLocksNoBatch: the sums are added up outside of the transaction that
@@ -274,12 +292,18 @@ func TestFreezingLocksNoBatch(t *testing.T) {
 	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, nil, []push.Shard{{Mailing: "m", Done: true}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.MarkDispatched(t.Context(), "m"); err != nil {
+	if _, err := w.MarkMailingDispatched(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	done, err := w.FreezeMailing(t.Context(), "m")
-	if err != nil || done == nil || done.Totals == nil {
-		t.Fatalf("%+v, %v", done, err)
+	if err != nil {
+		t.Fatalf("w.FreezeMailing: %v", err)
+	}
+	if done == nil {
+		t.Fatal("FreezeMailing returned no mailing, want the frozen one")
+	}
+	if done.Totals == nil {
+		t.Fatal("the frozen mailing has no totals")
 	}
 	if n := locked.Load(); n != 0 {
 		t.Errorf("%d sums were added up in a transaction that writes", n)
@@ -326,12 +350,12 @@ func TestSegmentsAreReadByTheSmallest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := push.Draft{Message: []byte(`{}`), Audience: push.Audience{Segments: &sel}}
-			a, err := w.Audience(t.Context(), push.NewMailing("m", "m", d, w.clock.Now()))
+			a, err := w.OpenAudience(t.Context(), push.NewMailing("m", "m", d, w.clock.Now()))
 			if err != nil {
 				t.Fatal(err)
 			}
 			read.n.Store(0)
-			p, err := a.Page(t.Context(), "", "", 5000)
+			p, err := a.ReadPage(t.Context(), "", "", 5000)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -61,7 +61,7 @@ func (w *world) drafts(t testing.TB, id, title string, a push.Audience) *push.Ma
 // cuts a batch with a target for each customer, who has the token of that name.
 func (w *world) cuts(t testing.TB, mailing string, n int, targets ...push.Target) *push.Batch {
 	t.Helper()
-	sh, err := w.Shard(t.Context(), mailing, 0)
+	sh, err := w.ReadShard(t.Context(), mailing, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,16 +78,16 @@ func (w *world) cuts(t testing.TB, mailing string, n int, targets ...push.Target
 
 func (w *world) batchOf(t testing.TB, ref push.BatchRef) *push.Batch {
 	t.Helper()
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
-// stands puts the customer everywhere: in a paused personal mailing with a batch
-// that waits and one that is settled, in a mailing's list that is not cut yet, and
-// in mailings of their own, one of them ended.
+// stands puts the customer into every place: a paused personal mailing with a batch
+// that waits and one that is settled, the list of a mailing without batches, and
+// mailings to the customer alone, one of which has ended.
 func (w *world) stands(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
@@ -127,9 +127,9 @@ func (w *world) stands(t *testing.T) {
 	w.clock.Add(time.Second)
 }
 
-// TestErasingLeavesNoTrace: of the customer's id, tokens, attributes, and texts
-// written for them alone nothing is left once the events are published; of hashes
-// only what a TTL removes, and the objection.
+// TestErasingLeavesNoTrace: after the events are published, nothing is left of the
+// customer's id, tokens, attributes and texts. Hashes are left only in the objection
+// and in documents that TTL deletes.
 func TestErasingLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -161,11 +161,13 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 	}
 
 	events, err := w.EraseCustomer(ctx, tracelessID)
-	if got, want := kinds(events), "token.invalidated customer.erased "+tracelessID+"=false"; got != want || err != nil {
-		t.Fatalf("events %q, %v; want %q", got, err, want)
+	got, want := kinds(events), "token.invalidated customer.erased "+tracelessID+"=false"
+	if err != nil {
+		t.Fatalf("events: %v", err)
 	}
+	mustEqual(t, "events of the erasure", got, want)
 	w.clock.Add(time.Minute)
-	owed, err := w.UnpublishedEvents(ctx, 100)
+	owed, err := w.ListUnpublishedEvents(ctx, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,17 +181,25 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 	found, docs := traces(push.CustomerKey(tracelessID), push.TokenID(tracelessToken), push.TokenID(tracelessToken+"-2"))
 	for _, path := range found {
 		at, ok := docs[path]["expireAt"].(time.Time)
-		if path != "objections/"+push.CustomerKey(tracelessID) && (!ok || at.After(w.clock.Now().Add(60*24*time.Hour))) {
-			t.Errorf("%s keeps a hash for ever: %v", path, docs[path])
+		if path == "objections/"+push.CustomerKey(tracelessID) {
+			continue // an objection stays
+		}
+		if !ok {
+			t.Errorf("%s has a hash of the customer and no expireAt: %v", path, docs[path])
+		}
+		if latest := w.clock.Now().Add(60 * 24 * time.Hour); at.After(latest) {
+			t.Errorf("%s has a hash of the customer until %s, want until %s at most", path, at, latest)
 		}
 	}
-	if events, err := w.EraseCustomer(ctx, tracelessID); err != nil || len(events) != 0 {
-		t.Errorf("erasing again: %v %v", events, err)
+	if events, err := w.EraseCustomer(ctx, tracelessID); err != nil {
+		t.Fatalf("erasing again: %v", err)
+	} else {
+		equal(t, "erasing again: number of entries in events", len(events), 0)
 	}
 }
 
-// TestAnErasureTouchesNobodyElse: the others of a batch are still to be sent to,
-// the sums reconcile, and mailings to the customer alone have ended.
+// TestAnErasureTouchesNobodyElse: the other targets of a batch stay pending, the sums
+// reconcile, and mailings to the customer alone have ended.
 func TestAnErasureTouchesNobodyElse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -203,27 +213,28 @@ func TestAnErasureTouchesNobodyElse(t *testing.T) {
 		want := push.ResultCancelled
 		if x.Customer == "stays" {
 			want = push.ResultPending
-			if x.Token != "another" || x.Attributes["name"] != "Anna" {
-				t.Errorf("the other's target is %+v", x)
-			}
+			equal(t, "the other's target: x.Token", x.Token, "another")
+			equal(t, `the other's target: x.Attributes["name"]`, x.Attributes["name"], "Anna")
 		}
 		if b.Results[i] != want {
 			t.Errorf("the result of %q is %d, want %d", x.Customer, b.Results[i], want)
 		}
 	}
-	m, err := w.Mailing(ctx, "paused")
+	m, err := w.ReadMailing(ctx, "paused")
 	if err != nil {
 		t.Fatal(err)
 	}
-	totals, err := w.Totals(ctx, m)
+	totals, err := w.ReadTotals(ctx, m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := totals.Tokens; got.Targeted != 3 || got.Invalid[push.CodeUnregistered] != 1 || got.Cancelled != 1 || got.Pending != 1 {
-		t.Errorf("tokens: %+v, want 3 targeted: 1 unregistered, 1 cancelled, 1 pending", got)
-	}
+	got := totals.Tokens
+	equal(t, "tokens: got.Targeted", got.Targeted, 3)
+	equal(t, "tokens: got.Invalid[push.CodeUnregistered]", got.Invalid[push.CodeUnregistered], 1)
+	equal(t, "tokens: got.Cancelled", got.Cancelled, 1)
+	equal(t, "tokens: got.Pending", got.Pending, 1)
 	for id, want := range map[string][]string{"waits": {"stays"}, "tokens": {"another"}} {
-		m, err := w.Mailing(ctx, id)
+		m, err := w.ReadMailing(ctx, id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,13 +242,16 @@ func TestAnErasureTouchesNobodyElse(t *testing.T) {
 			t.Errorf("mailing %s lists %v, want %v", id, got, want)
 		}
 	}
-	if m, err := w.Mailing(ctx, "own"); err != nil || m.State != push.Cancelled {
-		t.Errorf("the customer's own mailing is %+v, %v; want it cancelled", m, err)
+	if m, err := w.ReadMailing(ctx, "own"); err != nil {
+		t.Fatalf("the customer's own mailing: %v", err)
+	} else {
+		equal(t, "the customer's own mailing: m.State", m.State, push.Cancelled)
 	}
 }
 
-// TestAnErasureWaitsForABatchThatIsBeingSent, and finds what was cut from a page
-// read before; who came back meanwhile keeps what was cut since.
+// TestAnErasureWaitsForABatchThatIsBeingSent: it also finds a batch that was created
+// from a page which was read before. A batch that was created after the customer came
+// back stays.
 func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -291,7 +305,7 @@ func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 	}
 }
 
-// TestATextToOneCustomerIsKeptThirtyDays, with the day that TTL takes.
+// TestATextToOneCustomerIsKeptThirtyDays: 29 days, and a day until TTL deletes it.
 func TestATextToOneCustomerIsKeptThirtyDays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -303,28 +317,30 @@ func TestATextToOneCustomerIsKeptThirtyDays(t *testing.T) {
 		"token": {push.Audience{Tokens: []string{"nothing"}}, 29 * 24 * time.Hour},
 		"two":   {push.Audience{Customers: []string{"nobody", "noone"}}, 400 * 24 * time.Hour},
 	} {
-		w.drafts(t, id, "x", c.a)
-		if _, err := w.CancelMailing(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.FreezeMailing(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.MarkCompletedPublished(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
-		snap, err := w.DB().Doc("mailings/" + id).Get(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, want := snap.Data()["expireAt"], w.clock.Now().Add(c.most); got != want {
-			t.Errorf("%s: kept until %v, want %v", id, got, want)
-		}
+		t.Run(id, func(t *testing.T) {
+			w.drafts(t, id, "x", c.a)
+			if _, err := w.CancelMailing(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.FreezeMailing(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.MarkCompletedPublished(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			snap, err := w.DB().Doc("mailings/" + id).Get(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := snap.Data()["expireAt"], w.clock.Now().Add(c.most); got != want {
+				t.Errorf("kept until %v, want %v", got, want)
+			}
+		})
 	}
 }
 
-// marked reports whether a mark stands in a document, its path or its bytes, at
-// whatever depth.
+// marked reports whether a document, its path or its bytes contain one of the marks, at
+// any depth.
 func marked(path string, doc map[string]any, marks []string) bool {
 	text := path + " " + plainText(doc)
 	return slices.ContainsFunc(marks, func(m string) bool { return strings.Contains(text, m) })

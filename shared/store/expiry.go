@@ -12,8 +12,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// expiring is how many customers are handled at the same time.
-const expiring = 16
+// sweptAtOnce is how many customers are swept at the same time.
+const sweptAtOnce = 16
 
 // faultsNamed is how many failed customers an error names.
 const faultsNamed = 3
@@ -24,13 +24,13 @@ const (
 	fieldSilent  = "silentOn" // no token was seen for push.StaleAfter
 )
 
-// An ExpiryCursor says where ExpireTokens goes on; the zero value is the start.
+// An ExpiryCursor says where ExpireTokens continues; the zero value is the start.
 type ExpiryCursor struct {
 	field, day, key string
 }
 
-// Expired is the result of one call of ExpireTokens.
-type Expired struct {
+// ExpiryResult is the result of one call of ExpireTokens.
+type ExpiryResult struct {
 	Customers int          // how many were handled
 	Events    []push.Event // in the outbox until MarkEventsPublished
 	Next      ExpiryCursor // after the last customer that was handled
@@ -38,22 +38,21 @@ type Expired struct {
 }
 
 // ExpireTokens handles at most limit customers after the cursor whose day has come. It
-// flags tokens that are too old, then records customers of whom no token was seen for
-// push.StaleAfter as silent. At last it removes traces of erased customers. The error
-// names the first customers that failed; Next is after them all the same, so that the
-// others do not wait for them.
-func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int) (Expired, error) {
-	var out Expired
+// flags tokens that are too old. Then it records as silent the customers of whom no token was
+// seen for push.StaleAfter. Last it removes traces of erased customers. The error names the
+// first customers that failed. Next is after them, so that the others do not wait for them.
+func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int) (ExpiryResult, error) {
+	var out ExpiryResult
 	var fault error
 	if after.field != fieldSilent {
-		out, fault = s.sweep(ctx, fieldExpires, after, limit, s.expire)
+		out, fault = s.sweepCustomers(ctx, fieldExpires, after, limit, s.expireTokensOf)
 		if !out.All {
 			return out, fault
 		}
 		after = ExpiryCursor{}
 	}
 
-	silent, err := s.sweep(ctx, fieldSilent, after, limit-out.Customers, s.silence)
+	silent, err := s.sweepCustomers(ctx, fieldSilent, after, limit-out.Customers, s.recordSilence)
 	out.Customers += silent.Customers
 	out.Events = append(out.Events, silent.Events...)
 	out.Next, out.All = silent.Next, silent.All
@@ -63,30 +62,30 @@ func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int)
 	return out, errors.Join(fault, err)
 }
 
-// sweep calls f for at most limit customers after the cursor whose day in a field has
+// sweepCustomers calls f for at most limit customers after the cursor whose day in a field has
 // come.
-func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, limit int, f func(context.Context, string) ([]push.Event, error)) (Expired, error) {
-	q := s.customers().Where(field, "<=", push.DayOf(s.now())).OrderBy(field, firestore.Asc).
+func (s *Store) sweepCustomers(ctx context.Context, field string, after ExpiryCursor, limit int, f func(context.Context, string) ([]push.Event, error)) (ExpiryResult, error) {
+	q := s.customerCollection().Where(field, "<=", push.DayOf(s.now())).OrderBy(field, firestore.Asc).
 		OrderBy(firestore.DocumentID, firestore.Asc).Select("id", field).Limit(limit)
 	if after.key != "" {
 		q = q.StartAfter(after.day, after.key)
 	}
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return Expired{Next: after}, classify(err, "listing the customers whose day has come (%s)", field)
+		return ExpiryResult{Next: after}, classifyError(err, "listing the customers whose day has come (%s)", field)
 	}
 
-	out := Expired{Customers: len(snaps), Next: ExpiryCursor{field, after.day, after.key}, All: len(snaps) < limit}
+	out := ExpiryResult{Customers: len(snaps), Next: ExpiryCursor{field, after.day, after.key}, All: len(snaps) < limit}
 	var mu sync.Mutex // guards out.Events and faults
 	var faults []error
 	var g errgroup.Group
-	g.SetLimit(expiring)
+	g.SetLimit(sweptAtOnce)
 	for _, snap := range snaps {
 		g.Go(func() error {
-			told, err := sweepOne(ctx, snap, f)
+			events, err := sweepCustomer(ctx, snap, f)
 			mu.Lock()
 			defer mu.Unlock()
-			out.Events = append(out.Events, told...)
+			out.Events = append(out.Events, events...)
 			if err != nil && len(faults) < faultsNamed {
 				faults = append(faults, err)
 			}
@@ -102,8 +101,8 @@ func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, lim
 	return out, errors.Join(faults...)
 }
 
-// sweepOne calls f for one customer of the list.
-func sweepOne(ctx context.Context, snap *firestore.DocumentSnapshot, f func(context.Context, string) ([]push.Event, error)) ([]push.Event, error) {
+// sweepCustomer calls f for one customer of the list.
+func sweepCustomer(ctx context.Context, snap *firestore.DocumentSnapshot, f func(context.Context, string) ([]push.Event, error)) ([]push.Event, error) {
 	id, ok := snap.Data()["id"].(string)
 	if !ok {
 		return nil, fmt.Errorf("customer %s has no id", snap.Ref.ID)
@@ -111,9 +110,9 @@ func sweepOne(ctx context.Context, snap *firestore.DocumentSnapshot, f func(cont
 	return f(ctx, id)
 }
 
-// expire flags the tokens of a customer whose day has come. The day is computed again,
+// expireTokensOf flags the tokens of a customer whose day has come. The day is computed again,
 // because the setting may have changed.
-func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
+func (s *Store) expireTokensOf(ctx context.Context, id string) ([]push.Event, error) {
 	events, err := s.inCustomerTx(ctx, []string{id}, nil, func(b *customerTx) error {
 		e, today := b.byID[id], push.DayOf(b.now)
 		for i := range e.Tokens {
@@ -131,17 +130,17 @@ func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
 		return nil
 	})
 
-	return events, classify(err, "expiring tokens of customer %s", push.CustomerKey(id))
+	return events, classifyError(err, "expiring tokens of customer %s", push.CustomerKey(id))
 }
 
-// silence records that a customer has become silent. If a token was seen meanwhile, it
+// recordSilence records that a customer has become silent. If a token was seen meanwhile, it
 // stores the new day instead.
-func (s *Store) silence(ctx context.Context, id string) ([]push.Event, error) {
+func (s *Store) recordSilence(ctx context.Context, id string) ([]push.Event, error) {
 	events, err := s.inCustomerTx(ctx, []string{id}, nil, func(b *customerTx) error {
 		e := b.byID[id]
 		e.changed = e.stored
 		e.touched = e.stored && e.AvailabilityAt(b.now).State != e.Reported.State
 		return nil
 	})
-	return events, classify(err, "noting that customer %s is silent", push.CustomerKey(id))
+	return events, classifyError(err, "recording that customer %s is silent", push.CustomerKey(id))
 }

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,42 +30,54 @@ func TestExpiry(t *testing.T) {
 	}
 	w.register(t, "bert", "alone")
 	w.clock.Add(push.TokenLife)
-	if got := kinds(w.expire(t)); got != "anna=true bert=true" && got != "bert=true anna=true" {
-		t.Errorf("before the day came %q, want only that anna and bert are silent", got)
-	}
+	silent := strings.Fields(kinds(w.expire(t)))
+	slices.Sort(silent)
+	equal(t, "events before the tokens expire: both customers are silent", silent, []string{"anna=true", "bert=true"})
 	w.register(t, "carl", "seen")
 	w.clock.Add(24 * time.Hour)
 	out, err := w.ExpireTokens(ctx, store.ExpiryCursor{}, 100)
-	if err != nil || out.Customers != 2 || len(out.Events) != 3 || w.Count("outbox") != 8 {
-		t.Errorf("%d customers, events %s, %d in the outbox, %v", out.Customers, kinds(out.Events), w.Count("outbox"), err)
+	if err != nil {
+		t.Fatalf("w.ExpireTokens: %v", err)
 	}
+	equal(t, "customers that were handled", out.Customers, 2)
+	equal(t, "number of events of the expiry", len(out.Events), 3)
+	equal(t, "number of events in the outbox", w.Count("outbox"), 8)
 	anna, bert := w.customer(t, "anna"), w.customer(t, "bert")
-	if !anna.HasValidToken() || bert.HasValidToken() || !w.customer(t, "carl").HasValidToken() {
-		t.Error("the wrong ones can be reached")
+	equal(t, "after the expiry: anna.Reachable()", anna.HasValidToken(), true)
+	equal(t, "after the expiry: bert.Reachable()", bert.HasValidToken(), false)
+	equal(t, `after the expiry: w.customer(t, "carl").Reachable()`, w.customer(t, "carl").HasValidToken(), true)
+	x := w.tokenOf(t, "anna", "old")
+	equal(t, "whether the old token is valid", x.Valid(), false)
+	equal(t, "x.Invalid.Code", x.Invalid.Code, push.CodeExpired)
+	equal(t, "x.Invalid.Mailing", x.Invalid.Mailing, "")
+	if out, err := w.ExpireTokens(ctx, store.ExpiryCursor{}, 100); err != nil {
+		t.Fatalf("expiring again: %v", err)
+	} else {
+		equal(t, "expiring again: out.Customers", out.Customers, 0)
 	}
-	if x := w.tokenOf(t, "anna", "old"); x.Valid() || x.Invalid.Code != push.CodeExpired || x.Invalid.Mailing != "" {
-		t.Errorf("%+v", x.Invalid)
-	}
-	if out, err := w.ExpireTokens(ctx, store.ExpiryCursor{}, 100); out.Customers != 0 || err != nil {
-		t.Errorf("swept %d again, %v", out.Customers, err)
-	}
-	if back := w.register(t, "bert", "alone"); kinds(back.Events) != "bert=true" || !back.Token.AddedAt.Equal(w.clock.Now()) {
-		t.Errorf("seen again: %+v", back)
-	}
+	back := w.register(t, "bert", "alone")
+	equal(t, "seen again: kinds(back.Events)", kinds(back.Events), "bert=true")
+	equal(t, "seen again: back.Token.AddedAt", back.Token.AddedAt, w.clock.Now())
 }
 
-// TestALongerLifeIsReckonedAnew: a setting that was made longer holds for tokens
-// stored before.
-func TestALongerLifeIsReckonedAnew(t *testing.T) {
+// TestLongerTokenLifeCountsForStoredTokens: a longer life counts also for tokens that
+// were stored before the setting changed.
+func TestLongerTokenLifeCountsForStoredTokens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.register(t, "anna", "t")
 	w.clock.Add(push.TokenLife + 48*time.Hour)
 	w.Store = store.New(w.DB(), store.Options{Now: w.clock.Now, TokenLife: 2 * push.TokenLife})
-	if out, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 100); out.Customers != 2 || kinds(out.Events) != "anna=true" || err != nil { // looked at for both of its days, and silent
-		t.Errorf("%d %s %v", out.Customers, kinds(out.Events), err)
+	out, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 100)
+	if err != nil {
+		t.Fatalf("w.ExpireTokens: %v", err)
 	}
-	if out, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 100); out.Customers != 0 || err != nil || !w.customer(t, "anna").HasValidToken() {
-		t.Errorf("looked at again: %d %v", out.Customers, err)
+	equal(t, "customers that were handled", out.Customers, 2)
+	equal(t, "events of the expiry", kinds(out.Events), "anna=true")
+	if out, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 100); err != nil {
+		t.Fatalf("expiring again: %v", err)
+	} else {
+		equal(t, "expiring again: out.Customers", out.Customers, 0)
+		equal(t, `expiring again: w.customer(t, "anna").Reachable()`, w.customer(t, "anna").HasValidToken(), true)
 	}
 }

@@ -16,21 +16,21 @@ type CustomerAvailability struct {
 	Availability push.Availability
 }
 
-// CustomerAvailabilities lists all customers in the order of their keys, in pages of
+// ListAvailabilities lists all customers in the order of their keys, in pages of
 // size, starting after the customer with the id after ("": at the beginning). The last
 // page has fewer than size.
-func (s *Store) CustomerAvailabilities(ctx context.Context, after string, size int) ([]CustomerAvailability, error) {
+func (s *Store) ListAvailabilities(ctx context.Context, after string, size int) ([]CustomerAvailability, error) {
 	key := ""
 	if after != "" {
 		key = push.CustomerKey(after)
 	}
-	q := keyRange(s.customers().Select("id", "devices", "status", "createdAt"), key, "").Limit(size)
+	q := keyRange(s.customerCollection().Select("id", "devices", "status", "createdAt"), key, "").Limit(size)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing customers behind %q", key)
+		return nil, classifyError(err, "listing customers after %q", key)
 	}
 
-	now := s.timestamp()
+	now := s.currentTimestamp()
 	out := make([]CustomerAvailability, 0, len(snaps))
 	for _, snap := range snaps {
 		c, err := decodeCustomer(snap)
@@ -45,6 +45,7 @@ func (s *Store) CustomerAvailabilities(ctx context.Context, after string, size i
 		r.Platforms, r.Apps = sortedSet(r.Platforms), sortedSet(r.Apps)
 		out = append(out, r)
 	}
+
 	return out, nil
 }
 

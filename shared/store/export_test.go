@@ -8,7 +8,7 @@ import (
 
 // UnflagToken takes back one flag of a mailing.
 func (s *Store) UnflagToken(ctx context.Context, mailing string, d push.InvalidToken) (bool, []push.Event, error) {
-	n, events, err := s.unflag(ctx, mailing, []CustomerTokens{{d.Customer, []string{d.TokenID}}})
+	n, events, err := s.unflagInTransaction(ctx, mailing, []CustomerTokens{{d.Customer, []string{d.TokenID}}})
 	return n > 0, events, err
 }
 
@@ -18,10 +18,10 @@ func (s *Store) Freeze(ctx context.Context, mailing string) (*push.Mailing, erro
 }
 
 // Classify gives an error of Firestore the type that says its outcome.
-func Classify(err error) error { return classify(err, "testing") }
+func Classify(err error) error { return classifyError(err, "testing") }
 
 // CountCustomersInParts counts the customers of a range of keys as a large audience is
 // counted.
 func CountCustomersInParts(ctx context.Context, s *Store, after, upto string) (int, error) {
-	return s.countInParts(ctx, s.customers().Query, after, upto)
+	return s.countInParts(ctx, s.customerCollection().Query, after, upto)
 }

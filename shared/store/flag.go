@@ -26,7 +26,7 @@ type FlagResult struct {
 
 // FlagToken flags a token, if the customer still has it and it was not registered again
 // since the batch was created. After an unflag of the mailing has begun it sets no flag;
-// one that it had set before counts as set until it is taken back.
+// one that it had set before counts as set until the unflag removes it.
 //
 // The events are not in the outbox. The batch owes them until they are published, and
 // calls again if necessary. So a repeated call returns them again, in case the first one
@@ -35,42 +35,42 @@ type FlagResult struct {
 // as it has the flag (a call that removes the flag publishes this event, too).
 func (s *Store) FlagToken(ctx context.Context, f Flag) (FlagResult, error) {
 	f.At = f.At.UTC().Truncate(time.Microsecond)
-	out, err := s.flagTogether(ctx, []Flag{f})
+	out, err := s.flagInTransaction(ctx, []Flag{f})
 	if err != nil {
-		return FlagResult{}, classify(err, "flagging token %s of mailing %s", f.TokenID, f.Mailing)
+		return FlagResult{}, classifyError(err, "flagging token %s of mailing %s", f.TokenID, f.Mailing)
 	}
 	return out[0], nil
 }
 
-// flagTogether sets the flags of one mailing in one transaction.
-func (s *Store) flagTogether(ctx context.Context, flags []Flag) (out []FlagResult, err error) {
+// flagInTransaction sets the flags of one mailing in one transaction.
+func (s *Store) flagInTransaction(ctx context.Context, flags []Flag) (out []FlagResult, err error) {
 	customers := make([]string, len(flags))
 	for i, f := range flags {
 		customers[i] = f.Customer
 	}
 
 	w := newWriteID()
-	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		b, err := s.openCustomerTx(tx, w, customers, nil, s.unflagging(flags[0].Mailing))
+	err = s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		b, err := s.openCustomerTx(tx, w, customers, nil, s.unflagMarkDocument(flags[0].Mailing))
 		if err != nil {
 			return err
 		}
 		b.announceNew = true
-		out, err = b.flag(flags, b.alsoRead[0].Exists())
+		out, err = b.setFlags(flags, b.alsoRead[0].Exists())
 		return err
 	})
 	return out, err
 }
 
-// flag flags the tokens that are to be flagged, and returns a result for each flag. It
+// setFlags flags the tokens that are to be flagged, and returns a result for each flag. It
 // flags none if an unflag of the mailing has begun. The event of a customer whose
 // availability changes is in the result of the last flag that changed the customer.
-func (b *customerTx) flag(flags []Flag, unflagging bool) ([]FlagResult, error) {
+func (b *customerTx) setFlags(flags []Flag, unflagging bool) ([]FlagResult, error) {
 	out := make([]FlagResult, len(flags))
 	changedBy := map[*loadedCustomer]int{}
 	for i, f := range flags {
 		e := b.byID[f.Customer]
-		if t, ok := e.FindToken(f.TokenID); ok && f.stands(t) && t.Invalid == nil && !unflagging {
+		if t, ok := e.FindToken(f.TokenID); ok && f.appliesTo(t) && t.Invalid == nil && !unflagging {
 			t.Invalid = &push.TokenFlag{Code: f.Code, Status: f.Status, At: f.At, Mailing: f.Mailing}
 			e.touched, e.newlyFlagged = true, append(e.newlyFlagged, t.ID)
 			out[i].Set, changedBy[e] = true, i
@@ -88,16 +88,17 @@ func (b *customerTx) flag(flags []Flag, unflagging bool) ([]FlagResult, error) {
 
 	for i, f := range flags {
 		if e := b.byID[f.Customer]; !out[i].Set {
-			out[i] = f.repeat(e.Customer, e.reachable)
+			out[i] = f.resultWithoutChange(e.Customer, e.reachable)
 		}
 	}
+
 	return out, nil
 }
 
-// repeat returns the result of a flag that changes nothing: it is set already, or must
+// resultWithoutChange returns the result of a flag that changes nothing: it is set already, or must
 // not be set. The customer, and whether push could reach it, are as they were read.
-func (f *Flag) repeat(c *push.Customer, reachable bool) (out FlagResult) {
-	if t, ok := c.FindToken(f.TokenID); ok && t.Invalid != nil && f.stands(t) {
+func (f *Flag) resultWithoutChange(c *push.Customer, reachable bool) (out FlagResult) {
+	if t, ok := c.FindToken(f.TokenID); ok && t.Invalid != nil && f.appliesTo(t) {
 		out.Set = true
 		out.Events = append(out.Events, push.InvalidatedEvent(c, *t))
 	}
@@ -111,8 +112,8 @@ func (f *Flag) repeat(c *push.Customer, reachable bool) (out FlagResult) {
 	return out
 }
 
-// stands reports whether a token has the flag f, or may get it.
-func (f *Flag) stands(t *push.Token) bool {
+// appliesTo reports whether a token has the flag f, or may get it.
+func (f *Flag) appliesTo(t *push.Token) bool {
 	if t.SeenAt.After(f.CutAt) || t.AddedAt.After(f.CutAt) {
 		return false
 	}
@@ -125,36 +126,36 @@ func flaggedBy(t *push.Token, mailing string) bool {
 	return t.Invalid != nil && t.Invalid.Mailing == mailing && t.Invalid.Code != push.CodeExpired
 }
 
-// unflag removes the flags that a mailing set on tokens of customers, in one
+// unflagInTransaction removes the flags that a mailing set on tokens of customers, in one
 // transaction. Flags of other mailings and of a token's age stay. It returns how many it
 // removed, and the events, which are in the outbox until MarkEventsPublished. The count
 // is stored in the same transaction, so that it is counted once even if the caller
 // crashes.
-func (s *Store) unflag(ctx context.Context, mailing string, tokens []CustomerTokens) (took int, events []push.Event, err error) {
+func (s *Store) unflagInTransaction(ctx context.Context, mailing string, tokens []CustomerTokens) (removed int, events []push.Event, err error) {
 	customers := make([]string, len(tokens))
 	for i, t := range tokens {
 		customers[i] = t.Customer
 	}
 
 	events, err = s.inCustomerTx(ctx, customers, nil, func(b *customerTx) error {
-		took = 0
+		removed = 0
 		for _, of := range tokens {
 			e := b.byID[of.Customer]
 			for _, id := range of.Tokens {
 				if t, ok := e.FindToken(id); ok && flaggedBy(t, mailing) {
 					t.Invalid, e.touched = nil, true
-					took++
+					removed++
 				}
 			}
 		}
-		if took == 0 {
+		if removed == 0 {
 			return nil
 		}
-		return b.tx.Create(s.unflags(mailing).NewDoc(), unflagCount{Unflagged: int64(took), ExpireAt: s.now().Add(keepUnflags)})
+		return b.tx.Create(s.unflagCollection(mailing).NewDoc(), unflagCount{Unflagged: int64(removed), ExpireAt: s.now().Add(keepUnflags)})
 	})
 	if err != nil {
-		return 0, nil, classify(err, "taking back the flags of mailing %s of %d customers", mailing, len(tokens))
+		return 0, nil, classifyError(err, "removing the flags of mailing %s from %d customers", mailing, len(tokens))
 	}
 
-	return took, events, nil
+	return removed, events, nil
 }

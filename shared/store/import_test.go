@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -36,9 +35,10 @@ func importLine(t testing.TB, customer, rest string, tokens ...push.Registration
 func (w *world) imports(t testing.TB, lines ...store.ImportLine) ([]error, []push.Event) {
 	t.Helper()
 	refused, events, err := w.ImportCustomers(t.Context(), lines)
-	if err != nil || len(refused) != len(lines) {
-		t.Fatalf("%d answers, %v", len(refused), err)
+	if err != nil {
+		t.Fatalf("w.ImportCustomers: %v", err)
 	}
+	mustEqual(t, "number of entries in refused", len(refused), len(lines))
 	return refused, events
 }
 
@@ -62,57 +62,68 @@ func TestImportingAgainWritesNothing(t *testing.T) {
 	w := newWorld(t, grpc.WithUnaryInterceptor(c.intercept))
 	lines := importLines(t, "c", 500)
 	refused, events := w.imports(t, lines...)
-	if err := errors.Join(refused...); err != nil || len(events) != 0 || w.Count("outbox") != 0 {
-		t.Fatalf("%v; events %s", err, kinds(events))
+	err := errors.Join(refused...)
+	if err != nil {
+		t.Fatalf("lines were refused: %v", err)
 	}
+	mustEqual(t, "number of entries in events", len(events), 0)
+	mustEqual(t, "number of events in the outbox", w.Count("outbox"), 0)
 	before, written := w.dump(t), c.n.Load()
-	if len(before) != 500+700 || written != 1200 {
-		t.Fatalf("%d documents, %d writes", len(before), written)
-	}
+	mustEqual(t, "number of documents after the import", len(before), 500+700)
+	mustEqual(t, "writes of the import", written, 1200)
 	w.clock.Add(time.Hour)
 	w.imports(t, lines...)
-	if c.n.Load() != written || !reflect.DeepEqual(w.dump(t), before) {
-		t.Errorf("importing again wrote %d documents", c.n.Load()-written)
-	}
-	if x := w.customer(t, "c-0000007"); !x.HasValidToken() || x.Attributes["points"] != int64(12) || len(x.Segments) != 2 {
-		t.Errorf("%+v", x)
-	}
+	equal(t, "writes after importing again", c.n.Load(), written)
+	equal(t, "documents after importing again", w.dump(t), before)
+	x := w.customer(t, "c-0000007")
+	equal(t, "x.Reachable()", x.HasValidToken(), true)
+	equal[any](t, `x.Attributes["points"]`, x.Attributes["points"], int64(12))
+	equal(t, "len(x.Segments)", len(x.Segments), 2)
 }
 
-// TestAFileIsNoDevice: what devices and FCM said since stays.
-func TestAFileIsNoDevice(t *testing.T) {
+// TestImportKeepsWhatDevicesReported: an older file does not change what devices and
+// FCM reported since.
+func TestImportKeepsWhatDevicesReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	old := w.clock.Now().Add(-time.Hour)
 	line := importLine(t, "anna", `{}`, a("dies"), a("moves"), push.Registration{Kind: push.KindToken, Value: "stays", AddedAt: old})
 	w.imports(t, line)
-	if x := w.tokenOf(t, "anna", "stays"); !x.AddedAt.Equal(old) || !x.SeenAt.Equal(w.clock.Now()) {
-		t.Errorf("%+v", x)
-	}
+	x := w.tokenOf(t, "anna", "stays")
+	equal(t, "x.AddedAt", x.AddedAt, old)
+	equal(t, "x.SeenAt", x.SeenAt, w.clock.Now())
 	w.clock.Add(time.Hour)
 	w.flag(t, "m", "anna", "dies", w.clock.Now())
 	w.register(t, "bert", "moves")
 	w.clock.Add(time.Hour)
 	refused, events := w.imports(t, line)
-	if refused[0] == nil || !strings.Contains(refused[0].Error(), "tokens[1] belongs to another customer") || len(events) != 0 {
-		t.Errorf("%v %s", refused[0], kinds(events))
+	if refused[0] == nil {
+		t.Fatal("the line was stored, want it refused")
 	}
+	if !strings.Contains(refused[0].Error(), "tokens[1] belongs to another customer") {
+		t.Errorf("%q, want it to contain %q", refused[0].Error(), "tokens[1] belongs to another customer")
+	}
+	equal(t, "number of entries in events", len(events), 0)
 	line.Tokens = append(line.Tokens[:1], line.Tokens[2:]...)
-	if refused, events = w.imports(t, line); refused[0] != nil || len(events) != 0 || w.tokenOf(t, "anna", "dies").Valid() {
-		t.Errorf("%v %s; the dead token is valid: %v", refused[0], kinds(events), w.tokenOf(t, "anna", "dies").Valid())
+	refused, events = w.imports(t, line)
+	if refused[0] != nil {
+		t.Errorf("the line was refused: %v, want it stored", refused[0])
 	}
+	equal(t, "number of entries in events", len(events), 0)
+	equal(t, `w.tokenOf(t, "anna", "dies").Valid()`, w.tokenOf(t, "anna", "dies").Valid(), false)
 	w.tokenOf(t, "bert", "moves")
 	// But what the file knows to be newer it may say.
 	newer := push.Registration{Kind: push.KindToken, Value: "moves", SeenAt: w.clock.Now()}
 	refused, events = w.imports(t, importLine(t, "anna", `{}`, newer))
-	if refused[0] != nil || kinds(events) != "bert=false" {
-		t.Errorf("%v %s", refused[0], kinds(events))
+	if refused[0] != nil {
+		t.Errorf("the line was refused: %v, want it stored", refused[0])
 	}
+	equal(t, "kinds(events)", kinds(events), "bert=false")
 	w.tokenOf(t, "anna", "moves")
 }
 
-// TestLinesComeOneAfterTheOther: what is given twice in a file is as if it had
-// been handed in twice.
+// TestLinesComeOneAfterTheOther: a customer or token that is in a file twice has the
+// same result as in two files.
 func TestLinesComeOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -122,31 +133,35 @@ func TestLinesComeOneAfterTheOther(t *testing.T) {
 	}
 	lines = append(lines, importLine(t, "c0", `{"optedOut": true}`, a("more")), importLine(t, "c1", `{"timeZone": "Europe/Oslo"}`), importLine(t, "thief", `{}`, a("t2")))
 	refused, _ := w.imports(t, lines...)
-	if refused[302] == nil || errors.Join(refused[:302]...) != nil {
-		t.Errorf("refused: %v", errors.Join(refused...))
+	if refused[302] == nil {
+		t.Error("a line that takes the token of another customer was stored, want it refused")
 	}
-	if c := w.customer(t, "c0"); len(c.Tokens) != 2 || !c.OptedOut || c.TimeZone != "Europe/Riga" {
-		t.Errorf("%+v", c)
+	if err := errors.Join(refused[:302]...); err != nil {
+		t.Errorf("other lines were refused: %v, want all stored", err)
 	}
-	if c := w.customer(t, "c1"); len(c.Tokens) != 1 || c.TimeZone != "Europe/Oslo" {
-		t.Errorf("%+v", c)
-	}
-	if _, err := w.Customer(t.Context(), "thief"); !push.IsNotFound(err) {
+	c := w.customer(t, "c0")
+	equal(t, "number of c0's tokens", len(c.Tokens), 2)
+	equal(t, "whether c0 is opted out", c.OptedOut, true)
+	equal(t, "c0's time zone", c.TimeZone, "Europe/Riga")
+	c = w.customer(t, "c1")
+	equal(t, "number of c1's tokens", len(c.Tokens), 1)
+	equal(t, "c1's time zone", c.TimeZone, "Europe/Oslo")
+	if _, err := w.ReadCustomer(t.Context(), "thief"); !push.IsNotFound(err) {
 		t.Errorf("a refused line left a customer: %v", err)
 	}
 }
 
-// TestAnImportTellsOfCustomersKnownBefore and of no others.
-func TestAnImportTellsOfCustomersKnownBefore(t *testing.T) {
+// TestImportHasEventsOfKnownCustomersOnly: customers that the import creates have no
+// events.
+func TestImportHasEventsOfKnownCustomersOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	if _, err := w.PatchCustomer(t.Context(), "anna", push.CustomerPatch{}); err != nil {
 		t.Fatal(err)
 	}
 	_, events := w.imports(t, importLine(t, "anna", `{}`, a("t")), importLine(t, "bert", `{}`, a("u")))
-	if kinds(events) != "anna=true" || w.Count("outbox") != 1 {
-		t.Errorf("told %s, %d in the outbox", kinds(events), w.Count("outbox"))
-	}
+	equal(t, "import of new and known customers: kinds(events)", kinds(events), "anna=true")
+	equal(t, "import of new and known customers: number of events in the outbox", w.Count("outbox"), 1)
 }
 
 func TestAnImportKeepsWhatALineDoesNotName(t *testing.T) {
@@ -156,9 +171,9 @@ func TestAnImportKeepsWhatALineDoesNotName(t *testing.T) {
 	w.imports(t, importLine(t, "anna", `{"attributes": {"b": {"c": null}}}`, a("t")))
 	c := w.customer(t, "anna")
 	want := map[string]any{"a": int64(1), "b": map[string]any{"d": int64(3)}}
-	if !c.OptedOut || c.Categories["promo"] || !reflect.DeepEqual(c.Attributes, want) {
-		t.Errorf("%+v", c)
-	}
+	equal(t, "c.OptedOut", c.OptedOut, true)
+	equal(t, `c.Categories["promo"]`, c.Categories["promo"], false)
+	equal(t, "c.Attributes", c.Attributes, want)
 }
 
 // TestAnImportPushesOutNoValidToken: a device that registered since counts for
@@ -175,9 +190,11 @@ func TestAnImportPushesOutNoValidToken(t *testing.T) {
 	w.clock.Add(time.Hour)
 	w.register(t, "anna", "new")
 	before := w.dump(t)
-	if refused, _ := w.imports(t, line); refused[0] == nil || !reflect.DeepEqual(w.dump(t), before) {
-		t.Errorf("%v; %d documents, before %d", refused[0], len(w.dump(t)), len(before))
+	refused, _ := w.imports(t, line)
+	if refused[0] == nil {
+		t.Fatal("the line was stored, want it refused")
 	}
+	equal(t, "documents after the refused import", w.dump(t), before)
 	w.flag(t, "m", "anna", "t5", w.clock.Now())
 	if refused, _ := w.imports(t, importLine(t, "anna", `{}`, a("more"))); refused[0] != nil {
 		t.Errorf("a dead token takes the place of another: %v", refused[0])

@@ -25,42 +25,42 @@ type ImportLine struct {
 
 // Limits of one transaction of an import.
 const (
-	importWrites  = 200 // documents; a commit takes 10 MiB
+	importWrites  = 200 // documents; a commit may have 10 MiB
 	importsAtOnce = 4   // transactions at the same time
 )
 
-// ImportCustomers stores customers as if the lines came one after the other. refused[i]
+// ImportCustomers stores customers with the same result as if the lines were stored one after
+// the other. refused[i]
 // is the error of lines[i], nil if it was stored. err is an error of the store, after
 // which some lines may be stored and others not: a second import of the same lines is
 // safe.
 //
 // A file may be older than what devices report. So tokens that the customer has stay as
-// they are, invalid ones too; a token of a file replaces no valid one; and it is taken
-// from another customer only if the line has a time at which it was added or seen that
-// is later than the last sign of it there. The same holds for another token of the same
-// phone: a FID replaces a valid registration token only with a later time, and is
-// skipped without one.
+// they are, also invalid ones. A token of a file replaces no valid token. It is taken from
+// another customer only if the line has a time at which it was added or seen, and this time
+// is later than the last sign of the token there. The same is true for another token of the
+// same phone: a FID replaces a valid registration token only with a later time; without one
+// it is skipped.
 //
 // An import does not lift an opt-out that was kept after an erasure; PatchCustomer does.
 //
 // Customers that an import creates have no events, because a first import would flood
 // every listener. Changes of known customers have events.
 func (s *Store) ImportCustomers(ctx context.Context, lines []ImportLine) (refused []error, events []push.Event, err error) {
-	lines = withKinds(lines)
+	lines = setTokenKinds(lines)
 	refused = make([]error, len(lines))
 	groups, late := independentGroups(lines)
-	told := make([][]push.Event, len(groups))
+	parts := make([][]push.Event, len(groups))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(importsAtOnce)
 	for i, group := range groups {
 		g.Go(func() (err error) {
-			told[i], err = s.importAll(gctx, lines, group, refused)
+			parts[i], err = s.importGroup(gctx, lines, group, refused)
 			return err
 		})
 	}
-
 	err = g.Wait()
-	for _, part := range told {
+	for _, part := range parts {
 		events = append(events, part...)
 	}
 
@@ -69,15 +69,15 @@ func (s *Store) ImportCustomers(ctx context.Context, lines []ImportLine) (refuse
 			break
 		}
 		var part []push.Event
-		part, err = s.importAll(ctx, lines, []int{i}, refused)
+		part, err = s.importGroup(ctx, lines, []int{i}, refused)
 		events = append(events, part...)
 	}
 
-	return refused, events, classify(err, "importing %d customers", len(lines))
+	return refused, events, classifyError(err, "importing %d customers", len(lines))
 }
 
-// withKinds returns the lines with the kind of each token, as its shape says.
-func withKinds(lines []ImportLine) []ImportLine {
+// setTokenKinds returns the lines with the kind of each token, as its shape says.
+func setTokenKinds(lines []ImportLine) []ImportLine {
 	lines = slices.Clone(lines)
 	for i, l := range lines {
 		tokens := slices.Clone(l.Tokens)
@@ -115,6 +115,7 @@ func independentGroups(lines []ImportLine) (groups [][]int, late []int) {
 		}
 		group = append(group, i)
 	}
+
 	if len(group) > 0 {
 		groups = append(groups, group)
 	}
@@ -122,13 +123,13 @@ func independentGroups(lines []ImportLine) (groups [][]int, late []int) {
 	return groups, late
 }
 
-// importAll stores lines in one transaction. If that is too large or conflicts with other
+// importGroup stores lines in one transaction. If that is too large or conflicts with other
 // writes, it stores two halves.
-func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, refused []error) ([]push.Event, error) {
+func (s *Store) importGroup(ctx context.Context, lines []ImportLine, group []int, refused []error) ([]push.Event, error) {
 	var events []push.Event
 	w := newWriteID()
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		b, err := s.openLines(tx, w, lines, group)
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		b, err := s.openLinesTx(tx, w, lines, group)
 		if err != nil {
 			return err
 		}
@@ -146,19 +147,20 @@ func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, 
 	}
 
 	half := len(group) / 2
-	first, err1 := s.importAll(ctx, lines, group[:half], refused)
-	second, err2 := s.importAll(ctx, lines, group[half:], refused)
+	first, err1 := s.importGroup(ctx, lines, group[:half], refused)
+	second, err2 := s.importGroup(ctx, lines, group[half:], refused)
 	return append(first, second...), errors.Join(err1, err2)
 }
 
-func (s *Store) openLines(tx *firestore.Transaction, w writeID, lines []ImportLine, group []int) (*customerTx, error) {
+// openLinesTx opens a customerTx with the customers, tokens and phones of lines.
+func (s *Store) openLinesTx(tx *firestore.Transaction, w writeID, lines []ImportLine, group []int) (*customerTx, error) {
 	var customers, tokens []string
-	var claims []claim
+	var claims []tokenClaim
 	for _, i := range group {
 		customers = append(customers, lines[i].Customer)
 		for _, r := range lines[i].Tokens {
 			tokens = append(tokens, push.TokenID(r.Value))
-			claims = append(claims, claim{lines[i].Customer, r})
+			claims = append(claims, tokenClaim{lines[i].Customer, r})
 		}
 	}
 
@@ -172,27 +174,9 @@ func (s *Store) openLines(tx *firestore.Transaction, w writeID, lines []ImportLi
 // importLine imports one customer, or nothing of the line.
 func (b *customerTx) importLine(l ImportLine) error {
 	e := b.byID[l.Customer]
-	var named []string            // ids of the line's tokens
-	var fresh []push.Registration // tokens that the customer does not have
-	for i, r := range l.Tokens {
-		if b.belongsToAnother(e, r) {
-			return fmt.Errorf("tokens[%d] belongs to another customer, who has shown it later", i)
-		}
-		id := push.TokenID(r.Value)
-		if slices.Contains(named, id) {
-			continue
-		}
-		_, known := e.FindToken(id)
-		if !known && b.hasOtherOfPhone(e, r) {
-			continue
-		}
-		named = append(named, id)
-		if !known {
-			fresh = append(fresh, r)
-		}
-	}
-	if n := b.countExcess(e, named, fresh); n > 0 && len(fresh) > 0 {
-		return fmt.Errorf("tokens has %d too many: a customer has at most %d, and valid ones are not pushed out", n, b.s.maxTokens)
+	named, fresh, err := b.chooseTokens(e, l)
+	if err != nil {
+		return err
 	}
 
 	kept := *e.Customer
@@ -217,11 +201,40 @@ func (b *customerTx) importLine(l ImportLine) error {
 			t.Imported = true
 		}
 	}
+
 	if len(fresh) > 0 {
 		b.dropSurplus(e, named...)
 	}
 
 	return nil
+}
+
+// chooseTokens returns the ids of the tokens that the customer of a line keeps or gets, and
+// the tokens that the customer does not have yet. It skips a token if the customer has a
+// newer one of the same phone. The error refuses the line.
+func (b *customerTx) chooseTokens(e *loadedCustomer, l ImportLine) (named []string, fresh []push.Registration, err error) {
+	for i, r := range l.Tokens {
+		if b.belongsToAnother(e, r) {
+			return nil, nil, fmt.Errorf("tokens[%d] belongs to another customer, who has shown it later", i)
+		}
+		id := push.TokenID(r.Value)
+		if slices.Contains(named, id) {
+			continue
+		}
+		_, known := e.FindToken(id)
+		if !known && b.hasOtherOfPhone(e, r) {
+			continue
+		}
+		named = append(named, id)
+		if !known {
+			fresh = append(fresh, r)
+		}
+	}
+
+	if n := b.countExcess(e, named, fresh); n > 0 && len(fresh) > 0 {
+		return nil, nil, fmt.Errorf("tokens has %d too many: a customer has at most %d, and valid ones are not pushed out", n, b.s.maxTokens)
+	}
+	return named, fresh, nil
 }
 
 // countExcess returns by how many the named tokens, and the valid ones beside them, exceed
@@ -256,7 +269,7 @@ func (b *customerTx) isNewer(r push.Registration, t *push.Token) bool {
 // another customer, and the line has no time that is later than the last sign of it.
 func (b *customerTx) belongsToAnother(e *loadedCustomer, r push.Registration) bool {
 	id := push.TokenID(r.Value)
-	if from := b.byID[b.owner(id)]; from != nil && from != e {
+	if from := b.byID[b.ownerOf(id)]; from != nil && from != e {
 		if t, ok := from.FindToken(id); ok && !b.isNewer(r, t) {
 			return true
 		}
@@ -268,9 +281,11 @@ func (b *customerTx) belongsToAnother(e *loadedCustomer, r push.Registration) bo
 			return true
 		}
 	}
+
 	return false
 }
 
+// laterOf returns the later of two times.
 func laterOf(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

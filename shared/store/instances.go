@@ -21,9 +21,9 @@ type instanceDoc struct {
 	ExpireAt time.Time `firestore:"expireAt"`
 }
 
-// forgottenAfter is the age at which a reader deletes the document of an instance that
+// instanceGoneAfter is the age at which a reader deletes the document of an instance that
 // ended without deleting it. The TTL would take up to a day.
-const forgottenAfter = time.Minute
+const instanceGoneAfter = time.Minute
 
 // An Instance exchanges with the other instances of deliver what each needs of one
 // project's quota. StoreDemand costs one write, ReadDemands one read for each live instance.
@@ -45,14 +45,14 @@ func (s *Store) NewInstance(project string) *Instance {
 // StoreDemand stores what the instance needs. It replaces what it stored before.
 func (i *Instance) StoreDemand(ctx context.Context, d push.Demand) error {
 	_, err := i.doc.Set(ctx, instanceDoc{Rate: d.Rate, Known: d.Known, Ramp: d.Ramp, ExpireAt: i.store.now().Add(time.Hour)})
-	return classify(err, "announcing the demand of instance %s", i.doc.ID)
+	return classifyError(err, "announcing the demand of instance %s", i.doc.ID)
 }
 
 // ReadDemands reads what the other live instances need. Ages are by Firestore's clock.
 func (i *Instance) ReadDemands(ctx context.Context) ([]push.Demand, error) {
 	snaps, err := i.doc.Parent.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "reading the demands of the instances")
+		return nil, classifyError(err, "reading the demands of the instances")
 	}
 
 	var others []push.Demand
@@ -64,16 +64,18 @@ func (i *Instance) ReadDemands(ctx context.Context) ([]push.Demand, error) {
 		switch age := snap.ReadTime.Sub(d.At); {
 		case age < push.DemandLife:
 			others = append(others, push.Demand{Rate: d.Rate, Known: d.Known, Ramp: d.Ramp, Age: max(age, 0)})
-		case age > forgottenAfter:
-			// Another instance may have deleted it, or it was written again: both are fine.
+		case age > instanceGoneAfter:
+			// The precondition: an instance that has announced again since stays. If the
+			// delete fails, the next reader tries again.
 			_, _ = snap.Ref.Delete(ctx, firestore.LastUpdateTime(snap.UpdateTime))
 		}
 	}
+
 	return others, nil
 }
 
 // DeleteDemand deletes what the instance announced: it is idle or about to end.
 func (i *Instance) DeleteDemand(ctx context.Context) error {
 	_, err := i.doc.Delete(ctx)
-	return classify(err, "taking back the demand of instance %s", i.doc.ID)
+	return classifyError(err, "deleting the demand of instance %s", i.doc.ID)
 }

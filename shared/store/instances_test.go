@@ -13,7 +13,7 @@ import (
 	"carillon.example/shared/store"
 )
 
-// demands are what i hears of the others, by rate and without ages.
+// demands returns what an instance reads of the others, by rate and without ages.
 func demands(t *testing.T, i *store.Instance) []push.Demand {
 	t.Helper()
 	all, err := i.ReadDemands(t.Context())
@@ -72,8 +72,8 @@ func TestInstancesOfEachProjectAreApart(t *testing.T) {
 	}
 }
 
-// TestInstancesThatEndedAreForgotten: what one stored that ended without a word
-// counts for push.DemandLife, and is deleted by whoever reads it later.
+// TestInstancesThatEndedAreForgotten: the demand of an instance that ended without
+// deleting it counts for push.DemandLife, and the next reader after that deletes it.
 func TestInstancesThatEndedAreForgotten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

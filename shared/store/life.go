@@ -14,27 +14,32 @@ import (
 // errUnchanged is returned by a change that leaves the mailing as it is.
 var errUnchanged = errors.New("nothing to change")
 
-// transition changes the state of a mailing in one transaction; to makes the change,
-// or returns errUnchanged, or an error that says why it is not possible.
-func (s *Store) transition(ctx context.Context, id string, to func(*push.Mailing) error) (*push.Mailing, error) {
+// changeState changes the state of a mailing in one transaction; to makes the change,
+// or returns errUnchanged, or an error that says why it is not possible. The transaction
+// reads the mailing again, so that of two changes at the same time the second one sees the
+// state of the first.
+func (s *Store) changeState(ctx context.Context, id string, to func(*push.Mailing) error) (*push.Mailing, error) {
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error { return to(m) })
 	if errors.Is(err, errUnchanged) {
 		return m, nil
 	}
 	if err != nil {
-		return nil, classifyLife(err, id)
+		return nil, classifyStateError(err, id)
 	}
 	return m, nil
 }
 
-func classifyLife(err error, id string) error {
+// classifyStateError is classifyError for a change of a mailing. *push.NotFound and
+// *push.Conflict stay as they are, because the API answers with their text.
+func classifyStateError(err error, id string) error {
 	if push.IsNotFound(err) || push.IsConflict(err) {
 		return err
 	}
-	return classify(err, "changing the state of mailing %s", id)
+	return classifyError(err, "changing the state of mailing %s", id)
 }
 
-func errTransition(m *push.Mailing, next string) error {
+// newTransitionError returns the *push.Conflict of a state that cannot follow.
+func newTransitionError(m *push.Mailing, next string) error {
 	return &push.Conflict{Why: fmt.Sprintf("mailing %s is %s and cannot be %s", m.ID, m.State, next)}
 }
 
@@ -46,12 +51,12 @@ func (s *Store) CancelMailing(ctx context.Context, id string) (*push.Mailing, er
 // EndMailing gives a mailing a final state. Totals and CompletedAt follow when none of
 // its tokens is pending any more. A state that cannot follow is a *push.Conflict.
 func (s *Store) EndMailing(ctx context.Context, id string, state push.State, refusal string) (*push.Mailing, error) {
-	return s.transition(ctx, id, func(m *push.Mailing) error {
+	return s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.State == state {
 			return errUnchanged
 		}
 		if !m.State.CanBecome(state) {
-			return errTransition(m, string(state))
+			return newTransitionError(m, string(state))
 		}
 		m.State, m.Refusal, m.PausedReason, m.PausedDetail, m.PausedProject, m.PausedFrom = state, refusal, "", "", "", ""
 		return nil
@@ -60,24 +65,24 @@ func (s *Store) EndMailing(ctx context.Context, id string, state push.State, ref
 
 // PauseMailing pauses a mailing by hand until ResumeMailing.
 func (s *Store) PauseMailing(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.PauseFor(ctx, id, push.PausedByHand, "")
+	return s.PauseMailingFor(ctx, id, push.PausedByHand, "")
 }
 
-// PauseFor pauses a mailing for a reason; detail describes what was found. A mailing
+// PauseMailingFor pauses a mailing for a reason; detail describes what was found. A mailing
 // that is already paused keeps its first reason.
-func (s *Store) PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
-	return s.PauseForProject(ctx, id, "", reason, detail)
+func (s *Store) PauseMailingFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+	return s.PauseMailingForProject(ctx, id, "", reason, detail)
 }
 
-// PauseForProject is PauseFor with the Firebase project that the reason is about, ""
+// PauseMailingForProject is PauseMailingFor with the Firebase project that the reason is about, ""
 // for the default project.
-func (s *Store) PauseForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error) {
-	return s.transition(ctx, id, func(m *push.Mailing) error {
+func (s *Store) PauseMailingForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+	return s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.State == push.Paused {
 			return errUnchanged
 		}
 		if !m.State.CanBecome(push.Paused) {
-			return errTransition(m, "paused")
+			return newTransitionError(m, "paused")
 		}
 		m.PausedFrom, m.State, m.PausedReason, m.PausedDetail, m.PausedProject = m.State, push.Paused, reason, detail, project
 		return nil
@@ -86,39 +91,41 @@ func (s *Store) PauseForProject(ctx context.Context, id, project string, reason 
 
 // ResumeMailing gives a paused mailing the state that it had before the pause.
 func (s *Store) ResumeMailing(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.transition(ctx, id, func(m *push.Mailing) error {
-		return s.resume(m)
+	return s.changeState(ctx, id, func(m *push.Mailing) error {
+		return s.endPause(m)
 	})
 }
 
-func (s *Store) resume(m *push.Mailing) error {
+// endPause changes a paused mailing, in memory, to the state before the pause. A
+// mailing whose time to start has come is accepted.
+func (s *Store) endPause(m *push.Mailing) error {
 	if m.State != push.Paused {
-		return errTransition(m, "resumed")
+		return newTransitionError(m, "resumed")
 	}
 	m.SizeAllowed = m.SizeAllowed || m.PausedReason == push.PausedAudience
 	m.State, m.PausedFrom, m.PausedReason, m.PausedDetail, m.PausedProject = m.PausedFrom, "", "", "", ""
-	m.ResumedAt = s.timestamp()
+	m.ResumedAt = s.currentTimestamp()
 	if m.State == push.Scheduled && !m.StartAt.After(s.now()) {
 		m.State = push.Accepted
 	}
 	return nil
 }
 
-// ResumeImplausible resumes a mailing that Carillon paused because of implausible
+// ResumeImplausibleMailing resumes a mailing that Carillon paused because of implausible
 // answers. A mailing that is paused by hand stays paused.
-func (s *Store) ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.transition(ctx, id, func(m *push.Mailing) error {
+func (s *Store) ResumeImplausibleMailing(ctx context.Context, id string) (*push.Mailing, error) {
+	return s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.State != push.Paused || !m.PausedReason.Implausible() {
 			return errUnchanged
 		}
-		return s.resume(m)
+		return s.endPause(m)
 	})
 }
 
 // PausePlatform records that a mailing is not sent to a platform, because its push
 // service refuses the app's credentials, or that it is sent again.
 func (s *Store) PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error {
-	_, err := s.transition(ctx, id, func(m *push.Mailing) error {
+	_, err := s.changeState(ctx, id, func(m *push.Mailing) error {
 		i := slices.Index(m.PausedPlatforms, p)
 		switch {
 		case paused == (i >= 0):
@@ -133,25 +140,25 @@ func (s *Store) PausePlatform(ctx context.Context, id string, p push.Platform, p
 	return err
 }
 
-// DecideHeld records what a person decided about the held flags of a mailing, and
+// DecideHeldFlags records what a person decided about the held flags of a mailing, and
 // about those that it still finds. A mailing that is paused because of them is
 // resumed.
-func (s *Store) DecideHeld(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error) {
-	return s.transition(ctx, id, func(m *push.Mailing) error {
+func (s *Store) DecideHeldFlags(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error) {
+	return s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.State.Final() {
-			return errTransition(m, "decided about")
+			return newTransitionError(m, "decided about")
 		}
 		m.HeldDecision = decision
 		if m.State == push.Paused && m.PausedReason.Implausible() {
-			return s.resume(m)
+			return s.endPause(m)
 		}
 		return nil
 	})
 }
 
-// MarkProven records that FCM accepts the payload of the mailing.
-func (s *Store) MarkProven(ctx context.Context, id string) error {
-	_, err := s.transition(ctx, id, func(m *push.Mailing) error {
+// MarkPayloadProven records that FCM accepts the payload of the mailing.
+func (s *Store) MarkPayloadProven(ctx context.Context, id string) error {
+	_, err := s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.Proven {
 			return errUnchanged
 		}
@@ -163,7 +170,7 @@ func (s *Store) MarkProven(ctx context.Context, id string) error {
 
 // AcceptMailing changes a scheduled mailing to accepted once its time has come.
 func (s *Store) AcceptMailing(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.transition(ctx, id, func(m *push.Mailing) error {
+	return s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.State != push.Scheduled || m.StartAt.After(s.now()) {
 			return errUnchanged
 		}
@@ -183,8 +190,8 @@ func (s *Store) StartMailing(ctx context.Context, id string, selection push.Devi
 		m.Estimated = 0
 		for _, sh := range shards {
 			m.Estimated += sh.Estimated
-			sh.ExpireAt = m.ExpiresAt.Add(Keep)
-			if err := tx.Create(s.shard(id, sh.Number), encodeShard(&sh)); err != nil {
+			sh.ExpireAt = m.ExpiresAt.Add(KeepBatches)
+			if err := tx.Create(s.shardDocument(id, sh.Number), encodeShard(&sh)); err != nil {
 				return err
 			}
 		}
@@ -196,7 +203,7 @@ func (s *Store) StartMailing(ctx context.Context, id string, selection push.Devi
 		return m, nil
 	}
 	if err != nil {
-		return nil, classifyLife(err, id)
+		return nil, classifyStateError(err, id)
 	}
 
 	return m, nil

@@ -17,6 +17,7 @@ type usageDoc struct {
 	MovesPerDay  int       `firestore:"movesPerDay"`
 }
 
+// encodeUsage returns the stored form of a usage, nil for the zero value.
 func encodeUsage(u push.Usage) *usageDoc {
 	if u == (push.Usage{}) {
 		return nil
@@ -24,6 +25,7 @@ func encodeUsage(u push.Usage) *usageDoc {
 	return &usageDoc{u.Hour, u.Day, u.PerHour, u.PerDay, u.MovesPerHour, u.MovesPerDay}
 }
 
+// decodeUsage is the reverse of encodeUsage.
 func decodeUsage(d *usageDoc) push.Usage {
 	if d == nil {
 		return push.Usage{}
@@ -33,12 +35,11 @@ func decodeUsage(d *usageDoc) push.Usage {
 
 // checkLimits checks a registration by an app against its limits. Anybody who knows a push
 // token could take it from its owner. So it moves only if its owner has not shown it for
-// push.MoveWait, or if it was taken from e in this way before: then e takes it back. The
-// errors are *push.LimitReached and *push.Conflict.
+// push.MoveWait, or if an app took it from e before: then e takes it back. The errors are *push.LimitReached and *push.Conflict.
 func (b *customerTx) checkLimits(e *loadedCustomer, r push.Registration) error {
 	owners, tokens := b.tokensOfPhone(e, r)
 	id := push.TokenID(r.Value)
-	if from := b.byID[b.owner(id)]; from != nil {
+	if from := b.byID[b.ownerOf(id)]; from != nil {
 		if t, ok := from.FindToken(id); ok {
 			owners, tokens = append(owners, from), append(tokens, *t)
 		}
@@ -58,5 +59,6 @@ func (b *customerTx) checkLimits(e *loadedCustomer, r push.Registration) error {
 		}
 		b.takenFrom[id] = owners[i].DocumentKey()
 	}
+
 	return e.Usage.CountRegistration(b.now, moves, *r.Limits)
 }

@@ -8,15 +8,15 @@ import (
 	"carillon.example/shared/push"
 )
 
-// byItself is a registration that an app makes without a backend between.
+// byItself returns a registration that an app makes without a backend.
 func byItself(r push.Registration) push.Registration {
 	r.Limits = &push.DefaultLimits
 	return r
 }
 
-// TestAMoveWaitsForTheOwnersSilence: an app takes nobody's token who uses it, by
-// either of its names; the owner takes back at once what was taken, and the other
-// one waits again. The retailer's own word moves it at any time.
+// TestAMoveWaitsForTheOwnersSilence: an app does not get a token that its owner uses,
+// by its token or its FID. The owner gets a token back at once, and the other app waits
+// again. The retailer's backend moves it at any time.
 func TestAMoveWaitsForTheOwnersSilence(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -41,10 +41,12 @@ func TestAMoveWaitsForTheOwnersSilence(t *testing.T) {
 	} {
 		w.clock.Add(c.wait)
 		_, err := w.RegisterToken(t.Context(), c.customer, c.r)
-		if *c.taken && err != nil {
-			t.Errorf("%d. %s: %v, want it taken", i, c.what, err)
-		}
-		if !*c.taken && !push.IsConflict(err) {
+		switch {
+		case *c.taken:
+			if err != nil {
+				t.Errorf("%d. %s: %v, want the token registered", i, c.what, err)
+			}
+		case !push.IsConflict(err):
 			t.Errorf("%d. %s: %v, want a conflict", i, c.what, err)
 		}
 		if got := w.values(t, c.owner); len(got) != 1 {

@@ -23,39 +23,41 @@ type listDoc struct {
 // listBytes is how many bytes of a list one document gets.
 const listBytes = 800 << 10
 
-func (s *Store) listed(mailing string, n int) *firestore.DocumentRef {
-	return s.mailing(mailing).Collection("audience").Doc(strconv.Itoa(n))
+func (s *Store) listDocument(mailing string, n int) *firestore.DocumentRef {
+	return s.mailingDocument(mailing).Collection("audience").Doc(strconv.Itoa(n))
 }
 
-// A list describes the documents of an audience, without reading them.
-type list struct {
+// A listSummary describes the documents of an audience, without reading them.
+type listSummary struct {
 	parts   int    // documents
 	of      string // "customers" or "tokens"; "" without documents
 	entries int
 }
 
-// splitList distributes the listed customers or tokens of a mailing over documents.
-func splitList(m *push.Mailing) ([]*listDoc, list) {
+// splitList divides the listed customers or tokens of a mailing among documents.
+func splitList(m *push.Mailing) ([]*listDoc, listSummary) {
 	var out []*listDoc
-	forget := m.ExpiresAt.Add(Keep)
-	for _, part := range pieces(m.Audience.Customers) {
-		out = append(out, &listDoc{Customers: part, ExpireAt: forget})
+	expireAt := m.ExpiresAt.Add(KeepBatches)
+	for _, part := range splitByBytes(m.Audience.Customers) {
+		out = append(out, &listDoc{Customers: part, ExpireAt: expireAt})
 	}
 
-	for _, part := range pieces(m.Audience.Tokens) {
-		out = append(out, &listDoc{Tokens: part, ExpireAt: forget})
+	for _, part := range splitByBytes(m.Audience.Tokens) {
+		out = append(out, &listDoc{Tokens: part, ExpireAt: expireAt})
 	}
+
 	switch a := m.Audience; {
 	case len(a.Customers) > 0:
-		return out, list{len(out), "customers", len(a.Customers)}
+		return out, listSummary{len(out), "customers", len(a.Customers)}
 	case len(a.Tokens) > 0:
-		return out, list{len(out), "tokens", len(a.Tokens)}
+		return out, listSummary{len(out), "tokens", len(a.Tokens)}
 	}
 
-	return out, list{}
+	return out, listSummary{}
 }
 
-func pieces(list []string) [][]string {
+// splitByBytes splits a list into parts of at most listBytes.
+func splitByBytes(list []string) [][]string {
 	var out [][]string
 	start, size := 0, 0
 	for i, x := range list {
@@ -70,16 +72,17 @@ func pieces(list []string) [][]string {
 	return out
 }
 
-// readLists reads the customers or tokens that a mailing lists into m, and reports whether
+// readListParts reads the customers or tokens that a mailing lists into m, and reports whether
 // they are still stored. If a part is deleted, m stays as it is.
-func (s *Store) readLists(ctx context.Context, m *push.Mailing, l list) (bool, error) {
+func (s *Store) readListParts(ctx context.Context, m *push.Mailing, l listSummary) (bool, error) {
 	refs := make([]*firestore.DocumentRef, l.parts)
 	for i := range refs {
-		refs[i] = s.listed(m.ID, i)
+		refs[i] = s.listDocument(m.ID, i)
 	}
+
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
-		return false, classify(err, "reading the audience of mailing %s", m.ID)
+		return false, classifyError(err, "reading the audience of mailing %s", m.ID)
 	}
 
 	var customers, tokens []string
@@ -93,28 +96,29 @@ func (s *Store) readLists(ctx context.Context, m *push.Mailing, l list) (bool, e
 		}
 		customers, tokens = append(customers, d.Customers...), append(tokens, d.Tokens...)
 	}
+
 	m.Audience.Customers, m.Audience.Tokens = customers, tokens
 	return true, nil
 }
 
-// smallList is how many listed customers or tokens are read with the mailing.
-const smallList = 100
+// readListBelow is how many listed customers or tokens are read with the mailing.
+const readListBelow = 100
 
-// MailingWithAudience reads a mailing as the API shows it, and the state of its list of
-// customers or tokens, nil where it has none. A long list is read only with whole: 10,000
-// tokens are megabytes, and a mailing is read again and again while it runs. A deleted
-// list is no error.
-func (s *Store) MailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error) {
-	m, l, err := s.readMailing(ctx, id)
+// ReadMailingWithAudience reads a mailing as the API shows it, and the state of its list of
+// customers or tokens, nil if it has none. A long list is read only if whole is true: 10,000
+// tokens are megabytes, and clients read a mailing often while it runs. A deleted list is
+// not an error.
+func (s *Store) ReadMailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error) {
+	m, l, err := s.readMailingAndList(ctx, id)
 	if err != nil || l.parts == 0 {
 		return m, nil, err
 	}
 
 	out := &push.AudienceList{Of: l.of, Entries: l.entries, State: push.ListLeftOut}
-	if !whole && l.entries > smallList {
+	if !whole && l.entries > readListBelow {
 		return m, out, nil
 	}
-	there, err := s.readLists(ctx, m, l)
+	there, err := s.readListParts(ctx, m, l)
 	if err != nil {
 		return nil, nil, err
 	}

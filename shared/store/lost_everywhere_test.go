@@ -42,9 +42,9 @@ func (l *losesAll) intercept(ctx context.Context, method string, req, reply any,
 	return status.Error(codes.Unavailable, "the connection broke after the commit")
 }
 
-// TestLostAnswersChangeNoResult runs every write of the store twice: with each
-// answer, and with each first answer to a commit lost. What the calls answer and
-// what they leave behind has to be the same.
+// TestLostAnswersChangeNoResult runs every write of the store twice: with each answer,
+// and with each first answer to a commit lost. The results of the calls and the stored
+// documents have to be the same.
 func TestLostAnswersChangeNoResult(t *testing.T) {
 	t.Parallel()
 	told := newWorld(t)
@@ -104,13 +104,13 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 		{Customer: "ben", Tokens: []push.Registration{{Kind: push.KindToken, Value: "b2"}}},
 	})
 	note("importing", err, refused, events)
-	set, err := w.SetSettings(ctx, push.Settings{Devices: push.LatestDevice}, nil)
+	set, err := w.SaveSettings(ctx, push.Settings{Devices: push.LatestDevice}, nil)
 	note("changing the settings", err, set.Devices)
 
 	single := push.NewMessage("s1", "digest", push.MessageDraft{Customer: "anna", Message: json.RawMessage(`{}`)}, w.clock.Now())
 	_, created, err := w.CreateMessage(ctx, single)
 	note("recording a message", err, created)
-	if single, err = w.Message(ctx, "s1"); err != nil {
+	if single, err = w.ReadMessage(ctx, "s1"); err != nil {
 		t.Fatal(err)
 	}
 	single.PickTargets(c, set, nil, w.clock.Now())
@@ -125,7 +125,7 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 	var recorded *push.Mailing
 	recorded, created, err = w.CreateMailing(ctx, m)
 	note("recording a mailing", err, recorded.ID, created)
-	note("proving", w.MarkProven(ctx, "m"))
+	note("proving", w.MarkPayloadProven(ctx, "m"))
 	change := func(what string, f func(context.Context, string) (*push.Mailing, error)) {
 		m, err := f(ctx, "m")
 		if err != nil {
@@ -140,7 +140,7 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 		return w.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: "m"}})
 	})
 
-	sh, err := w.Shard(ctx, "m", 0)
+	sh, err := w.ReadShard(ctx, "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,9 +152,9 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 		Targets: []push.Target{{Customer: "anna", Token: "a1", Kind: push.KindToken}, {Customer: "ben", Token: "b1", Kind: push.KindToken}}}
 	sh.Batches, sh.Targeted, sh.Done = 1, 2, true
 	note("cutting", w.CreateBatches(ctx, sh, []*push.Batch{b}), sh.Batches, sh.Done)
-	dispatched, err := w.MarkDispatched(ctx, "m")
+	dispatched, err := w.MarkMailingDispatched(ctx, "m")
 	note("marking it dispatched", err, dispatched)
-	if b, err = w.Batch(ctx, b.BatchRef); err != nil {
+	if b, err = w.ReadBatch(ctx, b.BatchRef); err != nil {
 		t.Fatal(err)
 	}
 	note("leasing", w.LeaseBatch(ctx, b, push.Lease{Owner: "me", Until: until}), b.Attempts)
@@ -185,12 +185,12 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 	note("erasing", err)
 	_, err = w.EraseCustomer(ctx, "ben")
 	note("erasing one whose phone reported", err)
-	counts, err := w.Reported(ctx, m)
+	counts, err := w.CountReports(ctx, m)
 	note("counting reports", err, counts)
 	w.clock.Add(300 * 24 * time.Hour)
 	expired, err := w.ExpireTokens(ctx, store.ExpiryCursor{}, 10)
 	note("expiring", err, expired.Customers, len(expired.Events))
-	owed, err := w.UnpublishedEvents(ctx, 100)
+	owed, err := w.ListUnpublishedEvents(ctx, 100)
 	note("listing events", err, len(owed))
 	note("forgetting one", w.MarkEventsPublished(ctx, owed[0]))
 	return out

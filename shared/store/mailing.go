@@ -57,7 +57,7 @@ type mailingDoc struct {
 	Shards       int        `firestore:"shards"`
 	Dispatched   bool       `firestore:"dispatched"`
 	Active       bool       `firestore:"active"`
-	Cutting      string     `firestore:"cutting,omitempty"` // see cutting
+	Cutting      string     `firestore:"cutting,omitempty"` // see cuttingValue
 	ResumedAt    *time.Time `firestore:"resumedAt,omitempty"`
 	PublishedAt  *time.Time `firestore:"publishedAt,omitempty"` // written by MarkStartPublished alone
 	Totals       string     `firestore:"totals,omitempty"`      // JSON
@@ -68,13 +68,14 @@ type mailingDoc struct {
 	ExpireAt     *time.Time `firestore:"expireAt,omitempty"`
 }
 
-// listFields are the fields that a list of mailings reads. The draft is none of
-// them: it may have 64 KiB.
+// listFields are the fields that a list of mailings reads. The draft is not among them,
+// because it may have 64 KiB.
 var listFields = []string{
 	"createdBy", "name", "tags", "title", "sendAt", "dryRun", "state", "pausedReason", "pausedDetail", "pausedFrom", "refusal",
 	"createdAt", "startAt", "startedAt", "completedAt", "expiresAt", "totals", "hours",
 }
 
+// timeOrNil returns nil for the zero time, because Firestore stores no zero time.
 func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -82,6 +83,7 @@ func timeOrNil(t time.Time) *time.Time {
 	return &t
 }
 
+// timeOrZero is the reverse of timeOrNil.
 func timeOrZero(t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}
@@ -89,7 +91,9 @@ func timeOrZero(t *time.Time) time.Time {
 	return *t
 }
 
-func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
+// encodeMailing returns the document of a mailing. The listed customers and tokens of
+// its audience are in documents of their own.
+func encodeMailing(m *push.Mailing, l listSummary) (*mailingDoc, error) {
 	d := m.Draft
 	d.Audience.Customers, d.Audience.Tokens = nil, nil
 	draft, err := json.Marshal(d)
@@ -106,7 +110,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 		CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 		Selection: string(m.Selection), Hours: encodeWindow(m.Hours), Rate: m.RateLimit(), NextSlot: timeOrNil(m.NextSlot), Estimated: m.Estimated, Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
 		PausedPlatforms: m.PausedPlatforms, Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision), SizeAllowed: m.SizeAllowed,
-		Cutting: cutting(m), ResumedAt: timeOrNil(m.ResumedAt),
+		Cutting: cuttingValue(m), ResumedAt: timeOrNil(m.ResumedAt),
 	}
 	if m.Totals != nil {
 		totals, err := json.Marshal(m.Totals)
@@ -139,10 +143,10 @@ func keepFor(m *push.Mailing) time.Duration {
 }
 
 // decodeMailing reads a mailing's document, whole or by listFields.
-func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error) {
+func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, listSummary, error) {
 	var doc mailingDoc
 	if err := snap.DataTo(&doc); err != nil {
-		return nil, list{}, classify(err, "decoding mailing %s", snap.Ref.ID)
+		return nil, listSummary{}, classifyError(err, "decoding mailing %s", snap.Ref.ID)
 	}
 
 	m := &push.Mailing{
@@ -152,30 +156,30 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: timeOrZero(doc.StartedAt),
 		CompletedAt: timeOrZero(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
 		Selection: push.DeviceSelection(doc.Selection), NextSlot: timeOrZero(doc.NextSlot), Estimated: doc.Estimated, Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
-		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decode(), HeldDecision: push.HeldDecision(doc.HeldDecision), SizeAllowed: doc.SizeAllowed,
+		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decodeUnflag(), HeldDecision: push.HeldDecision(doc.HeldDecision), SizeAllowed: doc.SizeAllowed,
 		PublishedAt: timeOrZero(doc.PublishedAt), ResumedAt: timeOrZero(doc.ResumedAt), Revision: snap.UpdateTime,
 	}
 	if doc.Draft == "" {
 		m.Draft = push.Draft{Name: doc.Name, Tags: doc.Tags, SendAt: doc.SendAt, DryRun: doc.DryRun}
 	} else if err := json.Unmarshal([]byte(doc.Draft), &m.Draft); err != nil {
-		return nil, list{}, classify(err, "decoding the draft of mailing %s", m.ID)
+		return nil, listSummary{}, classifyError(err, "decoding the draft of mailing %s", m.ID)
 	}
 	var err error
 	if m.Hours, err = decodeWindow(doc.Hours); err != nil {
-		return nil, list{}, classify(err, "decoding the hours of mailing %s", m.ID)
+		return nil, listSummary{}, classifyError(err, "decoding the hours of mailing %s", m.ID)
 	}
 	if doc.Totals != "" {
 		if err := json.Unmarshal([]byte(doc.Totals), &m.Totals); err != nil {
-			return nil, list{}, classify(err, "decoding the totals of mailing %s", m.ID)
+			return nil, listSummary{}, classifyError(err, "decoding the totals of mailing %s", m.ID)
 		}
 	}
 	if doc.Reports != "" {
 		if err := json.Unmarshal([]byte(doc.Reports), &m.Reports); err != nil {
-			return nil, list{}, classify(err, "decoding the reports of mailing %s", m.ID)
+			return nil, listSummary{}, classifyError(err, "decoding the reports of mailing %s", m.ID)
 		}
 	}
 
-	return m, list{parts: doc.Listed, of: doc.ListOf, entries: doc.Entries}, nil
+	return m, listSummary{parts: doc.Listed, of: doc.ListOf, entries: doc.Entries}, nil
 }
 
 // CreateMailing stores a new mailing and reports true. If a mailing with its id is
@@ -185,27 +189,27 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	lists, l := splitList(m)
 	doc, err := encodeMailing(m, l)
 	if err != nil {
-		return nil, false, classify(err, "encoding mailing %s", m.ID)
+		return nil, false, classifyError(err, "encoding mailing %s", m.ID)
 	}
 
 	w := newWriteID()
 	doc.Write = string(w)
-	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err = s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		for i, l := range lists {
-			if err := tx.Create(s.listed(m.ID, i), l); err != nil {
+			if err := tx.Create(s.listDocument(m.ID, i), l); err != nil {
 				return err
 			}
 		}
-		return tx.Create(s.mailing(m.ID), doc)
+		return tx.Create(s.mailingDocument(m.ID), doc)
 	})
 	if status.Code(err) != codes.AlreadyExists {
-		return m, err == nil, classify(err, "recording mailing %s", m.ID)
+		return m, err == nil, classifyError(err, "storing mailing %s", m.ID)
 	}
-	if w.stored(ctx, s.mailing(m.ID), err) != nil {
+	if w.readIfStored(ctx, s.mailingDocument(m.ID), err) != nil {
 		return m, true, nil
 	}
 
-	was, err := s.MailingHeader(ctx, m.ID)
+	was, err := s.ReadMailingHeader(ctx, m.ID)
 	if err != nil {
 		return nil, false, err
 	}
@@ -216,35 +220,37 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	return was, false, nil
 }
 
-// CountMailingsSince counts the mailings that were handed in since a time. It costs a
+// CountMailingsSince counts the mailings that were created since a time. It costs a
 // read for each 1,000.
 func (s *Store) CountMailingsSince(ctx context.Context, at time.Time) (int, error) {
 	n, err := s.countDocuments(ctx, s.db.Collection("mailings").Where("createdAt", ">=", at))
-	return n, classify(err, "counting the mailings since %s", at)
+	return n, classifyError(err, "counting the mailings since %s", at)
 }
 
-// MailingHeader reads a mailing without the list of its audience. It costs one read.
-func (s *Store) MailingHeader(ctx context.Context, id string) (*push.Mailing, error) {
-	m, _, err := s.readMailing(ctx, id)
+// ReadMailingHeader reads a mailing without the list of its audience. It costs one read.
+func (s *Store) ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error) {
+	m, _, err := s.readMailingAndList(ctx, id)
 	return m, err
 }
 
-func (s *Store) readMailing(ctx context.Context, id string) (*push.Mailing, list, error) {
+// readMailingAndList reads a mailing, and what is stored about its list. It returns
+// *push.NotFound for an unknown id.
+func (s *Store) readMailingAndList(ctx context.Context, id string) (*push.Mailing, listSummary, error) {
 	if !validID(id) {
-		return nil, list{}, &push.NotFound{What: "mailing", ID: id}
+		return nil, listSummary{}, &push.NotFound{What: "mailing", ID: id}
 	}
-	snap, err := s.mailing(id).Get(ctx)
-	if missing(err) {
-		return nil, list{}, &push.NotFound{What: "mailing", ID: id}
+	snap, err := s.mailingDocument(id).Get(ctx)
+	if isNotFound(err) {
+		return nil, listSummary{}, &push.NotFound{What: "mailing", ID: id}
 	}
 	if err != nil {
-		return nil, list{}, classify(err, "reading mailing %s", id)
+		return nil, listSummary{}, classifyError(err, "reading mailing %s", id)
 	}
 	return decodeMailing(snap)
 }
 
 // validID reports whether id can be the name of a document. An id of a request may
-// hold anything, a slash for example.
+// contain any character, a slash for example.
 func validID(id string) bool {
 	if id == "" || len(id) > 100 {
 		return false
@@ -257,24 +263,24 @@ func validID(id string) bool {
 	return true
 }
 
-// Mailing reads a mailing with the customers or tokens that it lists. These are
-// deleted Keep after the end of its lifetime; from then on it is an error.
-func (s *Store) Mailing(ctx context.Context, id string) (*push.Mailing, error) {
-	m, l, err := s.readMailing(ctx, id)
+// ReadMailing reads a mailing with the customers or tokens that it lists. These are
+// deleted KeepBatches after the end of its lifetime; then ReadMailing returns an error.
+func (s *Store) ReadMailing(ctx context.Context, id string) (*push.Mailing, error) {
+	m, l, err := s.readMailingAndList(ctx, id)
 	if err != nil || l.parts == 0 {
 		return m, err
 	}
-	whole, err := s.readLists(ctx, m, l)
+	whole, err := s.readListParts(ctx, m, l)
 	if err == nil && !whole {
 		err = fmt.Errorf("the audience of mailing %s has been deleted", id)
 	}
 	return m, err
 }
 
-// Mailings lists mailings in a state and with a tag, "" for any, the newest first,
+// ListMailings lists mailings in a state and with a tag, "" for any, the newest first,
 // in pages of size. They have the fields that lists show, and neither message nor
 // audience. It returns the token of the next page, "" after the last one.
-func (s *Store) Mailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error) {
+func (s *Store) ListMailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error) {
 	q := s.db.Collection("mailings").OrderBy("createdAt", firestore.Desc).OrderBy(firestore.DocumentID, firestore.Desc).
 		Select(listFields...).Limit(size + 1)
 	if state != "" {
@@ -284,7 +290,7 @@ func (s *Store) Mailings(ctx context.Context, state push.State, tag string, size
 		q = q.Where("tags", "array-contains", tag)
 	}
 	if token != "" {
-		at, err := pageTime(token)
+		at, err := decodePageToken(token)
 		if err != nil {
 			return nil, "", err
 		}
@@ -293,14 +299,14 @@ func (s *Store) Mailings(ctx context.Context, state push.State, tag string, size
 
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, "", classify(err, "listing mailings")
+		return nil, "", classifyError(err, "listing mailings")
 	}
 
 	var out []*push.Mailing
 	for i, snap := range snaps {
 		if i == size {
 			last := out[size-1]
-			return out, pageToken(last), nil
+			return out, pageTokenAfter(last), nil
 		}
 		m, _, err := decodeMailing(snap)
 		if err != nil {
@@ -313,26 +319,27 @@ func (s *Store) Mailings(ctx context.Context, state push.State, tag string, size
 }
 
 // updateMailing reads a mailing, lets f change it, and stores it, all in one
-// transaction. When f answers an error nothing is written; with errKeep the
-// mailing is answered beside it.
+// transaction, together with the events of the change. If f returns an error, nothing is
+// written, and the mailing is returned together with the error. The transaction locks the
+// mailing, so that no other change comes between the read and the write.
 func (s *Store) updateMailing(ctx context.Context, id string, f func(*push.Mailing, *firestore.Transaction) error) (*push.Mailing, error) {
 	if !validID(id) {
 		return nil, &push.NotFound{What: "mailing", ID: id}
 	}
 	var m *push.Mailing
 	w := newWriteID()
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		snap, err := tx.Get(s.mailing(id))
-		if missing(err) {
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		snap, err := tx.Get(s.mailingDocument(id))
+		if isNotFound(err) {
 			return &push.NotFound{What: "mailing", ID: id}
 		}
 		if err != nil {
 			return err
 		}
-		if w.in(snap) {
+		if w.changedLast(snap) {
 			return errStored
 		}
-		var l list
+		var l listSummary
 		if m, l, err = decodeMailing(snap); err != nil {
 			return err
 		}
@@ -348,14 +355,14 @@ func (s *Store) updateMailing(ctx context.Context, id string, f func(*push.Maili
 			return err
 		}
 		doc.Write = string(w)
-		return tx.Set(s.mailing(id), doc)
+		return tx.Set(s.mailingDocument(id), doc)
 	})
 
 	return m, err
 }
 
-// eventsOf returns what is published about a change of the state of a mailing, beside
-// mailing.completed. tick publishes it from the outbox.
+// eventsOf returns the events of a change of the state of a mailing, except
+// mailing.completed. tick publishes them from the outbox.
 func (s *Store) eventsOf(m *push.Mailing, was push.State) []push.Event {
 	switch {
 	case was == m.State:

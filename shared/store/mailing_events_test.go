@@ -18,7 +18,7 @@ func TestStartAndPauseAreEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // a second pause changes nothing
-		if _, err := w.PauseFor(t.Context(), m.ID, push.PausedImplausible, "9 of 10"); err != nil {
+		if _, err := w.PauseMailingFor(t.Context(), m.ID, push.PausedImplausible, "9 of 10"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -31,7 +31,7 @@ func TestStartAndPauseAreEvents(t *testing.T) {
 	}
 	w.clock.Add(time.Minute)
 
-	events, err := w.UnpublishedEvents(t.Context(), 10)
+	events, err := w.ListUnpublishedEvents(t.Context(), 10)
 	if err != nil {
 		t.Fatal(err)
 	}

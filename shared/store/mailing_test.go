@@ -18,9 +18,10 @@ func (w *world) mailing(t *testing.T, id string, a push.Audience) *push.Mailing 
 	t.Helper()
 	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: a, Category: "promo"}
 	m, created, err := w.CreateMailing(t.Context(), push.NewMailing(id, "digest", d, w.clock.Now()))
-	if err != nil || !created {
-		t.Fatalf("recording mailing %s: created %v, %v", id, created, err)
+	if err != nil {
+		t.Fatalf("recording mailing: %v", err)
 	}
+	mustEqual(t, "recording mailing: created", created, true)
 	return m
 }
 
@@ -68,7 +69,7 @@ func TestMailingComesBackAsItWas(t *testing.T) {
 	if _, _, err := w.CreateMailing(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Mailing(t.Context(), "big")
+	got, err := w.ReadMailing(t.Context(), "big")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,11 +77,10 @@ func TestMailingComesBackAsItWas(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stored and read (-want +got):\n%s", diff)
 	}
-	if got.State != push.Scheduled || !got.ExpiresAt.Equal(at.Add(48*time.Hour)) {
-		t.Errorf("state %s until %s", got.State, got.ExpiresAt)
-	}
+	equal(t, "state: got.State", got.State, push.Scheduled)
+	equal(t, "state: got.ExpiresAt", got.ExpiresAt, at.Add(48*time.Hour))
 	for _, id := range []string{"none", "", "a/b", "..", strings.Repeat("x", 2000)} {
-		if _, err := w.Mailing(t.Context(), id); !push.IsNotFound(err) {
+		if _, err := w.ReadMailing(t.Context(), id); !push.IsNotFound(err) {
 			t.Errorf("mailing %.20q: %v, want not found", id, err)
 		}
 	}
@@ -100,7 +100,7 @@ func TestMailingsNewestFirstByPages(t *testing.T) {
 	}
 	var ids []string
 	for token := ""; ; {
-		list, next, err := w.Mailings(t.Context(), "", "", 3, token)
+		list, next, err := w.ListMailings(t.Context(), "", "", 3, token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,11 +114,15 @@ func TestMailingsNewestFirstByPages(t *testing.T) {
 	if got := strings.Join(ids, " "); got != "m6 m5 m4 m3 m2 m1 m0" {
 		t.Errorf("listed %s", got)
 	}
-	list, _, err := w.Mailings(t.Context(), push.Cancelled, "", 3, "")
-	if err != nil || len(list) != 1 || list[0].ID != "m3" {
-		t.Errorf("cancelled ones: %v, %v", list, err)
+	list, _, err := w.ListMailings(t.Context(), push.Cancelled, "", 3, "")
+	if err != nil {
+		t.Fatalf("cancelled ones: %v", err)
 	}
-	if _, _, err := w.Mailings(t.Context(), "", "", 3, "no token"); err == nil {
+	if len(list) != 1 {
+		t.Fatalf("cancelled ones: %d entries, want %v: %+v", len(list), 1, list)
+	}
+	equal(t, "cancelled ones: list[0].ID", list[0].ID, "m3")
+	if _, _, err := w.ListMailings(t.Context(), "", "", 3, "no token"); err == nil {
 		t.Error("an invented page token was taken")
 	}
 }
@@ -137,19 +141,24 @@ func TestLifeOfAMailing(t *testing.T) {
 	}
 	for i, s := range steps {
 		m, err := s.do(t.Context(), "m")
-		if push.IsConflict(err) != s.conflict || err != nil && !s.conflict {
+		if s.conflict {
+			if !push.IsConflict(err) {
+				t.Errorf("step %d: %v, want a conflict", i, err)
+			}
+			continue
+		}
+		if err != nil {
 			t.Fatalf("step %d: %v", i, err)
 		}
-		if err == nil && m.State != s.state {
-			t.Errorf("step %d: %s, want %s", i, m.State, s.state)
-		}
+		equal(t, fmt.Sprintf("state after step %d", i), m.State, s.state)
 	}
 	if _, err := w.CancelMailing(t.Context(), "nobody"); !push.IsNotFound(err) {
 		t.Errorf("cancelling what is not there: %v", err)
 	}
 }
 
-// TestTotalsReconcileWhileItRuns, and are frozen when it ends, told once.
+// TestTotalsReconcileAndFreeze: totals reconcile while the mailing runs, and are frozen
+// once when it ends.
 func TestTotalsReconcileAndFreeze(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -159,25 +168,31 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b"), batch("m", 1, "c")}); err != nil {
 		t.Fatal(err)
 	}
-	m, err := w.Mailing(t.Context(), "m")
+	m, err := w.ReadMailing(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Totals(t.Context(), m)
+	got, err := w.ReadTotals(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Customers.Matched != 12 || got.Tokens.Targeted != 3 || got.Tokens.Pending != 3 {
-		t.Errorf("while it runs: %+v", got)
+	equal(t, "while it runs: got.Customers.Matched", got.Customers.Matched, 12)
+	equal(t, "while it runs: got.Tokens.Targeted", got.Tokens.Targeted, 3)
+	equal(t, "while it runs: got.Tokens.Pending", got.Tokens.Pending, 3)
+	dispatched, err := w.MarkMailingDispatched(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("after the last shard: %v", err)
 	}
-	if dispatched, err := w.MarkDispatched(t.Context(), "m"); err != nil || !dispatched {
-		t.Fatalf("every shard is cut, but: %v %v", dispatched, err)
-	}
+	mustEqual(t, "after the last shard: dispatched", dispatched, true)
 	for i, ref := range []string{"00-000000", "00-000001"} {
-		if m, err := w.FreezeMailing(t.Context(), "m"); err != nil || m != nil {
-			t.Fatalf("finished with %d batches open (%v)", 2-i, err)
+		early, err := w.FreezeMailing(t.Context(), "m")
+		if err != nil {
+			t.Fatalf("freezing with %d open batches: %v", 2-i, err)
 		}
-		b, err := w.Batch(t.Context(), push.BatchRef{Mailing: "m", Batch: ref})
+		if early != nil {
+			t.Fatalf("the mailing was frozen with %d open batches, want not yet", 2-i)
+		}
+		b, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: "m", Batch: ref})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,77 +202,106 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if m, err = w.FreezeMailing(t.Context(), "m"); err != nil || m == nil || m.State != push.Completed {
-		t.Fatalf("not finished: %+v, %v", m, err)
+	m, err = w.FreezeMailing(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("freezing after the last batch: %v", err)
 	}
-	if again, err := w.FreezeMailing(t.Context(), "m"); err != nil || again != nil {
-		t.Errorf("finished a second time: %+v, %v", again, err)
+	if m == nil {
+		t.Fatal("freezing after the last batch: m is nil, want a value")
+	}
+	mustEqual(t, "freezing after the last batch: m.State", m.State, push.Completed)
+	again, err := w.FreezeMailing(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("freezing a second time: %v", err)
+	}
+	if again != nil {
+		t.Errorf("freezing a second time: again = %v, want nil", again)
 	}
 	if err := w.MarkCompletedPublished(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	if m, err = w.Mailing(t.Context(), "m"); err != nil {
+	if m, err = w.ReadMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	if m.Active || m.Totals == nil || m.Totals.Tokens.Accepted != 3 || m.Totals.Tokens.Pending != 0 || m.CompletedAt.IsZero() {
-		t.Errorf("frozen: %+v", m)
+	equal(t, "frozen: m.Active", m.Active, false)
+	if m.Totals == nil {
+		t.Fatal("frozen: m.Totals is nil, want a value")
 	}
+	equal(t, "frozen: m.Totals.Tokens.Accepted", m.Totals.Tokens.Accepted, 3)
+	equal(t, "frozen: m.Totals.Tokens.Pending", m.Totals.Tokens.Pending, 0)
+	equal(t, "frozen: m.CompletedAt.IsZero()", m.CompletedAt.IsZero(), false)
 }
 
-// TestAReasonOutlivesTheEnd: FCM's last answers may be the ones that say why a
-// mailing is held. It is over then, and the reason can still be read; that
-// somebody paused it is none.
-func TestAReasonOutlivesTheEnd(t *testing.T) {
+// TestPauseReasonStaysAfterTheEnd: a mailing may end while it is paused, with the last
+// answers of FCM. The reason of the pause stays, unless it was paused by hand.
+func TestPauseReasonStaysAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for reason, want := range map[push.PauseReason]push.PauseReason{push.PausedWrongSender: push.PausedWrongSender, push.PausedByHand: ""} {
-		id := "m" + string(reason[:2])
-		w.mailing(t, id, push.Audience{Everyone: true})
-		sh := w.begin(t, id)
-		sh.Targeted, sh.Done = 1, true
-		if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch(id, 0, "a")}); err != nil {
-			t.Fatal(err)
-		}
-		b, err := w.Batch(t.Context(), push.BatchRef{Mailing: id, Batch: "00-000000"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.ClosePending(push.ResultRefused)
-		b.Settled = true
-		if err := w.SaveBatch(t.Context(), b); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.MarkDispatched(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.PauseFor(t.Context(), id, reason, "what was found"); err != nil {
-			t.Fatal(err)
-		}
-		m, err := w.FreezeMailing(t.Context(), id)
-		if err != nil || m == nil || m.State != push.Completed || m.PausedReason != want {
-			t.Errorf("held because %q: %+v, %v", reason, m, err)
-		}
+		t.Run(string(reason), func(t *testing.T) {
+			id := "m" + string(reason[:2])
+			w.mailing(t, id, push.Audience{Everyone: true})
+			sh := w.begin(t, id)
+			sh.Targeted, sh.Done = 1, true
+			if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch(id, 0, "a")}); err != nil {
+				t.Fatal(err)
+			}
+			b, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: id, Batch: "00-000000"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.ClosePending(push.ResultRefused)
+			b.Settled = true
+			if err := w.SaveBatch(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.MarkMailingDispatched(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.PauseMailingFor(t.Context(), id, reason, "what was found"); err != nil {
+				t.Fatal(err)
+			}
+			m, err := w.FreezeMailing(t.Context(), id)
+			if err != nil {
+				t.Fatalf("freezing: %v", err)
+			}
+			if m == nil {
+				t.Fatal("FreezeMailing returned no mailing, want the frozen one")
+			}
+			equal(t, "state", m.State, push.Completed)
+			equal(t, "the reason of the pause", m.PausedReason, want)
+		})
 	}
 }
 
-// TestNoEndBeforeTheLastBatch: a mailing that is still being cut does not end,
-// nor does one that got a batch since its open batches were counted.
+// TestNoEndBeforeTheLastBatch: a mailing does not end while its batches are being
+// created, nor if it got a batch after its open batches were counted.
 func TestNoEndBeforeTheLastBatch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
-	if m, err := w.FreezeMailing(t.Context(), "m"); err != nil || m != nil {
-		t.Errorf("ended before it was cut: %+v, %v", m, err)
+	m, err := w.FreezeMailing(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("freezing before all batches exist: %v", err)
+	}
+	if m != nil {
+		t.Errorf("freezing before all batches exist: m = %v, want nil", m)
 	}
 	sh.Targeted, sh.Done = 1, true
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); err != nil {
 		t.Fatal(err)
 	}
-	if dispatched, err := w.MarkDispatched(t.Context(), "m"); err != nil || !dispatched {
-		t.Fatal(dispatched, err)
+	dispatched, err := w.MarkMailingDispatched(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("w.MarkMailingDispatched: %v", err)
 	}
-	if m, err := w.Freeze(t.Context(), "m"); err != nil || m != nil {
-		t.Errorf("frozen with a token pending: %+v, %v", m, err)
+	mustEqual(t, "dispatched", dispatched, true)
+	if m, err := w.Freeze(t.Context(), "m"); err != nil {
+		t.Fatalf("freezing with a pending token: %v", err)
+	} else {
+		if m != nil {
+			t.Errorf("freezing with a pending token: m = %v, want nil", m)
+		}
 	}
 }

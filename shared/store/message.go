@@ -30,7 +30,7 @@ type messageDoc struct {
 	ExpiresAt   time.Time  `firestore:"expiresAt"`
 	PublishedAt *time.Time `firestore:"publishedAt,omitempty"`
 
-	// Due is when tick publishes the message again: a shard and a time, as dueText writes
+	// Due is when tick publishes the message again: a shard and a time, as encodeDue writes
 	// them. It is there until the message is settled.
 	Due string `firestore:"due,omitempty"`
 
@@ -46,8 +46,8 @@ type messageDoc struct {
 	LeaseOwner    string     `firestore:"leaseOwner,omitempty"`
 	LeaseUntil    *time.Time `firestore:"leaseUntil,omitempty"`
 	Reason        string     `firestore:"reason,omitempty"`
-	Targets       []byte     `firestore:"targets,omitempty"`    // push.EncodeTargets; gone once settled
-	Recipients    []byte     `firestore:"recipients,omitempty"` // push.EncodeRecipients; only once settled
+	Targets       []byte     `firestore:"targets,omitempty"`    // push.EncodeTargets; deleted when it is settled
+	Recipients    []byte     `firestore:"recipients,omitempty"` // push.EncodeRecipients; set when it is settled
 	Results       []byte     `firestore:"results,omitempty"`    // one byte a target
 	OwedFlags     []int      `firestore:"owedFlags,omitempty"`
 	HeldFlags     []int      `firestore:"heldFlags,omitempty"`
@@ -57,8 +57,9 @@ type messageDoc struct {
 	Write    string    `firestore:"write"` // the writeID of the last change
 }
 
-func (s *Store) message(id string) *firestore.DocumentRef { return s.db.Doc("messages/" + id) }
+func (s *Store) messageDocument(id string) *firestore.DocumentRef { return s.db.Doc("messages/" + id) }
 
+// encodeMessage returns the document of a message, with the write id w.
 func (s *Store) encodeMessage(m *push.Message, w writeID) (*messageDoc, error) {
 	draft, err := json.Marshal(m.MessageDraft)
 	if err != nil {
@@ -80,15 +81,17 @@ func (s *Store) encodeMessage(m *push.Message, w writeID) (*messageDoc, error) {
 		OwedFlags: b.OwedFlags, HeldFlags: b.HeldFlags, InvalidTokens: invalid,
 		ExpireAt: m.ExpiresAt.Add(keepTexts), Write: string(w),
 	}
-	if at := nextLook(m, s.now()); !at.IsZero() {
-		d.Due = dueText(m.ID, at)
+	if at := nextPublication(m, s.now()); !at.IsZero() {
+		d.Due = encodeDue(m.ID, at)
 	}
+
 	switch {
 	case m.Customer != "":
 		d.Customer = push.CustomerKey(m.Customer)
 	case len(b.Targets) > 0:
 		d.Customer = push.CustomerKey(b.Targets[0].Customer)
 	}
+
 	if address := m.TokenOrFID(); address != "" {
 		d.TokenID = push.TokenID(address)
 	}
@@ -153,11 +156,13 @@ func decodeSingleBatch(m *push.Message, d *messageDoc) (err error) {
 	if len(b.Targets) != len(b.Results) {
 		return fmt.Errorf("%d targets and %d results", len(b.Targets), len(b.Results))
 	}
+
 	for _, t := range b.Targets {
 		r := push.Recipient{TokenID: push.TokenID(t.Token), Kind: t.Kind, Platform: t.Platform, App: t.App}
 		r.Result = b.Results[len(m.Recipients)]
 		m.Recipients = append(m.Recipients, r)
 	}
+
 	return decodeCrashes(b, &batchDoc{CrashedWith: d.CrashedWith, UnderWay: d.UnderWay})
 }
 
@@ -168,21 +173,21 @@ func (s *Store) CreateMessage(ctx context.Context, m *push.Message) (*push.Messa
 	w := newWriteID()
 	d, err := s.encodeMessage(m, w)
 	if err != nil {
-		return nil, false, classify(err, "encoding message %s", m.ID)
+		return nil, false, classifyError(err, "encoding message %s", m.ID)
 	}
-	res, err := s.message(m.ID).Create(ctx, d)
+	res, err := s.messageDocument(m.ID).Create(ctx, d)
 	if err == nil {
 		m.Batch.Revision = res.UpdateTime
 		return m, true, nil
 	}
-	if w.stored(ctx, s.message(m.ID), err) != nil {
+	if w.readIfStored(ctx, s.messageDocument(m.ID), err) != nil {
 		return m, true, nil
 	}
 	if status.Code(err) != codes.AlreadyExists {
-		return nil, false, classify(err, "recording message %s", m.ID)
+		return nil, false, classifyError(err, "storing message %s", m.ID)
 	}
 
-	was, err := s.Message(ctx, m.ID)
+	was, err := s.ReadMessage(ctx, m.ID)
 	if err != nil {
 		return nil, false, err
 	}
@@ -192,27 +197,27 @@ func (s *Store) CreateMessage(ctx context.Context, m *push.Message) (*push.Messa
 	return was, false, nil
 }
 
-// Message reads a message. It costs one read.
-func (s *Store) Message(ctx context.Context, id string) (*push.Message, error) {
+// ReadMessage reads a message. It costs one read.
+func (s *Store) ReadMessage(ctx context.Context, id string) (*push.Message, error) {
 	if !validID(id) {
 		return nil, &push.NotFound{What: "message", ID: id}
 	}
-	snap, err := s.message(id).Get(ctx)
-	if missing(err) {
+	snap, err := s.messageDocument(id).Get(ctx)
+	if isNotFound(err) {
 		return nil, &push.NotFound{What: "message", ID: id}
 	}
 	if err != nil {
-		return nil, classify(err, "reading message %s", id)
+		return nil, classifyError(err, "reading message %s", id)
 	}
 	return decodeMessage(snap)
 }
 
-// MessageToSend reads a message and the customer it is for, in one round trip if the
+// ReadMessageToSend reads a message and the customer it is for, in one round trip if the
 // reference names the customer. An unknown customer is returned as nil. It costs two
 // reads, three for a message that is addressed to a token.
-func (s *Store) MessageToSend(ctx context.Context, ref push.MessageRef) (*push.Message, *push.Customer, error) {
+func (s *Store) ReadMessageToSend(ctx context.Context, ref push.MessageRef) (*push.Message, *push.Customer, error) {
 	if ref.Customer == "" || !validID(ref.Message) {
-		m, err := s.Message(ctx, ref.Message)
+		m, err := s.ReadMessage(ctx, ref.Message)
 		if err != nil || m.Picked {
 			return m, nil, err
 		}
@@ -220,9 +225,9 @@ func (s *Store) MessageToSend(ctx context.Context, ref push.MessageRef) (*push.M
 		return m, c, err
 	}
 
-	snaps, err := s.db.GetAll(ctx, []*firestore.DocumentRef{s.message(ref.Message), s.customer(ref.Customer)})
+	snaps, err := s.db.GetAll(ctx, []*firestore.DocumentRef{s.messageDocument(ref.Message), s.customerDocument(ref.Customer)})
 	if err != nil {
-		return nil, nil, classify(err, "reading message %s", ref.Message)
+		return nil, nil, classifyError(err, "reading message %s", ref.Message)
 	}
 	if !snaps[0].Exists() {
 		return nil, nil, &push.NotFound{What: "message", ID: ref.Message}
@@ -240,14 +245,14 @@ func (s *Store) MessageToSend(ctx context.Context, ref push.MessageRef) (*push.M
 
 // customerOf reads the customer that a message is for, nil if there is none.
 func (s *Store) customerOf(ctx context.Context, m *push.Message) (*push.Customer, error) {
-	ref := s.customer(m.Customer)
+	ref := s.customerDocument(m.Customer)
 	if address := m.TokenOrFID(); address != "" {
-		snap, err := s.token(push.TokenID(address)).Get(ctx)
-		if missing(err) {
+		snap, err := s.tokenDocument(push.TokenID(address)).Get(ctx)
+		if isNotFound(err) {
 			return nil, nil
 		}
 		if err != nil {
-			return nil, classify(err, "finding the customer of message %s", m.ID)
+			return nil, classifyError(err, "finding the customer of message %s", m.ID)
 		}
 		key, _ := snap.Data()["key"].(string)
 		if key == "" {
@@ -257,54 +262,55 @@ func (s *Store) customerOf(ctx context.Context, m *push.Message) (*push.Customer
 	}
 
 	snap, err := ref.Get(ctx)
-	if missing(err) {
+	if isNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, classify(err, "reading the customer of message %s", m.ID)
+		return nil, classifyError(err, "reading the customer of message %s", m.ID)
 	}
 	return decodeCustomer(snap)
 }
 
-// SaveMessage stores what became of a message, and its lease, with one write. The
-// revision of its batch is that of the document. ErrConflict: another call has written
-// since it was read, or it was erased, and nothing was stored.
+// SaveMessage stores the results of a message, and its lease, with one write. The revision
+// of its batch is that of the document, and is the precondition of the write: it returns
+// ErrConflict, and stores nothing, if another call has written since the message was read,
+// or if the message was erased.
 func (s *Store) SaveMessage(ctx context.Context, m *push.Message) error {
 	m.UpdateState(s.now())
 	w := newWriteID()
 	d, err := s.encodeMessage(m, w)
 	if err != nil {
-		return classify(err, "encoding message %s", m.ID)
+		return classifyError(err, "encoding message %s", m.ID)
 	}
 
-	ref := s.message(m.ID)
-	revision, err := s.replaceOnce(ctx, ref, d, w, m)
-	if missing(err) {
+	ref := s.messageDocument(m.ID)
+	revision, err := s.updateMessageOnce(ctx, ref, d, w, m)
+	if isNotFound(err) {
 		return fmt.Errorf("saving message %s: %w: it was erased", m.ID, ErrConflict)
 	}
 	if err != nil {
-		return classify(err, "saving message %s", m.ID)
+		return classifyError(err, "saving message %s", m.ID)
 	}
 	m.Batch.Revision, m.Touched = revision, true
 	return nil
 }
 
-// replaceOnce is like updateOnce for all fields of a message that change.
-func (s *Store) replaceOnce(ctx context.Context, ref *firestore.DocumentRef, d *messageDoc, w writeID, m *push.Message) (time.Time, error) {
-	res, err := ref.Update(ctx, d.updates(m.Touched), firestore.LastUpdateTime(m.Batch.Revision))
+// updateMessageOnce is updateOnce for all fields of a message that change.
+func (s *Store) updateMessageOnce(ctx context.Context, ref *firestore.DocumentRef, d *messageDoc, w writeID, m *push.Message) (time.Time, error) {
+	res, err := ref.Update(ctx, d.changedFields(m.Touched), firestore.LastUpdateTime(m.Batch.Revision))
 	if err == nil {
 		return res.UpdateTime, nil
 	}
-	if snap := w.stored(ctx, ref, err); snap != nil {
+	if snap := w.readIfStored(ctx, ref, err); snap != nil {
 		return snap.UpdateTime, nil
 	}
 	return time.Time{}, err
 }
 
-// updates are the fields that change after a message was stored. Those that are empty
+// changedFields are the fields that change after a message was stored. Those that are empty
 // now are deleted: due, so that tick does not find the message, and, if an earlier call
 // may have stored them, the others.
-func (d *messageDoc) updates(touched bool) []firestore.Update {
+func (d *messageDoc) changedFields(touched bool) []firestore.Update {
 	up := []firestore.Update{{Path: "state", Value: d.State}, {Path: "write", Value: d.Write}}
 	add := func(path string, set bool, value any) {
 		if !set {
@@ -342,8 +348,8 @@ func (d *messageDoc) updates(touched bool) []firestore.Update {
 	return up
 }
 
-// LeaseMessage gives a message as it was read to an owner until a time, and counts the
-// attempt, with one write. ErrConflict: another call was first.
+// LeaseMessage leases a message, and counts the attempt, with one write. It returns
+// ErrConflict, and stores nothing, if another call was first.
 func (s *Store) LeaseMessage(ctx context.Context, m *push.Message, l push.Lease) error {
 	leased := *m
 	leased.Batch.AcquireLease(l)
@@ -358,13 +364,13 @@ func (s *Store) LeaseMessage(ctx context.Context, m *push.Message, l push.Lease)
 // CloseUndecodableMessage settles a message whose document, or whose customer's, cannot
 // be decoded.
 func (s *Store) CloseUndecodableMessage(ctx context.Context, id, reason string) error {
-	_, err := s.message(id).Update(ctx, []firestore.Update{
+	_, err := s.messageDocument(id).Update(ctx, []firestore.Update{
 		{Path: "state", Value: string(push.Completed)}, {Path: "completedAt", Value: s.now()}, {Path: "settled", Value: true},
 		{Path: "reason", Value: reason}, {Path: "due", Value: firestore.Delete}, {Path: "targets", Value: firestore.Delete},
 		{Path: "results", Value: firestore.Delete}, {Path: "recipients", Value: firestore.Delete},
 	})
-	if missing(err) {
+	if isNotFound(err) {
 		return nil
 	}
-	return classify(err, "closing message %s", id)
+	return classifyError(err, "closing message %s", id)
 }

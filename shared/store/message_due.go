@@ -17,25 +17,26 @@ const (
 	// call of deliver has stored anything about it: the function that stored it may have
 	// crashed before it published it.
 	orphanedAfter = 2 * time.Minute
-	// waitAtLeast is how long a message waits at least that cannot be sent now.
-	waitAtLeast = 5 * time.Second
-	// dueMessagesAtOnce is how many messages of one shard DueMessages lists.
+	// minWait is how long a message waits at least that cannot be sent now.
+	minWait = 5 * time.Second
+	// dueMessagesAtOnce is how many messages of one shard ListDueMessages lists.
 	dueMessagesAtOnce = 300
 )
 
 // dueFormat has as many characters for every time, so that texts sort as times do.
 const dueFormat = "2006-01-02T15:04:05.000Z"
 
-// dueText returns the value of the field due. The shard comes first, so that writes at
+// encodeDue returns the value of the field due. The shard comes first, so that writes at
 // the same time go to different ranges of the index.
-func dueText(id string, at time.Time) string {
+func encodeDue(id string, at time.Time) string {
 	return duePrefix(push.MessageShard(id)) + at.UTC().Format(dueFormat)
 }
 
+// duePrefix returns the first characters of the field due for the messages of a shard.
 func duePrefix(shard int) string { return fmt.Sprintf("%x-", shard) }
 
-// dueTime returns the time in a value of the field due, zero if it has none.
-func dueTime(due string) time.Time {
+// decodeDue returns the time in a value of the field due, zero if it has none.
+func decodeDue(due string) time.Time {
 	at, err := time.Parse(dueFormat, due[min(len(due), len(duePrefix(0))):])
 	if err != nil {
 		return time.Time{}
@@ -43,8 +44,8 @@ func dueTime(due string) time.Time {
 	return at
 }
 
-// nextLook returns when tick publishes the message again, zero for never.
-func nextLook(m *push.Message, now time.Time) time.Time {
+// nextPublication returns when tick publishes the message again, zero for never.
+func nextPublication(m *push.Message, now time.Time) time.Time {
 	b := &m.Batch
 	switch {
 	case b.Settled:
@@ -52,18 +53,19 @@ func nextLook(m *push.Message, now time.Time) time.Time {
 	case b.Lease.Until.After(now):
 		return b.Lease.Until
 	case !m.Picked && b.Attempts == 0 && b.NotBefore.IsZero():
-		return again(m.CreatedAt, now)
-	case b.NotBefore.Before(now.Add(waitAtLeast)):
-		return now.Add(waitAtLeast)
+		return republishTime(m.CreatedAt, now)
+	case b.NotBefore.Before(now.Add(minWait)):
+		return now.Add(minWait)
 	case m.ExpiresAt.After(now) && b.NotBefore.After(m.ExpiresAt):
 		return m.ExpiresAt
 	}
+
 	return b.NotBefore
 }
 
-// again returns when to publish a message again that is published now. The queue may be
-// long, so the time doubles, and there are few copies while no call answers.
-func again(createdAt, now time.Time) time.Time {
+// republishTime returns when to publish a message again that is published now. The queue may be
+// long, so the time doubles, and there are few copies while no call works on the message.
+func republishTime(createdAt, now time.Time) time.Time {
 	return now.Add(max(orphanedAfter, now.Sub(createdAt)))
 }
 
@@ -75,9 +77,9 @@ type DueMessage struct {
 	Revision  time.Time // the revision that MarkMessagePublished expects
 }
 
-// DueMessages lists messages that have to be published again by a time, of every shard
+// ListDueMessages lists messages that have to be published again by a time, of every shard
 // the first ones. It costs one read for each message, and at least one for each shard.
-func (s *Store) DueMessages(ctx context.Context, until time.Time) ([]DueMessage, error) {
+func (s *Store) ListDueMessages(ctx context.Context, until time.Time) ([]DueMessage, error) {
 	lists := make([][]DueMessage, push.MessageShards)
 	g, ctx := errgroup.WithContext(ctx)
 	for shard := range lists {
@@ -87,16 +89,19 @@ func (s *Store) DueMessages(ctx context.Context, until time.Time) ([]DueMessage,
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, classify(err, "listing the messages that are due")
+		return nil, classifyError(err, "listing the messages that are due")
 	}
 
 	var out []DueMessage
 	for _, list := range lists {
 		out = append(out, list...)
 	}
+
 	return out, nil
 }
 
+// dueMessagesOf lists messages of one shard, the first due first, at most
+// dueMessagesAtOnce.
 func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) ([]DueMessage, error) {
 	prefix := duePrefix(shard)
 	q := s.db.Collection("messages").Where("due", ">=", prefix).Where("due", "<=", prefix+until.UTC().Format(dueFormat)).
@@ -108,25 +113,27 @@ func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) (
 
 	var out []DueMessage
 	for _, snap := range snaps {
-		// What does not decode is published all the same: deliver closes the message.
+		// A message that cannot be decoded is published too: deliver closes it.
 		var d messageDoc
 		m := push.Message{ID: snap.Ref.ID}
 		if snap.DataTo(&d) == nil {
 			_ = json.Unmarshal([]byte(d.Draft), &m.MessageDraft)
 		}
-		out = append(out, DueMessage{MessageRef: m.PublishedRef(), At: dueTime(d.Due), CreatedAt: d.CreatedAt, Revision: snap.UpdateTime})
+		out = append(out, DueMessage{MessageRef: m.PublishedRef(), At: decodeDue(d.Due), CreatedAt: d.CreatedAt, Revision: snap.UpdateTime})
 	}
+
 	return out, nil
 }
 
 // MarkMessagePublished records that the caller is about to publish a message again. It
-// reports false, and stores nothing, if the message has changed since it was listed.
+// reports false, and stores nothing, if the message has changed since it was listed: another
+// round has published it, or a call of deliver has stored something.
 func (s *Store) MarkMessagePublished(ctx context.Context, x DueMessage, at time.Time) (bool, error) {
-	_, err := s.message(x.Message).Update(ctx, []firestore.Update{
-		{Path: "publishedAt", Value: at}, {Path: "due", Value: dueText(x.Message, again(x.CreatedAt, at))},
+	_, err := s.messageDocument(x.Message).Update(ctx, []firestore.Update{
+		{Path: "publishedAt", Value: at}, {Path: "due", Value: encodeDue(x.Message, republishTime(x.CreatedAt, at))},
 	}, firestore.LastUpdateTime(x.Revision))
-	if failedPrecondition(err) || missing(err) {
+	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classify(err, "marking message %s as published", x.Message)
+	return err == nil, classifyError(err, "marking message %s as published", x.Message)
 }

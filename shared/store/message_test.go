@@ -39,7 +39,7 @@ func TestMessageIsReadAsItWasStored(t *testing.T) {
 	m := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna", Values: map[string]any{"points": 5.0}})
 	same := func(stage string, want *push.Message) *push.Message {
 		t.Helper()
-		got, err := w.Message(t.Context(), "s1")
+		got, err := w.ReadMessage(t.Context(), "s1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestSecondSaveOfAMessageIsAConflict(t *testing.T) {
 	w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
 	var copies [2]*push.Message
 	for i := range copies {
-		m, err := w.Message(t.Context(), "s1")
+		m, err := w.ReadMessage(t.Context(), "s1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func TestListOfACustomerHasMailingsAndMessages(t *testing.T) {
 	for size := 1; size <= len(want)+1; size++ {
 		var got []string
 		for token, pages := "", 0; ; pages++ {
-			list, next, err := w.CustomerMessages(t.Context(), anna, size, token)
+			list, next, err := w.ListCustomerMessages(t.Context(), anna, size, token)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +171,7 @@ func TestMessagesOfAnErasedCustomerAreDeleted(t *testing.T) {
 	w.messageTo(t, "s2", push.MessageDraft{Token: "anna-token"})
 	w.messageTo(t, "s3", push.MessageDraft{Customer: "bob"})
 	w.messageTo(t, "s4", push.MessageDraft{Token: "bob-token"})
-	taken, err := w.Message(t.Context(), "s1")
+	taken, err := w.ReadMessage(t.Context(), "s1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestMessagesOfAnErasedCustomerAreDeleted(t *testing.T) {
 	}
 
 	for id, want := range map[string]bool{"s1": false, "s2": false, "s3": true, "s4": true} {
-		_, err := w.Message(t.Context(), id)
+		_, err := w.ReadMessage(t.Context(), id)
 		if got := !push.IsNotFound(err); got != want {
 			t.Errorf("message %s is there: %t, want %t", id, got, want)
 		}
@@ -202,9 +202,8 @@ func TestCreatingAMessageTwiceIsOneMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if created || stored.CreatedAt.UnixMicro() != first.CreatedAt.UnixMicro() {
-		t.Errorf("created %t at %s, want the message of %s", created, stored.CreatedAt, first.CreatedAt)
-	}
+	equal(t, "the second creation: created", created, false)
+	equal(t, "the second creation: stored.CreatedAt.UnixMicro()", stored.CreatedAt.UnixMicro(), first.CreatedAt.UnixMicro())
 	other := push.NewMessage("s1", "another digest", first.MessageDraft, w.clock.Now())
 	if _, _, err := w.CreateMessage(t.Context(), other); !push.IsConflict(err) {
 		t.Errorf("another body was answered %v, want a conflict", err)
@@ -237,7 +236,7 @@ func TestMessageThatChangedIsNotMarkedAsPublished(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
-	due, err := w.DueMessages(t.Context(), w.clock.Now().Add(time.Hour))
+	due, err := w.ListDueMessages(t.Context(), w.clock.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,72 +22,72 @@ type CustomerMessage struct {
 }
 
 const (
-	// lookUpsAtOnce is how many mailings are searched for a customer at the same
+	// searchesAtOnce is how many mailings are searched for a customer at the same
 	// time.
-	lookUpsAtOnce = 10
-	// keepPast is how long after its creation the batches of a mailing exist at the
-	// most: it may be scheduled, live for four weeks, and is kept for a month.
-	keepPast = push.MaxAhead + push.MaxLifetime + Keep
+	searchesAtOnce = 10
+	// keepMailingAtMost is how long after its creation the batches of a mailing exist at the
+	// most: it may be scheduled, has a lifetime of up to four weeks, and is kept for a month.
+	keepMailingAtMost = push.MaxAhead + push.MaxLifetime + KeepBatches
 )
 
-// CustomerMessages lists the mailings and messages that were sent to a customer, the
-// newest first, and returns the token of the next page, "" after the last one. A page is
-// of size mailings and messages, of which mailings that the customer was not in are left
-// out: it may be short or empty and have a next one. They are listed as long as their
-// batches, or the messages, exist.
+// ListCustomerMessages lists the mailings and messages that were sent to a customer, the
+// newest first, and returns the token of the next page, "" after the last one. A page looks
+// at size mailings and messages and leaves out the mailings that the customer was not in, so
+// it may be short or empty although there is a next one. Mailings are listed as long as
+// their batches exist.
 //
 // It costs a read for each mailing and message of the page, one more for each mailing
 // that may have been sent to the customer, and two more where a batch ends with the
 // customer. What was opened costs a read for each token.
-func (s *Store) CustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]CustomerMessage, string, error) {
-	mailings, more, err := s.Mailings(ctx, "", "", size, token)
+func (s *Store) ListCustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]CustomerMessage, string, error) {
+	mailings, more, err := s.ListMailings(ctx, "", "", size, token)
 	if err != nil {
 		return nil, "", err
 	}
-	if n := len(mailings); n > 0 && s.now().Sub(mailings[n-1].CreatedAt) > keepPast {
+	if n := len(mailings); n > 0 && s.now().Sub(mailings[n-1].CreatedAt) > keepMailingAtMost {
 		more = ""
 	}
-	messages, err := s.messagesOf(ctx, c, size+1, token)
+	messages, err := s.listMessagesOf(ctx, c, size+1, token)
 	if err != nil {
 		return nil, "", err
 	}
 
-	list := merged(mailings, messages)
+	list := mergeByTime(mailings, messages)
 	next := ""
 	if len(list) > size || more != "" {
 		list = list[:min(size, len(list))]
-		next = tokenOf(list[len(list)-1].place())
+		next = encodePageToken(list[len(list)-1].position())
 	}
 	if list, err = s.findRecipients(ctx, c, list); err != nil {
 		return nil, "", err
 	}
-	return list, next, s.addOpeningsOf(ctx, list)
+	return list, next, s.addOpeningsToList(ctx, list)
 }
 
-// addOpeningsOf gives the recipients of each mailing and message the times of their
+// addOpeningsToList gives the recipients of each mailing and message the times of their
 // openings.
-func (s *Store) addOpeningsOf(ctx context.Context, list []CustomerMessage) error {
-	var all []reported
+func (s *Store) addOpeningsToList(ctx context.Context, list []CustomerMessage) error {
+	var all []reportedRecipient
 	for i := range list {
 		m := &list[i]
 		for k := range m.Recipients {
-			all = append(all, reported{m.place().id, &m.Recipients[k]})
+			all = append(all, reportedRecipient{m.position().id, &m.Recipients[k]})
 		}
 	}
 	_, err := s.readReports(ctx, all)
 	return err
 }
 
-// place returns the place of a mailing or message in a list of both.
-func (m *CustomerMessage) place() place {
+// position returns the place of a mailing or message in a list of both.
+func (m *CustomerMessage) position() listPosition {
 	if m.Message != nil {
-		return place{m.Message.CreatedAt, m.Message.ID}
+		return listPosition{m.Message.CreatedAt, m.Message.ID}
 	}
-	return place{m.Mailing.CreatedAt, m.Mailing.ID}
+	return listPosition{m.Mailing.CreatedAt, m.Mailing.ID}
 }
 
-// merged puts mailings and messages into one list, the newest first.
-func merged(mailings []*push.Mailing, messages []*push.Message) []CustomerMessage {
+// mergeByTime puts mailings and messages into one list, the newest first.
+func mergeByTime(mailings []*push.Mailing, messages []*push.Message) []CustomerMessage {
 	var out []CustomerMessage
 	for _, m := range mailings {
 		out = append(out, CustomerMessage{Mailing: m})
@@ -96,19 +96,19 @@ func merged(mailings []*push.Mailing, messages []*push.Message) []CustomerMessag
 		out = append(out, CustomerMessage{Message: m, Recipients: m.Recipients})
 	}
 	slices.SortFunc(out, func(a, b CustomerMessage) int {
-		x, y := a.place(), b.place()
+		x, y := a.position(), b.position()
 		return cmp.Or(y.created.Compare(x.created), cmp.Compare(y.id, x.id))
 	})
 	return out
 }
 
-// messagesOf lists the messages to one customer, the newest first, without those of a
+// listMessagesOf lists the messages to one customer, the newest first, without those of a
 // former customer with the same id, who was erased.
-func (s *Store) messagesOf(ctx context.Context, c *push.Customer, limit int, token string) ([]*push.Message, error) {
+func (s *Store) listMessagesOf(ctx context.Context, c *push.Customer, limit int, token string) ([]*push.Message, error) {
 	q := s.db.Collection("messages").Where("customer", "==", push.CustomerKey(c.ID)).
 		OrderBy("createdAt", firestore.Desc).OrderBy(firestore.DocumentID, firestore.Desc).Limit(limit)
 	if token != "" {
-		at, err := pageTime(token)
+		at, err := decodePageToken(token)
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +116,7 @@ func (s *Store) messagesOf(ctx context.Context, c *push.Customer, limit int, tok
 	}
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing the messages to a customer")
+		return nil, classifyError(err, "listing the messages to a customer")
 	}
 
 	var out []*push.Message
@@ -130,6 +130,7 @@ func (s *Store) messagesOf(ctx context.Context, c *push.Customer, limit int, tok
 			out = append(out, m)
 		}
 	}
+
 	return out, nil
 }
 
@@ -137,72 +138,75 @@ func (s *Store) messagesOf(ctx context.Context, c *push.Customer, limit int, tok
 // that the customer was not in.
 func (s *Store) findRecipients(ctx context.Context, c *push.Customer, list []CustomerMessage) ([]CustomerMessage, error) {
 	g, searching := errgroup.WithContext(ctx)
-	g.SetLimit(lookUpsAtOnce)
+	g.SetLimit(searchesAtOnce)
 	for i := range list {
 		m := list[i].Mailing
-		if m == nil || m.StartedAt.IsZero() || m.ExpiresAt.Before(c.CreatedAt) || s.now().After(m.ExpiresAt.Add(Keep)) {
+		if m == nil || m.StartedAt.IsZero() || m.ExpiresAt.Before(c.CreatedAt) || s.now().After(m.ExpiresAt.Add(KeepBatches)) {
 			continue
 		}
 		g.Go(func() (err error) {
-			list[i].Recipients, err = s.recipientsOf(searching, m, c)
+			list[i].Recipients, err = s.findRecipientsInMailing(searching, m, c)
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, classify(err, "searching mailings for a customer")
+		return nil, classifyError(err, "searching mailings for a customer")
 	}
 	return slices.DeleteFunc(list, func(m CustomerMessage) bool { return m.Message == nil && len(m.Recipients) == 0 }), nil
 }
 
-// recipientsOf finds the tokens of a customer in the batches of a mailing. A batch
+// findRecipientsInMailing finds the tokens of a customer in the batches of a mailing. A batch
 // from before the customer was created is that of a former customer with the same
 // id, who was erased.
-func (s *Store) recipientsOf(ctx context.Context, m *push.Mailing, c *push.Customer) ([]push.Recipient, error) {
+func (s *Store) findRecipientsInMailing(ctx context.Context, m *push.Mailing, c *push.Customer) ([]push.Recipient, error) {
 	key := push.CustomerKey(c.ID)
-	snaps, err := s.batchesWith(ctx, m.ID, key, m.Hours != nil, "first", "last", "open", "waitUntil", "cutAt", "targets", "recipients", "results")
+	snaps, err := s.readBatchesOfCustomer(ctx, m.ID, key, m.Hours != nil, "first", "last", "open", "waitUntil", "cutAt", "targets", "recipients", "results")
 	if err != nil {
 		return nil, err
 	}
 
 	var out []push.Recipient
 	for _, snap := range snaps {
-		found, err := recipientsIn(snap, key, c.CreatedAt)
+		found, err := findRecipientsInBatch(snap, key, c.CreatedAt)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, found...)
 	}
+
 	return out, nil
 }
 
-// batchesWith reads fields, of which one is "last", of the batches of a mailing that
+// readBatchesOfCustomer reads fields, of which one is "last", of the batches of a mailing that
 // may have targets of the customer with a key. Batches are ranges of customers' keys,
 // in their order: the first that ends with this key or a later one has the customer,
 // and the next one, too, if the first ends with the very key. Batches by zone have the
 // range of all batches of their commit, so that those with the same end are read.
-func (s *Store) batchesWith(ctx context.Context, mailing, key string, byZone bool, fields ...string) ([]*firestore.DocumentSnapshot, error) {
-	batches := s.mailing(mailing).Collection("batches").Select(fields...)
+func (s *Store) readBatchesOfCustomer(ctx context.Context, mailing, key string, byZone bool, fields ...string) ([]*firestore.DocumentSnapshot, error) {
+	batches := s.mailingDocument(mailing).Collection("batches").Select(fields...)
 	q := batches.OrderBy("last", firestore.Asc).StartAt(key)
 	snaps, err := q.Limit(1).Documents(ctx).GetAll()
 	if err != nil || len(snaps) == 0 {
 		return nil, err
 	}
+
 	last, _ := snaps[0].DataAt("last")
 	switch {
 	case byZone:
 		return batches.Where("last", "==", last).Documents(ctx).GetAll()
 	case last == key:
-		return q.Limit(maxSpan).Documents(ctx).GetAll()
+		return q.Limit(maxBatchesOfCustomer).Documents(ctx).GetAll()
 	}
+
 	return snaps, nil
 }
 
-// maxSpan is how many batches the tokens of one customer may be in.
-const maxSpan = 2
+// maxBatchesOfCustomer is how many batches the tokens of one customer may be in.
+const maxBatchesOfCustomer = 2
 
-// recipientsIn finds the tokens of a customer in a stored batch. One that was closed
+// findRecipientsInBatch finds the tokens of a customer in a stored batch. One that was closed
 // without being decoded has none.
-func recipientsIn(snap *firestore.DocumentSnapshot, key string, since time.Time) ([]push.Recipient, error) {
+func findRecipientsInBatch(snap *firestore.DocumentSnapshot, key string, since time.Time) ([]push.Recipient, error) {
 	var d batchDoc
 	if err := snap.DataTo(&d); err != nil {
 		return nil, fmt.Errorf("batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
@@ -212,7 +216,7 @@ func recipientsIn(snap *firestore.DocumentSnapshot, key string, since time.Time)
 	}
 
 	recipients := d.Recipients
-	if !d.settled() {
+	if !d.isSettled() {
 		targets, err := push.DecodeTargets(d.Targets)
 		if err != nil {
 			return nil, fmt.Errorf("batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)

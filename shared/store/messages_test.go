@@ -34,7 +34,7 @@ func TestWhatAPageOfMessagesCosts(t *testing.T) {
 
 	anna := w.customer(t, "anna")
 	read, queried := r.n.Load(), r.queries.Load()
-	if _, _, err := w.CustomerMessages(t.Context(), anna, mailings+1, ""); err != nil {
+	if _, _, err := w.ListCustomerMessages(t.Context(), anna, mailings+1, ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.queries.Load() - queried; got != mailings+2 {

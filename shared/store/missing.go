@@ -38,8 +38,8 @@ func decodeMissing(b *push.Batch, d *batchDoc) error {
 	return nil
 }
 
-// missingUpdates are the fields that say which targets lacked an attribute; none of a
-// batch without such a target.
+// missingUpdates returns the update of the field that says which targets lacked an attribute.
+// It returns none for a batch without such a target.
 func missingUpdates(b *push.Batch) []firestore.Update {
 	list := encodeMissing(b.Targets)
 	switch {

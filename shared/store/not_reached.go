@@ -12,14 +12,14 @@ import (
 // ("": no end).
 type keySpan struct{ after, upto string }
 
-// countNotReached counts the customers of the audience of a mailing that dispatch never
-// came to. Call it once endShards has run: then no cursor moves any more. A mailing
-// that never started has no shards, and reached nobody.
+// countNotReached counts the customers of the audience of a mailing that are behind the last
+// cursor of dispatch. Call it after endShards, because then no cursor moves any more. A
+// mailing that never started has no shards: its whole audience counts.
 //
 // It costs one read for each 1,000 customers; with segments that several conditions
 // select, one read for each customer that the first condition finds.
 func (s *Store) countNotReached(ctx context.Context, id string) (int64, error) {
-	m, err := s.Mailing(ctx, id)
+	m, err := s.ReadMailing(ctx, id)
 	if err != nil {
 		return 0, err
 	}
@@ -27,7 +27,7 @@ func (s *Store) countNotReached(ctx context.Context, id string) (int64, error) {
 	if err != nil || len(spans) == 0 {
 		return 0, err
 	}
-	audience, err := s.Audience(ctx, m)
+	audience, err := s.OpenAudience(ctx, m)
 	if err != nil {
 		return 0, err
 	}
@@ -40,36 +40,38 @@ func (s *Store) countNotReached(ctx context.Context, id string) (int64, error) {
 		}
 		sum += int64(n)
 	}
+
 	return sum, nil
 }
 
-// spansNotReached returns the ranges of keys behind the cursors of the shards that were
+// spansNotReached returns the ranges of keys after the cursors of the shards that were
 // ended early.
 func (s *Store) spansNotReached(ctx context.Context, m *push.Mailing) ([]keySpan, error) {
 	if m.Shards == 0 {
 		return []keySpan{{}}, nil
 	}
-	q := s.mailing(m.ID).Collection("shards").Where("endedEarly", "==", true).Select("after", "upto")
+	q := s.mailingDocument(m.ID).Collection("shards").Where("endedEarly", "==", true).Select("after", "upto")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing the shards of mailing %s that were ended early", m.ID)
+		return nil, classifyError(err, "listing the shards of mailing %s that were ended early", m.ID)
 	}
 
 	var spans []keySpan
 	for _, snap := range snaps {
 		var d shardDoc
 		if err := snap.DataTo(&d); err != nil {
-			return nil, classify(err, "decoding shard %s of mailing %s", snap.Ref.ID, m.ID)
+			return nil, classifyError(err, "decoding shard %s of mailing %s", snap.Ref.ID, m.ID)
 		}
 		spans = append(spans, keySpan{d.After, d.Upto})
 	}
+
 	return spans, nil
 }
 
 // CountRange counts all customers of a range of keys.
-func (e everyone) CountRange(ctx context.Context, after, upto string) (int, error) {
-	n, err := e.s.countRange(ctx, e.s.customers().Query, after, upto)
-	return n, classify(err, "counting customers after %q", after)
+func (e everyoneAudience) CountRange(ctx context.Context, after, upto string) (int, error) {
+	n, err := e.s.countRange(ctx, e.s.customerCollection().Query, after, upto)
+	return n, classifyError(err, "counting customers after %q", after)
 }
 
 // CountRange counts the listed customers of a range of keys. It reads nothing.
@@ -78,10 +80,10 @@ func (a *listedAudience) CountRange(_ context.Context, after, upto string) (int,
 }
 
 // CountRange counts the customers of a range of keys that the segments select.
-func (g segments) CountRange(ctx context.Context, after, upto string) (int, error) {
+func (g segmentAudience) CountRange(ctx context.Context, after, upto string) (int, error) {
 	if g.sel.OneCondition() {
 		n, err := g.s.countRange(ctx, g.base, after, upto)
-		return n, classify(err, "counting the customers of segments after %q", after)
+		return n, classifyError(err, "counting the customers of segments after %q", after)
 	}
 
 	// An aggregation cannot combine conditions on one array, so the segments are read.
@@ -90,10 +92,10 @@ func (g segments) CountRange(ctx context.Context, after, upto string) (int, erro
 	for {
 		snaps, err := keyRange(g.base, after, upto).Select("segments").Limit(page).Documents(ctx).GetAll()
 		if err != nil {
-			return 0, classify(err, "counting the customers of segments after %q", after)
+			return 0, classifyError(err, "counting the customers of segments after %q", after)
 		}
 		for _, snap := range snaps {
-			if g.selects(snap) {
+			if g.selectsCustomer(snap) {
 				n++
 			}
 		}
@@ -137,6 +139,7 @@ func (s *Store) countInParts(ctx context.Context, q firestore.Query, after, upto
 			return sum, nil
 		}
 	}
+
 	n, err := s.countDocuments(ctx, keyRange(q, after, upto))
 	return sum + n, err
 }

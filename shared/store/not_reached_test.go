@@ -74,7 +74,7 @@ func TestMatchedAndNotReachedAreTheAudience(t *testing.T) {
 				id := fmt.Sprintf("m-%s-%d", strings.ReplaceAll(name, " ", ""), round)
 				w.cancelledAtRandom(t, id, c.audience, r)
 
-				m, err := w.Mailing(t.Context(), id)
+				m, err := w.ReadMailing(t.Context(), id)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -138,20 +138,20 @@ func (w *world) cancelledAtRandom(t *testing.T, id string, a push.Audience, r *r
 
 // workOnPages works on a shard until it is done or another call has ended it.
 func (w *world) workOnPages(ctx context.Context, m *push.Mailing, k, size int, pages chan<- struct{}) error {
-	sh, err := w.Shard(ctx, m.ID, k)
+	sh, err := w.ReadShard(ctx, m.ID, k)
 	if err != nil {
 		return err
 	}
-	if m, err = w.Mailing(ctx, m.ID); err != nil {
+	if m, err = w.ReadMailing(ctx, m.ID); err != nil {
 		return err
 	}
-	audience, err := w.Audience(ctx, m)
+	audience, err := w.OpenAudience(ctx, m)
 	if err != nil {
 		return err
 	}
 
 	for !sh.Done {
-		p, err := audience.Page(ctx, sh.After, sh.Upto, size)
+		p, err := audience.ReadPage(ctx, sh.After, sh.Upto, size)
 		if err != nil {
 			return err
 		}
@@ -169,7 +169,8 @@ func (w *world) workOnPages(ctx context.Context, m *push.Mailing, k, size int, p
 	return nil
 }
 
-// A mailing tells how many customers it will go to before the first of them has it.
+// TestEstimateIsKnownAtTheStart: the number of customers is estimated before the first
+// of them gets the mailing.
 func TestEstimateIsKnownAtTheStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -182,34 +183,37 @@ func TestEstimateIsKnownAtTheStart(t *testing.T) {
 		"segment":   {push.Audience{Segments: &push.Segments{All: []string{"d5"}}}, 10},
 		"customers": {push.Audience{Customers: []string{"c1", "c2", "c1"}}, 2},
 	} {
-		m := w.mailing(t, "m-"+name, c.audience)
-		audience, err := w.Audience(t.Context(), m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, err := audience.Count(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n != c.want {
-			t.Errorf("%s: estimated %d customers, want %d", name, n, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			m := w.mailing(t, "m-"+name, c.audience)
+			audience, err := w.OpenAudience(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := audience.EstimateSize(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n != c.want {
+				t.Errorf("estimated %d customers, want %d", n, c.want)
+			}
 
-		shards := []push.Shard{{Mailing: m.ID, Estimated: int64(n)}}
-		if m, err = w.StartMailing(t.Context(), m.ID, push.AllDevices, nil, shards); err != nil {
-			t.Fatal(err)
-		}
-		totals, err := w.Totals(t.Context(), m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := totals.Customers.Estimated; got != int64(c.want) {
-			t.Errorf("%s: the totals say estimated %d, want %d", name, got, c.want)
-		}
+			shards := []push.Shard{{Mailing: m.ID, Estimated: int64(n)}}
+			if m, err = w.StartMailing(t.Context(), m.ID, push.AllDevices, nil, shards); err != nil {
+				t.Fatal(err)
+			}
+			totals, err := w.ReadTotals(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := totals.Customers.Estimated; got != int64(c.want) {
+				t.Errorf("the totals have %d estimated customers, want %d", got, c.want)
+			}
+		})
 	}
 }
 
-// A large audience is counted digit by digit of its keys, whatever the bounds are.
+// TestRangesAreCountedInParts: a large audience is counted for each first digit of the
+// keys alone, with any bounds.
 func TestRangesAreCountedInParts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

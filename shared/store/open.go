@@ -15,28 +15,29 @@ type OpenBatch struct {
 	push.BatchRef
 	Lane        push.Lane
 	CutAt       time.Time
-	NotBefore   time.Time // zero: none
+	NotBefore   time.Time // zero: at once
 	LeaseUntil  time.Time // zero: no call has leased it, or the last one released it
-	PublishedAt time.Time // when the message was published that no call has answered with a lease yet; zero: there is none
+	PublishedAt time.Time // when the message was published that no call has followed by a lease yet; zero: there is no such message
 	Revision    time.Time // the revision that MarkBatchPublished expects
 }
 
-// OpenBatches lists the batches of a mailing that are not settled. A document that cannot
+// ListOpenBatches lists the batches of a mailing that are not settled. A document that cannot
 // be decoded is logged and left out.
-func (s *Store) OpenBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
-	return s.listOpen(ctx, mailing, s.openBatches(mailing))
+func (s *Store) ListOpenBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
+	return s.listOpen(ctx, mailing, s.openBatchesQuery(mailing))
 }
 
-// HoldingBatches lists the open batches that have held flags.
-func (s *Store) HoldingBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
-	return s.listOpen(ctx, mailing, s.openBatches(mailing).Where("holding", "==", true))
+// ListHoldingBatches lists the open batches that have held flags.
+func (s *Store) ListHoldingBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
+	return s.listOpen(ctx, mailing, s.openBatchesQuery(mailing).Where("holding", "==", true))
 }
 
+// listOpen lists the batches of a query, without their targets.
 func (s *Store) listOpen(ctx context.Context, mailing string, q firestore.Query) ([]OpenBatch, error) {
 	q = q.Select("lane", "cutAt", "notBefore", "leaseUntil", "publishedAt")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing open batches of mailing %s", mailing)
+		return nil, classifyError(err, "listing open batches of mailing %s", mailing)
 	}
 
 	out := make([]OpenBatch, 0, len(snaps))
@@ -52,13 +53,14 @@ func (s *Store) listOpen(ctx context.Context, mailing string, q firestore.Query)
 			PublishedAt: timeOrZero(d.PublishedAt), Revision: snap.UpdateTime,
 		})
 	}
+
 	return out, nil
 }
 
 // logSkipped logs a document that cannot be decoded and is left out of a list, so that it
 // affects nothing else.
 func logSkipped(ctx context.Context, snap *firestore.DocumentSnapshot, err error) {
-	slog.ErrorContext(ctx, "a document does not decode and is skipped", "document", snap.Ref.Parent.ID+"/"+snap.Ref.ID, "error", err)
+	slog.ErrorContext(ctx, "a document cannot be decoded and is skipped", "document", snap.Ref.Parent.ID+"/"+snap.Ref.ID, "error", err)
 }
 
 // MarkBatchPublished records that the caller is about to publish a message for a batch. It
@@ -66,21 +68,22 @@ func logSkipped(ctx context.Context, snap *firestore.DocumentSnapshot, err error
 // another call of tick has published it, or a call of deliver has leased it.
 func (s *Store) MarkBatchPublished(ctx context.Context, b OpenBatch, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
-	_, err := s.batch(b.BatchRef).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
-	if failedPrecondition(err) || missing(err) {
+	_, err := s.batchDocument(b.BatchRef).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
+	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classify(err, "marking batch %s of mailing %s as published", b.Batch, b.Mailing)
+	return err == nil, classifyError(err, "marking batch %s of mailing %s as published", b.Batch, b.Mailing)
 }
 
-// OpenTokens counts the targets in the open batches of a mailing.
-func (s *Store) OpenTokens(ctx context.Context, mailing string) (int, error) {
-	n, err := s.addSizes(ctx, s.openBatches(mailing))
-	return n, classify(err, "adding up the open batches of mailing %s", mailing)
+// CountOpenTargets counts the targets in the open batches of a mailing.
+func (s *Store) CountOpenTargets(ctx context.Context, mailing string) (int, error) {
+	n, err := s.sumSizes(ctx, s.openBatchesQuery(mailing))
+	return n, classifyError(err, "adding up the targets in open batches of mailing %s", mailing)
 }
 
-func (s *Store) addSizes(ctx context.Context, q firestore.Query) (int, error) {
-	sums, err := sum(ctx, nil, q, "size")
+// sumSizes counts the targets of the batches that a query finds.
+func (s *Store) sumSizes(ctx context.Context, q firestore.Query) (int, error) {
+	sums, err := sumFields(ctx, nil, q, "size")
 	if err != nil {
 		return 0, err
 	}

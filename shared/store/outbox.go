@@ -22,6 +22,7 @@ type outboxDoc struct {
 	ExpireAt time.Time `firestore:"expireAt"`
 }
 
+// eventDoc is an event in the outbox.
 type eventDoc struct {
 	Type    string    `firestore:"type"`
 	Subject string    `firestore:"subject"`
@@ -29,9 +30,9 @@ type eventDoc struct {
 	Data    string    `firestore:"data"` // JSON, as it is published
 }
 
-func (s *Store) outbox() *firestore.CollectionRef { return s.db.Collection("outbox") }
+func (s *Store) outboxCollection() *firestore.CollectionRef { return s.db.Collection("outbox") }
 
-// storeEvents stores events in the outbox.
+// storeEvents stores events in the outbox, in the transaction of the change that they report.
 func (s *Store) storeEvents(tx *firestore.Transaction, events []push.Event) error {
 	for _, e := range events {
 		data, err := json.Marshal(e.Data)
@@ -39,7 +40,7 @@ func (s *Store) storeEvents(tx *firestore.Transaction, events []push.Event) erro
 			return fmt.Errorf("encoding event %s: %w", e.ID, err)
 		}
 		d := outboxDoc{eventDoc{e.Type, e.Subject, e.Time, string(data)}, s.now().Add(keepEvents)}
-		if err := tx.Set(s.outbox().Doc(e.ID), d); err != nil {
+		if err := tx.Set(s.outboxCollection().Doc(e.ID), d); err != nil {
 			return err
 		}
 	}
@@ -47,11 +48,11 @@ func (s *Store) storeEvents(tx *firestore.Transaction, events []push.Event) erro
 }
 
 const (
-	// publishedAtOnce is how many events one commit deletes.
-	publishedAtOnce = 400
-	// owedAfter is how long the writer of an event has time to publish it. Then tick
+	// eventsDeletedAtOnce is how many events one commit deletes.
+	eventsDeletedAtOnce = 400
+	// unpublishedAfter is how long the writer of an event has time to publish it. Then tick
 	// does.
-	owedAfter = 30 * time.Second
+	unpublishedAfter = 30 * time.Second
 	// outboxPage is how many events one query reads, and outboxRead how many one call
 	// reads at most.
 	outboxPage = 300
@@ -62,17 +63,17 @@ const (
 // publishes them again, with the same ids.
 func (s *Store) MarkEventsPublished(ctx context.Context, events ...push.Event) error {
 	for len(events) > 0 {
-		n := min(len(events), publishedAtOnce)
-		err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		n := min(len(events), eventsDeletedAtOnce)
+		err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 			for _, e := range events[:n] {
-				if err := tx.Delete(s.outbox().Doc(e.ID)); err != nil {
+				if err := tx.Delete(s.outboxCollection().Doc(e.ID)); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			return classify(err, "deleting %d published events", n)
+			return classifyError(err, "deleting %d published events", n)
 		}
 		events = events[n:]
 	}
@@ -80,13 +81,13 @@ func (s *Store) MarkEventsPublished(ctx context.Context, events ...push.Event) e
 	return nil
 }
 
-// UnpublishedEvents returns up to limit events that their writers have not published
+// ListUnpublishedEvents returns up to limit events that their writers have not published
 // in time. Publish them, then call MarkEventsPublished. The outbox is read in the
 // order of the events' ids, which are hashes: an index on their times would be
 // written at one end and slow every registration down.
-func (s *Store) UnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error) {
+func (s *Store) ListUnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error) {
 	var out []push.Event
-	q := s.outbox().OrderBy(firestore.DocumentID, firestore.Asc).Limit(outboxPage)
+	q := s.outboxCollection().OrderBy(firestore.DocumentID, firestore.Asc).Limit(outboxPage)
 	for after, read := "", 0; read < outboxRead; read += outboxPage {
 		page := q
 		if after != "" {
@@ -94,7 +95,7 @@ func (s *Store) UnpublishedEvents(ctx context.Context, limit int) ([]push.Event,
 		}
 		snaps, err := page.Documents(ctx).GetAll()
 		if err != nil {
-			return out, classify(err, "reading the outbox after %q", after)
+			return out, classifyError(err, "reading the outbox after %q", after)
 		}
 		for _, snap := range snaps {
 			var d outboxDoc
@@ -102,7 +103,7 @@ func (s *Store) UnpublishedEvents(ctx context.Context, limit int) ([]push.Event,
 				logSkipped(ctx, snap, err)
 				continue
 			}
-			if s.now().Sub(d.Event.Time) < owedAfter {
+			if s.now().Sub(d.Event.Time) < unpublishedAfter {
 				continue
 			}
 			out = append(out, push.Event{ID: snap.Ref.ID, Type: d.Event.Type, Subject: d.Event.Subject,

@@ -22,8 +22,8 @@ type ownersDoc struct {
 	ExpireAt time.Time `firestore:"expireAt"`
 }
 
-func (s *Store) owners(mailing string) *firestore.DocumentRef {
-	return s.mailing(mailing).Collection("audience").Doc("owners")
+func (s *Store) ownersDocument(mailing string) *firestore.DocumentRef {
+	return s.mailingDocument(mailing).Collection("audience").Doc("owners")
 }
 
 // tokenIDs returns the ids of listed tokens, sorted, each once.
@@ -36,29 +36,29 @@ func tokenIDs(tokens []string) []string {
 	return slices.Compact(ids)
 }
 
-// byTokens opens an audience of listed tokens. The first call for a mailing looks up and
+// openListedTokens opens an audience of listed tokens. The first call for a mailing looks up and
 // stores the customers who have them; later calls read that.
-func (s *Store) byTokens(ctx context.Context, m *push.Mailing) (*listedAudience, error) {
+func (s *Store) openListedTokens(ctx context.Context, m *push.Mailing) (*listedAudience, error) {
 	ids := tokenIDs(m.Audience.Tokens)
-	owners, err := s.storedOwners(ctx, m.ID)
-	if missing(err) {
+	owners, err := s.readStoredOwners(ctx, m.ID)
+	if isNotFound(err) {
 		owners, err = s.resolveOwners(ctx, m, ids)
 	}
 	if err != nil {
-		return nil, classify(err, "finding out whose the %d tokens of mailing %s are", len(ids), m.ID)
+		return nil, classifyError(err, "finding the customers of the %d tokens of mailing %s", len(ids), m.ID)
 	}
 
-	a := &listedAudience{s: s, only: map[string][]string{}, void: map[string]bool{}}
-	for _, id := range ids { // an erasure may have removed some from the list since
+	a := &listedAudience{s: s, listedTokens: map[string][]string{}, unregistered: map[string]bool{}}
+	for _, id := range ids { // not all that are stored: an erasure may have removed some from the list
 		a.addOwner(id, owners[id])
 	}
-	a.sort()
+	a.sortKeys()
 	return a, nil
 }
 
-// storedOwners returns the stored keys of customers, by token id.
-func (s *Store) storedOwners(ctx context.Context, mailing string) (map[string]string, error) {
-	snap, err := s.owners(mailing).Get(ctx)
+// readStoredOwners returns the stored keys of customers, by token id.
+func (s *Store) readStoredOwners(ctx context.Context, mailing string) (map[string]string, error) {
+	snap, err := s.ownersDocument(mailing).Get(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -66,10 +66,11 @@ func (s *Store) storedOwners(ctx context.Context, mailing string) (map[string]st
 	if err := snap.DataTo(&d); err != nil {
 		return nil, err
 	}
-	return d.byToken()
+	return d.ownersByToken()
 }
 
-func (d *ownersDoc) byToken() (map[string]string, error) {
+// ownersByToken returns the keys of customers by token id.
+func (d *ownersDoc) ownersByToken() (map[string]string, error) {
 	if len(d.Tokens) != len(d.Owners) {
 		return nil, fmt.Errorf("%d tokens have %d owners", len(d.Tokens), len(d.Owners))
 	}
@@ -87,15 +88,15 @@ func (s *Store) resolveOwners(ctx context.Context, m *push.Mailing, ids []string
 	if err != nil {
 		return nil, err
 	}
-	d := ownersDoc{ids, owners, m.ExpiresAt.Add(Keep)}
-	_, err = s.owners(m.ID).Create(ctx, d)
-	if failedPrecondition(err) { // another call has stored it
-		return s.storedOwners(ctx, m.ID)
+	d := ownersDoc{ids, owners, m.ExpiresAt.Add(KeepBatches)}
+	_, err = s.ownersDocument(m.ID).Create(ctx, d)
+	if isPreconditionFailed(err) { // Create failed: another call was first, and all calls use its list
+		return s.readStoredOwners(ctx, m.ID)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return d.byToken()
+	return d.ownersByToken()
 }
 
 // lookUpOwners returns the keys of the customers who have the tokens, "" for a token that
@@ -105,7 +106,7 @@ func (s *Store) lookUpOwners(ctx context.Context, ids []string) ([]string, error
 	for part := range slices.Chunk(ids, 500) {
 		refs := make([]*firestore.DocumentRef, len(part))
 		for i, id := range part {
-			refs[i] = s.token(id)
+			refs[i] = s.tokenDocument(id)
 		}
 		snaps, err := s.db.GetAll(ctx, refs)
 		if err != nil {
@@ -116,6 +117,7 @@ func (s *Store) lookUpOwners(ctx context.Context, ids []string) ([]string, error
 			owners = append(owners, key)
 		}
 	}
+
 	return owners, nil
 }
 
@@ -123,10 +125,10 @@ func (s *Store) lookUpOwners(ctx context.Context, ids []string) ([]string, error
 // own id, so that it is counted in exactly one page.
 func (a *listedAudience) addOwner(id, key string) {
 	if key == "" {
-		a.void[id] = true
+		a.unregistered[id] = true
 		key = id
 	} else {
-		a.only[key] = append(a.only[key], id)
+		a.listedTokens[key] = append(a.listedTokens[key], id)
 	}
 	a.keys = append(a.keys, key)
 }

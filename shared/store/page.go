@@ -9,29 +9,34 @@ import (
 	"carillon.example/shared/push"
 )
 
-type place struct {
+// listPosition is the position of a mailing or message in a list that is ordered by
+// time and id.
+type listPosition struct {
 	created time.Time
 	id      string
 }
 
-// pageToken returns the token of the page after m in a list of mailings.
-func pageToken(m *push.Mailing) string { return tokenOf(place{m.CreatedAt, m.ID}) }
+// pageTokenAfter returns the token of the page after m in a list of mailings.
+func pageTokenAfter(m *push.Mailing) string { return encodePageToken(listPosition{m.CreatedAt, m.ID}) }
 
-func tokenOf(p place) string {
+// encodePageToken returns the token of the page after a position.
+func encodePageToken(p listPosition) string {
 	s := strconv.FormatInt(p.created.UnixMicro(), 36) + " " + p.id
 	return base64.RawURLEncoding.EncodeToString([]byte(s))
 }
 
-func pageTime(token string) (place, error) {
+// decodePageToken returns the position in a page token, or push.Faults for a token that
+// no list has returned.
+func decodePageToken(token string) (listPosition, error) {
 	bad := push.Faults{{Location: "query.pageToken", Message: "must be a token that this list has returned"}}
 	b, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
-		return place{}, bad
+		return listPosition{}, bad
 	}
 	at, id, _ := strings.Cut(string(b), " ")
 	micros, err := strconv.ParseInt(at, 36, 64)
 	if err != nil || !validID(id) {
-		return place{}, bad
+		return listPosition{}, bad
 	}
-	return place{time.UnixMicro(micros).UTC(), id}, nil
+	return listPosition{time.UnixMicro(micros).UTC(), id}, nil
 }

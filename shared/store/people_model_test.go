@@ -42,7 +42,7 @@ func drawDeed(t *rapid.T) deed {
 	}
 }
 
-// A crowd does deeds and remembers what it was told.
+// A crowd does deeds and remembers their events.
 type crowd struct {
 	*world
 	mu   sync.Mutex
@@ -64,7 +64,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 	var err error
 	switch d.What {
 	case "register":
-		var r store.Registered
+		var r store.RegistrationResult
 		r, err = c.RegisterToken(ctx, d.Customer, push.Registration{Kind: d.kind(), Value: d.Token, Platform: push.Android})
 		events = r.Events
 	case "flag", "late flag":
@@ -92,7 +92,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 		_, err = c.PatchCustomer(ctx, d.Customer, push.CustomerPatch{OptedOut: new(bool)})
 	case "expire":
 		c.clock.Add(push.TokenLife / 3)
-		var out store.Expired
+		var out store.ExpiryResult
 		out, err = c.ExpireTokens(ctx, store.ExpiryCursor{}, 100)
 		events = out.Events
 	case "import":
@@ -114,7 +114,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 // unflagAll takes back the flag that a customer's token has, by a mailing that
 // found nothing else.
 func (c *crowd) unflagAll(t testing.TB, d deed) ([]push.Event, error) {
-	have, err := c.Customer(t.Context(), d.Customer)
+	have, err := c.ReadCustomer(t.Context(), d.Customer)
 	if push.IsNotFound(err) {
 		return nil, nil
 	}
@@ -210,8 +210,9 @@ func (c *crowd) wrongCustomer(t testing.TB, path string, doc map[string]any, own
 	return nil
 }
 
-// misled says whose availability a listener has got wrong that drops what comes
-// twice or late. An import does not tell of customers it creates.
+// misled returns the customers whose availability a listener has wrong that drops
+// events which come twice or late. An import makes no events of customers that it
+// creates.
 func (c *crowd) misled(t testing.TB) error {
 	type news struct {
 		available bool
@@ -238,7 +239,7 @@ func (c *crowd) misled(t testing.TB) error {
 		}
 	}
 	for id, n := range last {
-		have, err := c.Customer(t.Context(), id)
+		have, err := c.ReadCustomer(t.Context(), id)
 		if err != nil && !push.IsNotFound(err) {
 			return err
 		}
@@ -252,10 +253,10 @@ func (c *crowd) misled(t testing.TB) error {
 	return nil
 }
 
-// live does rounds of deeds, those of a round at once, and says what does not
-// hold after one: a token has at most one owner, the index and the customers
-// agree, reachable means having a valid token, no flag stands against a newer
-// registration, and the events tell the truth.
+// live does rounds of deeds, those of a round at the same time, and returns what is not
+// true after one of them: a token has at most one owner, the index and the customers
+// agree, a customer is reachable if it has a valid token, no flag is older than a
+// registration of its token, and the events say the truth.
 func (c *crowd) live(t testing.TB, rounds [][]deed) error {
 	for i, round := range rounds {
 		errs := make([]error, len(round))
@@ -281,8 +282,8 @@ func TestCustomersHoldWhateverIsDone(t *testing.T) {
 	})
 }
 
-// TestCustomersHoldWhateverIsDoneAtOnce lives many lives side by side, because
-// who meets somebody else's transaction waits a while before trying again.
+// TestCustomersHoldWhateverIsDoneAtOnce runs many lives in parallel, because a
+// transaction that conflicts with another one waits before it is tried again.
 func TestCustomersHoldWhateverIsDoneAtOnce(t *testing.T) {
 	t.Parallel()
 	lives := rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(drawDeed), 2, 5), 3, 6)

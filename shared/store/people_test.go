@@ -13,7 +13,7 @@ import (
 
 func (w *world) customer(t testing.TB, id string) *push.Customer {
 	t.Helper()
-	c, err := w.Customer(t.Context(), id)
+	c, err := w.ReadCustomer(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,51 +46,56 @@ func TestRegisteringAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := w.register(t, "anna", "t")
-	if !first.Created || kinds(first.Events) != "anna=true" {
-		t.Errorf("first: created %v, events %s", first.Created, kinds(first.Events))
-	}
+	equal(t, "the first registration: first.Created", first.Created, true)
+	equal(t, "the first registration: kinds(first.Events)", kinds(first.Events), "anna=true")
 	w.clock.Add(time.Hour)
 	again := w.register(t, "anna", "t")
-	if again.Created || len(again.Events) != 0 || !again.Token.AddedAt.Equal(first.Token.AddedAt) || !again.Token.SeenAt.Equal(w.clock.Now()) {
-		t.Errorf("again: %+v", again)
-	}
+	equal(t, "again: again.Created", again.Created, false)
+	equal(t, "again: number of entries in again.Events", len(again.Events), 0)
+	equal(t, "again: again.Token.AddedAt", again.Token.AddedAt, first.Token.AddedAt)
+	equal(t, "again: again.Token.SeenAt", again.Token.SeenAt, w.clock.Now())
 	w.clock.Add(time.Hour)
-	if res := w.flag(t, "m", "anna", "t", w.clock.Now()); !res.Set || kinds(res.Events) != "token.invalidated anna=false" {
-		t.Errorf("flagging: %v %s", res.Set, kinds(res.Events))
-	}
+	res := w.flag(t, "m", "anna", "t", w.clock.Now())
+	equal(t, "flagging: res.Set", res.Set, true)
+	equal(t, "flagging: kinds(res.Events)", kinds(res.Events), "token.invalidated anna=false")
 	w.clock.Add(time.Hour)
 	back := w.register(t, "anna", "t")
-	if back.Created || kinds(back.Events) != "token.invalidated anna=true" || !back.Token.AddedAt.Equal(w.clock.Now()) || !back.Token.Valid() {
-		t.Errorf("valid again: %+v", back)
-	}
-	if got := w.tokenOf(t, "anna", "t"); !got.AddedAt.Equal(back.Token.AddedAt) || got.Expires != push.ExpiryDay(push.Android, w.clock.Now(), push.TokenLife) {
-		t.Errorf("stored %+v", got)
-	}
+	equal(t, "valid again: back.Created", back.Created, false)
+	equal(t, "valid again: kinds(back.Events)", kinds(back.Events), "token.invalidated anna=true")
+	equal(t, "valid again: back.Token.AddedAt", back.Token.AddedAt, w.clock.Now())
+	equal(t, "valid again: back.Token.Valid()", back.Token.Valid(), true)
+	got := w.tokenOf(t, "anna", "t")
+	equal(t, "stored: got.AddedAt", got.AddedAt, back.Token.AddedAt)
+	equal(t, "stored: got.Expires", got.Expires, push.ExpiryDay(push.Android, w.clock.Now(), push.TokenLife))
 }
 
-func TestMovingATokenTakesItFromWhoeverHadIt(t *testing.T) {
+func TestRegisteringMovesAToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.register(t, "anna", "t")
 	w.clock.Add(time.Minute)
 	moved, err := w.RegisterToken(t.Context(), "bert", push.Registration{Kind: push.KindToken, Value: "t", App: "shop"})
-	if err != nil || moved.Token.Platform != push.Android || moved.Token.Expires == "" {
-		t.Errorf("what device it is was lost on the way: %+v %v", moved.Token, err)
+	if err != nil {
+		t.Fatalf("the moved token: %v", err)
 	}
-	if !moved.Created || kinds(moved.Events) != "bert=true anna=false" {
-		t.Errorf("created %v, events %s", moved.Created, kinds(moved.Events))
+	equal(t, "the moved token: moved.Token.Platform", moved.Token.Platform, push.Android)
+	if moved.Token.Expires == "" {
+		t.Errorf("the moved token: moved.Token.Expires = %v, want another value", moved.Token.Expires)
 	}
-	if c := w.customer(t, "anna"); len(c.Tokens) != 0 || c.HasValidToken() {
-		t.Errorf("anna still has %v", c.Tokens)
-	}
+	equal(t, "the moved token: moved.Created", moved.Created, true)
+	equal(t, "the moved token: kinds(moved.Events)", kinds(moved.Events), "bert=true anna=false")
+	c := w.customer(t, "anna")
+	equal(t, "the former owner: number of entries in c.Tokens", len(c.Tokens), 0)
+	equal(t, "the former owner: c.Reachable()", c.HasValidToken(), false)
 	if res := w.flag(t, "m", "anna", "t", w.clock.Now()); res.Set {
 		t.Error("a token was flagged at a customer who lost it")
 	}
 }
 
-// TestTheCap: invalid ones go first, then the longest unseen; who goes leaves
-// the index, too, and the one that is being registered stays.
-func TestTheCap(t *testing.T) {
+// TestSurplusTokensAreDropped: invalid tokens are dropped first, then those that were
+// not seen for the longest time. A dropped token leaves the index too. The token that
+// is being registered stays.
+func TestSurplusTokensAreDropped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for i := range push.MaxTokens {
@@ -103,9 +108,9 @@ func TestTheCap(t *testing.T) {
 		w.clock.Add(time.Minute)
 		w.register(t, "anna", fmt.Sprintf("new%d", i))
 		c := w.customer(t, "anna")
-		if _, still := c.FindToken(push.TokenID(gone)); still || len(c.Tokens) != push.MaxTokens {
-			t.Errorf("registering new%d: %d tokens, %s stays: %v", i, len(c.Tokens), gone, still)
-		}
+		_, still := c.FindToken(push.TokenID(gone))
+		equal(t, "after a registration beyond the limit: still", still, false)
+		equal(t, "after a registration beyond the limit: number of entries in c.Tokens", len(c.Tokens), push.MaxTokens)
 		if _, still := w.dump(t)["tokens/"+push.TokenID(gone)]; still {
 			t.Errorf("%s is in the index still", gone)
 		}
@@ -117,9 +122,11 @@ func TestUnregister(t *testing.T) {
 	w, l := newLossyWorld(t)
 	w.register(t, "anna", "t")
 	w.register(t, "anna", "u")
-	if events, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t")); err != nil || len(events) != 0 {
-		t.Errorf("%v %v", events, err)
+	events, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t"))
+	if err != nil {
+		t.Fatalf("w.UnregisterToken: %v", err)
 	}
+	equal(t, "number of entries in events", len(events), 0)
 	if _, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t")); !push.IsNotFound(err) {
 		t.Errorf("taken twice: %v", err)
 	}
@@ -130,14 +137,15 @@ func TestUnregister(t *testing.T) {
 		_, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("u"))
 		return err
 	})
-	if c := w.customer(t, "anna"); c.HasValidToken() || len(w.dump(t)) != 1 || w.Count("outbox") != 2 {
-		t.Errorf("left: %+v, %d events in the outbox", c, w.Count("outbox"))
-	}
+	c := w.customer(t, "anna")
+	equal(t, "after the last token is gone: c.Reachable()", c.HasValidToken(), false)
+	equal(t, "after the last token is gone: number of documents", len(w.dump(t)), 1)
+	equal(t, "after the last token is gone: number of events in the outbox", w.Count("outbox"), 2)
 }
 
-// TestVersionsGrowBeyondErasing: who drops what is older than what was seen
-// hears of a customer who comes back.
-func TestVersionsGrowBeyondErasing(t *testing.T) {
+// TestVersionsGrowAfterAnErasure: a listener that drops events with old versions gets
+// those of a customer who comes back.
+func TestVersionsGrowAfterAnErasure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var events []push.Event
@@ -158,36 +166,47 @@ func TestVersionsGrowBeyondErasing(t *testing.T) {
 	last, ids := int64(0), map[string]bool{}
 	for _, e := range events {
 		v := e.Data.(push.AvailabilityData).Version
-		if v <= last || v >= 1<<53 || ids[e.ID] {
-			t.Errorf("version %d after %d, id %s", v, last, e.ID)
+		if v <= last {
+			t.Errorf("version: v = %v, want more than %v", v, last)
 		}
+		if v >= 1<<53 {
+			t.Errorf("version: v = %v, want less than %v", v, 1<<53)
+		}
+		equal(t, "version: ids[e.ID]", ids[e.ID], false)
 		last, ids[e.ID] = v, true
 	}
 }
 
-// TestAKilledInstanceOwesItsEvents: the events are in the outbox with the commit
-// that stores the fact, and stay until they are told.
-func TestAKilledInstanceOwesItsEvents(t *testing.T) {
+// TestEventsStayInTheOutboxUntilPublished: the commit that stores a change stores its
+// events in the outbox, and they stay there until they are published.
+func TestEventsStayInTheOutboxUntilPublished(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
 	done := w.register(t, "anna", "t")
-	if owed, err := w.UnpublishedEvents(ctx, 10); err != nil || len(owed) != 0 {
-		t.Errorf("owed at once: %v %v; whoever registered has not had the time to publish", owed, err)
+	if owed, err := w.ListUnpublishedEvents(ctx, 10); err != nil {
+		t.Fatalf("unpublished events before the writer's time is over: %v", err)
+	} else {
+		equal(t, "unpublished events before the writer's time is over: number of entries in owed", len(owed), 0)
 	}
 	w.clock.Add(time.Minute)
-	owed, err := w.UnpublishedEvents(ctx, 10)
-	if err != nil || len(owed) != 1 {
-		t.Fatalf("owed: %v %v", owed, err)
+	owed, err := w.ListUnpublishedEvents(ctx, 10)
+	if err != nil {
+		t.Fatalf("unpublished events after the writer's time: %v", err)
 	}
+	mustEqual(t, "unpublished events after the writer's time: number of entries in owed", len(owed), 1)
 	want, _ := json.Marshal(done.Events[0].Data)
 	got := owed[0]
-	if got.ID != done.Events[0].ID || got.Type != push.AvailabilityChanged || got.Subject != "customers/anna" || !got.Time.Equal(done.Events[0].Time) || string(got.Data.(json.RawMessage)) != string(want) {
-		t.Errorf("owed %+v, want %+v", got, done.Events[0])
+	equal(t, "unpublished events after the writer's time: got.ID", got.ID, done.Events[0].ID)
+	equal(t, "unpublished events after the writer's time: got.Type", got.Type, push.AvailabilityChanged)
+	equal(t, "unpublished events after the writer's time: got.Subject", got.Subject, "customers/anna")
+	equal(t, "unpublished events after the writer's time: got.Time", got.Time, done.Events[0].Time)
+	equal(t, "unpublished events after the writer's time: string(got.Data.(json.RawMessage))", string(got.Data.(json.RawMessage)), string(want))
+	err = w.MarkEventsPublished(ctx, owed...)
+	if err != nil {
+		t.Fatalf("after the events are published: %v", err)
 	}
-	if err := w.MarkEventsPublished(ctx, owed...); err != nil || w.Count("outbox") != 0 {
-		t.Errorf("told, and still owed: %v", err)
-	}
+	equal(t, "after the events are published: number of events in the outbox", w.Count("outbox"), 0)
 }
 
 func TestRegisteringWithItsAnswerLost(t *testing.T) {
@@ -201,7 +220,6 @@ func TestRegisteringWithItsAnswerLost(t *testing.T) {
 		_, err := w.EraseCustomer(t.Context(), "anna")
 		return err
 	})
-	if w.Count("outbox") != 3 || len(w.dump(t)) != 0 {
-		t.Errorf("%d events in the outbox, and stored %v", w.Count("outbox"), w.dump(t))
-	}
+	equal(t, "number of events in the outbox", w.Count("outbox"), 3)
+	equal(t, "number of documents", len(w.dump(t)), 0)
 }

@@ -9,13 +9,13 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A claim is a registration for a customer.
-type claim struct {
+// A tokenClaim is a registration and the customer whom it is for.
+type tokenClaim struct {
 	customer string
 	push.Registration
 }
 
-// phonesAtOnce is how many FIDs one query looks for: Firestore allows 30 values.
+// phonesAtOnce is how many FIDs one query searches: Firestore allows 30 values.
 const phonesAtOnce = 30
 
 // installationKey returns the token id of the FID of a token's installation, "" if the
@@ -33,7 +33,7 @@ func installationKey(kind push.Kind, value string) string {
 // registration tokens, by a query. A token that its customer has already is skipped: its
 // registration has superseded the others. It must be called before any write of the
 // transaction.
-func (b *customerTx) readPhones(claims ...claim) error {
+func (b *customerTx) readPhones(claims ...tokenClaim) error {
 	var names, fids []string
 	for _, c := range claims {
 		key := installationKey(c.Kind, c.Value)
@@ -46,12 +46,14 @@ func (b *customerTx) readPhones(claims ...claim) error {
 			names = append(names, key)
 		}
 	}
-	names, fids = unique(names), unique(fids)
+
+	names, fids = uniqueStrings(names), uniqueStrings(fids)
 
 	refs := make([]*firestore.DocumentRef, len(names))
 	for i, id := range names {
-		refs[i] = b.s.token(id)
+		refs[i] = b.s.tokenDocument(id)
 	}
+
 	if len(refs) > 0 {
 		snaps, err := b.tx.GetAll(refs)
 		if err != nil {
@@ -69,6 +71,7 @@ func (b *customerTx) readPhones(claims ...claim) error {
 		}
 		names = append(names, found...)
 	}
+
 	b.phones = append(b.phones, names...)
 	return b.readOtherOwners(names)
 }
@@ -97,7 +100,7 @@ func (b *customerTx) tokensOfPhone(e *loadedCustomer, r push.Registration) (owne
 	}
 
 	for _, id := range b.phones {
-		from := b.byID[b.owner(id)]
+		from := b.byID[b.ownerOf(id)]
 		if from == nil || from == e {
 			continue
 		}
@@ -109,15 +112,15 @@ func (b *customerTx) tokensOfPhone(e *loadedCustomer, r push.Registration) (owne
 	return owners, tokens
 }
 
-// supersede removes the other tokens of the phone from their customers, and copies to fresh
+// supersedeTokens removes the other tokens of the phone from their customers, and copies to fresh
 // what they say of the device. A token and a FID of one installation are one entry with
 // two names: fresh keeps the time at which the entry was added, so that a migration does
 // not change which device is the latest.
-func (b *customerTx) supersede(e *loadedCustomer, r push.Registration, fresh *push.Token) {
+func (b *customerTx) supersedeTokens(e *loadedCustomer, r push.Registration, fresh *push.Token) {
 	owners, tokens := b.tokensOfPhone(e, r)
 	for i, t := range tokens {
 		b.dropToken(owners[i], t.ID)
-		owners[i].superseded = append(owners[i].superseded, superseded{t, fresh.ID})
+		owners[i].superseded = append(owners[i].superseded, supersededToken{t, fresh.ID})
 		if owners[i] != e {
 			continue
 		}

@@ -24,16 +24,17 @@ func encodePlatformTally(targets []push.Target, results []push.Result) map[strin
 	return out
 }
 
-// addUpPlatforms computes the sums of the tokens of each platform of a mailing. It takes
+// sumPlatforms computes the sums of the tokens of each platform of a mailing. It takes
 // one aggregation query, and two more for each platform that has targets. The first has
 // room for one more sum: that of the tokens whose message lacked an attribute.
-func (s *Store) addUpPlatforms(ctx context.Context, tx *firestore.Transaction, mailing string) (platforms map[string]push.TokenTotals, missingAttribute int64, err error) {
+func (s *Store) sumPlatforms(ctx context.Context, tx *firestore.Transaction, mailing string) (platforms map[string]push.TokenTotals, missingAttribute int64, err error) {
 	names := push.PlatformNames()
 	var fields []string
 	for _, name := range names {
 		fields = append(fields, "platformTally."+name+".size")
 	}
-	sums, err := sum(ctx, tx, s.mailing(mailing).Collection("batches").Query, append(fields, "missingAttribute")...)
+
+	sums, err := sumFields(ctx, tx, s.mailingDocument(mailing).Collection("batches").Query, append(fields, "missingAttribute")...)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -48,5 +49,6 @@ func (s *Store) addUpPlatforms(ctx context.Context, tx *firestore.Transaction, m
 		}
 		platforms[name] = push.NewTokenTotals(size, tally)
 	}
+
 	return platforms, sums[len(names)], nil
 }

@@ -40,7 +40,7 @@ func TestReadsOfSums(t *testing.T) {
 			}
 
 			before := r.queries.Load()
-			totals, err := w.Totals(t.Context(), m)
+			totals, err := w.ReadTotals(t.Context(), m)
 			if err != nil {
 				t.Fatal(err)
 			}

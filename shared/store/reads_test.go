@@ -47,14 +47,17 @@ func TestOneReadAnswersAvailability(t *testing.T) {
 	}
 	w.clock.Add(time.Hour)
 	read, written := r.n.Load(), c.n.Load()
-	if anna := w.customer(t, "anna"); !anna.HasValidToken() || r.n.Load()-read != 1 {
-		t.Errorf("%+v took %d reads", anna, r.n.Load()-read)
+	anna := w.customer(t, "anna")
+	equal(t, "anna.Reachable()", anna.HasValidToken(), true)
+	equal(t, "reads of a customer", r.n.Load()-read, 1)
+	_, err := w.ReadCustomer(t.Context(), "nobody")
+	if !push.IsNotFound(err) {
+		t.Errorf("nobody: %v, want not found", err)
 	}
-	if _, err := w.Customer(t.Context(), "nobody"); !push.IsNotFound(err) || r.n.Load()-read != 2 {
-		t.Errorf("nobody: %v, after %d reads", err, r.n.Load()-read-1)
-	}
+	equal(t, "reads of two customers", r.n.Load()-read, 2)
 	w.register(t, "anna", "t")
-	if n, m := r.n.Load()-read-2, c.n.Load()-written; n != 2 || m != 1 || r.queries.Load() != 0 {
-		t.Errorf("registering again took %d reads, %d writes and %d queries", n, m, r.queries.Load())
-	}
+	n, m := r.n.Load()-read-2, c.n.Load()-written
+	equal(t, "reads of a repeated registration", n, 2)
+	equal(t, "writes of a repeated registration", m, 1)
+	equal(t, "queries of a repeated registration", r.queries.Load(), 0)
 }

@@ -14,10 +14,11 @@ func (s *Store) RecheckTargets(ctx context.Context, m *push.Mailing, targets []p
 	for i, t := range targets {
 		ids[i] = t.Customer
 	}
-	ids = unique(ids)
-	customers, err := s.readKnown(ctx, ids, func(id string) *push.Customer { return &push.Customer{ID: id} })
+
+	ids = uniqueStrings(ids)
+	customers, err := s.readCustomers(ctx, ids, func(id string) *push.Customer { return &push.Customer{ID: id} })
 	if err != nil {
-		return nil, nil, classify(err, "reading the customers of %d targets of mailing %s", len(targets), m.ID)
+		return nil, nil, classifyError(err, "reading the customers of %d targets of mailing %s", len(targets), m.ID)
 	}
 
 	owed = make([]bool, len(targets))
@@ -29,10 +30,12 @@ func (s *Store) RecheckTargets(ctx context.Context, m *push.Mailing, targets []p
 		token, ok := c.FindToken(push.TokenID(t.Token))
 		owed[i] = ok && token.Valid()
 	}
+
 	for _, id := range ids {
 		if customers[id] == nil {
 			broken = append(broken, push.CustomerKey(id))
 		}
 	}
+
 	return owed, broken, nil
 }

@@ -20,43 +20,45 @@ type MailingRecipient struct {
 	At       time.Time // when the target was chosen
 }
 
-// Recipients reads the recipients of at most n batches of a mailing, in the order of
-// the batches' names, behind the batch after. An empty list ends them. A settled batch
-// has no customers: they are found by their tokens, with one read for each. If anybody
-// has opened the mailing, that costs one more for each.
-func (s *Store) Recipients(ctx context.Context, mailing, after string, n int) ([]MailingRecipient, error) {
-	q := s.mailing(mailing).Collection("batches").OrderBy(firestore.DocumentID, firestore.Asc).
+// ListRecipients reads the recipients of at most n batches of a mailing, in the order of
+// the batches' names, starting after the batch with the name after. An empty list means that
+// there are no more. A settled batch has no customers: they are found by their tokens, with
+// one read for each. If a phone has reported an opening of the mailing, each costs one more.
+func (s *Store) ListRecipients(ctx context.Context, mailing, after string, n int) ([]MailingRecipient, error) {
+	q := s.mailingDocument(mailing).Collection("batches").OrderBy(firestore.DocumentID, firestore.Asc).
 		Select("open", "waitUntil", "cutAt", "targets", "recipients", "results", "variantOf").Limit(n)
 	if after != "" {
 		q = q.StartAfter(after)
 	}
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "reading the recipients of mailing %s after %q", mailing, after)
+		return nil, classifyError(err, "reading the recipients of mailing %s after %q", mailing, after)
 	}
 
 	var out []MailingRecipient
 	for _, snap := range snaps {
 		list, err := s.recipientsOfBatch(ctx, snap)
 		if err != nil {
-			return nil, classify(err, "reading the recipients of batch %s of mailing %s", snap.Ref.ID, mailing)
+			return nil, classifyError(err, "reading the recipients of batch %s of mailing %s", snap.Ref.ID, mailing)
 		}
 		out = append(out, list...)
 	}
+
 	return out, s.addOpenings(ctx, mailing, out)
 }
 
 // recipientsOfBatch returns the recipients of a batch. A batch that was closed without
-// being decoded has one without anything, so that the caller can go on behind it.
+// being decoded has one without any field, so that the caller can continue after it.
 func (s *Store) recipientsOfBatch(ctx context.Context, snap *firestore.DocumentSnapshot) ([]MailingRecipient, error) {
 	var d batchDoc
 	if err := snap.DataTo(&d); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUndecodable, err)
 	}
+
 	results := decodeResults(d.Results)
 	var out []MailingRecipient
 	switch {
-	case !d.settled():
+	case !d.isSettled():
 		targets, err := push.DecodeTargets(d.Targets)
 		if err != nil || len(targets) != len(results) {
 			return nil, fmt.Errorf("%w: %d targets and %d results: %w", ErrUndecodable, len(targets), len(results), err)
@@ -73,7 +75,7 @@ func (s *Store) recipientsOfBatch(ctx context.Context, snap *firestore.DocumentS
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUndecodable, err)
 		}
-		if out, err = s.withCustomers(ctx, list); err != nil {
+		if out, err = s.findCustomers(ctx, list); err != nil {
 			return nil, err
 		}
 	}
@@ -81,21 +83,24 @@ func (s *Store) recipientsOfBatch(ctx context.Context, snap *firestore.DocumentS
 	if len(out) == 0 {
 		out = []MailingRecipient{{}}
 	}
+
 	for i := range out {
 		out[i].Batch, out[i].At = snap.Ref.ID, d.CutAt
 		if i < len(d.VariantOf) {
 			out[i].Variant = int(d.VariantOf[i])
 		}
 	}
+
 	return out, nil
 }
 
-// withCustomers finds the customers of recipients by their tokens.
-func (s *Store) withCustomers(ctx context.Context, list []push.KeyedRecipient) ([]MailingRecipient, error) {
+// findCustomers finds the customers of recipients by their tokens.
+func (s *Store) findCustomers(ctx context.Context, list []push.KeyedRecipient) ([]MailingRecipient, error) {
 	out := make([]MailingRecipient, len(list))
 	for i, r := range list {
 		out[i].Recipient = r.Recipient
 	}
+
 	var known []int
 	for i, r := range list {
 		if r.TokenID != "" {
@@ -106,7 +111,7 @@ func (s *Store) withCustomers(ctx context.Context, list []push.KeyedRecipient) (
 	for part := range slices.Chunk(known, 500) {
 		refs := make([]*firestore.DocumentRef, len(part))
 		for k, i := range part {
-			refs[k] = s.token(list[i].TokenID)
+			refs[k] = s.tokenDocument(list[i].TokenID)
 		}
 		snaps, err := s.db.GetAll(ctx, refs)
 		if err != nil {
@@ -119,5 +124,6 @@ func (s *Store) withCustomers(ctx context.Context, list []push.KeyedRecipient) (
 			}
 		}
 	}
+
 	return out, nil
 }

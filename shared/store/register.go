@@ -8,29 +8,30 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Registered is the result of a registration.
-type Registered struct {
+// RegistrationResult is the result of a registration.
+type RegistrationResult struct {
 	Token    push.Token
 	Customer *push.Customer
 	Created  bool         // the customer did not have the token
 	Events   []push.Event // in the outbox until MarkEventsPublished
 }
 
-// RegisterToken gives a token to a customer in one transaction: a new one, one seen again, one
-// that becomes valid again, or one of another customer. An app may call it at each start.
-// A known token costs two reads and one write, a new one a read more, for the other tokens
-// of the phone. The write is made even if only the time changes, because that time
-// protects the token from a late answer to a push that was sent before. A registration
-// with limits may return *push.LimitReached or *push.Conflict.
-func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registration) (Registered, error) {
+// RegisterToken gives a token to a customer in one transaction. The token may be new, seen
+// again, valid again, or that of another customer. An app may call it at each start.
+//
+// A known token costs two reads and one write. A new one costs one more read, for the other
+// tokens of the phone. The write is made even if only the time changes: that time protects
+// the token from a late answer to a message that was sent before. A registration with
+// limits may return *push.LimitReached or *push.Conflict.
+func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registration) (RegistrationResult, error) {
 	r.AddedAt, r.SeenAt = time.Time{}, time.Time{}
 	r.Kind = push.KindOf(r.Value, r.Kind)
-	var out Registered
+	var out RegistrationResult
 	token := push.TokenID(r.Value)
 	events, err := s.inCustomerTx(ctx, []string{id}, []string{token}, func(b *customerTx) error {
 		e := b.byID[id]
 		_, known := e.FindToken(token)
-		if err := b.readPhones(claim{id, r}); err != nil {
+		if err := b.readPhones(tokenClaim{id, r}); err != nil {
 			return err
 		}
 		if r.Limits != nil {
@@ -41,12 +42,12 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 		b.registerToken(e, r)
 		b.dropSurplus(e, token)
 		t, _ := e.FindToken(token)
-		out = Registered{Token: *t, Customer: e.Customer, Created: !known}
+		out = RegistrationResult{Token: *t, Customer: e.Customer, Created: !known}
 		return nil
 	})
 
 	out.Events = events
-	return out, classify(err, "registering token %s", token)
+	return out, classifyError(err, "registering token %s", token)
 }
 
 // registerToken gives a customer a token that was seen now. What the registration does not say
@@ -55,17 +56,17 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 func (b *customerTx) registerToken(e *loadedCustomer, r push.Registration) {
 	id := push.TokenID(r.Value)
 	fresh := push.Token{ID: id, Value: r.Value, AddedAt: b.timeOrNow(r.AddedAt)}
-	if from := b.byID[b.owner(id)]; from != nil && from != e {
+	if from := b.byID[b.ownerOf(id)]; from != nil && from != e {
 		if t, ok := from.FindToken(id); ok {
 			fresh.Platform, fresh.App = t.Platform, t.App
 		}
 		b.dropToken(from, id)
-		fresh.AddedAt = b.now // never earlier, whatever an import says: a running mailing may have it in a batch under its former customer
+		fresh.AddedAt = b.now // not the time of an import: a running mailing may have the token in a batch under its former customer
 	}
 	if t, known := e.FindToken(id); known {
 		r.App = cmp.Or(r.App, t.App)
 	}
-	b.supersede(e, r, &fresh)
+	b.supersedeTokens(e, r, &fresh)
 
 	t, known := e.FindToken(id)
 	if !known {
@@ -96,11 +97,11 @@ func (b *customerTx) timeOrNow(at time.Time) time.Time {
 // does not have it, and the events of the change, which are in the outbox until
 // MarkEventsPublished.
 func (s *Store) UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error) {
-	taken := false // also true if a run did it whose answer was lost
+	removed := false // true as well if a run removed it whose answer was lost
 	events, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
 		if b.dropToken(b.byID[customer], tokenID) {
-			taken = true
-		} else if !taken {
+			removed = true
+		} else if !removed {
 			return &push.NotFound{What: "token", ID: tokenID}
 		}
 		return nil
@@ -108,17 +109,21 @@ func (s *Store) UnregisterToken(ctx context.Context, customer, tokenID string) (
 	if push.IsNotFound(err) {
 		return nil, err
 	}
-	return events, classify(err, "unregistering token %s", tokenID)
+	return events, classifyError(err, "unregistering token %s", tokenID)
 }
 
-// PatchCustomer changes a customer's data beside the tokens, and returns the customer with the
-// changes. An unknown customer is created: an opt-out may arrive before the first device.
+// PatchCustomer changes the data of a customer, but not the tokens, and returns the changed
+// customer. An unknown customer is created, because an opt-out may arrive before the first
+// token.
 // It returns *push.PreconditionFailed if the condition of the patch does not hold.
 func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error) {
 	var c *push.Customer
 	wrote := int64(0) // the revision of a run whose answer may have been lost
 	_, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
 		e := b.byID[customer]
+
+		// The condition is checked in the transaction, so that no other write comes in
+		// between. A run after a lost answer finds its own revision.
 		holds := p.Precondition.IsMetBy(e.stored, e.Revision)
 		own := wrote != 0 && e.Revision == wrote
 		if !holds && !own {
@@ -141,5 +146,5 @@ func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.Custo
 		c = e.Customer
 		return nil
 	})
-	return c, classify(err, "changing customer %s", push.CustomerKey(customer))
+	return c, classifyError(err, "changing customer %s", push.CustomerKey(customer))
 }

@@ -29,8 +29,8 @@ type reportDoc struct {
 	Write     string     `firestore:"write"` // the writeID of the last change
 }
 
-// field returns the field of a type, nil for an unknown one.
-func (d *reportDoc) field(t push.ReportType) *string {
+// fieldOf returns the field of a type, nil for an unknown one.
+func (d *reportDoc) fieldOf(t push.ReportType) *string {
 	switch t {
 	case push.ReportDelivered:
 		return &d.Delivered
@@ -46,19 +46,20 @@ func (d *reportDoc) field(t push.ReportType) *string {
 // those of one variant.
 func reportGroup(of string, variant int) string { return of + "/" + variantField(variant) }
 
-func (s *Store) reports() *firestore.CollectionRef { return s.db.Collection("reports") }
+func (s *Store) reportCollection() *firestore.CollectionRef { return s.db.Collection("reports") }
 
-func (s *Store) report(of, tokenID string) *firestore.DocumentRef {
-	return s.reports().Doc(push.ReportID(of, tokenID))
+func (s *Store) reportDocument(of, tokenID string) *firestore.DocumentRef {
+	return s.reportCollection().Doc(push.ReportID(of, tokenID))
 }
 
-// Recorded says what became of reports.
-type Recorded struct {
+// RecordedReports is the result of RecordReports.
+type RecordedReports struct {
 	push.ReportResult
 	Events []push.Event // in the outbox until MarkEventsPublished
 }
 
-func (n *Recorded) add(o Recorded) {
+// addResult adds the counts and events of other reports.
+func (n *RecordedReports) addResult(o RecordedReports) {
 	n.Counted += o.Counted
 	n.Repeated += o.Repeated
 	n.Unknown += o.Unknown
@@ -77,32 +78,33 @@ const reportsAtOnce = 16
 // more of the customer. Reports without a customer's id cost a read for each token. The
 // batches of a mailing are read once for all reports about them, and a mailing once an
 // instance. Reports about one target share its read and its write.
-func (s *Store) RecordReports(ctx context.Context, list []push.Report) (Recorded, error) {
+func (s *Store) RecordReports(ctx context.Context, list []push.Report) (RecordedReports, error) {
 	list = slices.Clone(list)
-	if err := s.nameCustomers(ctx, list); err != nil {
-		return Recorded{}, err
+	if err := s.addCustomers(ctx, list); err != nil {
+		return RecordedReports{}, err
 	}
 	found, err := s.findReported(ctx, list)
 	if err != nil {
-		return Recorded{}, err
+		return RecordedReports{}, err
 	}
 
 	byCustomer := map[string][]targetReport{}
 	for _, r := range found {
 		byCustomer[r.Customer] = append(byCustomer[r.Customer], r)
 	}
-	sum := Recorded{ReportResult: push.ReportResult{Unknown: len(list) - len(found)}}
+
+	sum := RecordedReports{ReportResult: push.ReportResult{Unknown: len(list) - len(found)}}
 	var mu sync.Mutex // guards sum and faults
 	var faults []error
 	var g errgroup.Group
 	g.SetLimit(reportsAtOnce)
 	for customer, reports := range byCustomer {
 		g.Go(func() error {
-			n, err := s.recordOf(ctx, customer, reports)
+			n, err := s.recordReportsOf(ctx, customer, reports)
 			mu.Lock()
 			defer mu.Unlock()
-			sum.add(n)
-			faults = append(faults, classify(err, "recording reports of customer %s", push.CustomerKey(customer)))
+			sum.addResult(n)
+			faults = append(faults, classifyError(err, "recording reports of customer %s", push.CustomerKey(customer)))
 			return nil
 		})
 	}
@@ -110,62 +112,67 @@ func (s *Store) RecordReports(ctx context.Context, list []push.Report) (Recorded
 	return sum, errors.Join(faults...)
 }
 
-// nameCustomers gives the reports without a customer the one who has the token. Those
+// addCustomers gives the reports without a customer the one who has the token. Those
 // of unknown tokens stay without one.
-func (s *Store) nameCustomers(ctx context.Context, list []push.Report) error {
+func (s *Store) addCustomers(ctx context.Context, list []push.Report) error {
 	var ids []string
 	for _, r := range list {
 		if r.Customer == "" {
 			ids = append(ids, r.TokenID)
 		}
 	}
-	if ids = unique(ids); len(ids) == 0 {
+
+	if ids = uniqueStrings(ids); len(ids) == 0 {
 		return nil
 	}
 
 	refs := make([]*firestore.DocumentRef, len(ids))
 	for i, id := range ids {
-		refs[i] = s.token(id)
+		refs[i] = s.tokenDocument(id)
 	}
+
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
-		return classify(err, "reading whose %d tokens are", len(ids))
+		return classifyError(err, "reading whose %d tokens are", len(ids))
 	}
 	owners := map[string]string{}
 	for i, snap := range snaps {
 		owners[ids[i]], _ = snap.Data()["customer"].(string)
 	}
+
 	for i := range list {
 		if list[i].Customer == "" {
 			list[i].Customer = owners[list[i].TokenID]
 		}
 	}
+
 	return nil
 }
 
-// recordOf records reports of one customer, in one transaction with their events.
-func (s *Store) recordOf(ctx context.Context, customer string, list []targetReport) (n Recorded, err error) {
+// recordReportsOf records reports of one customer, in one transaction with their events.
+func (s *Store) recordReportsOf(ctx context.Context, customer string, list []targetReport) (n RecordedReports, err error) {
 	var ids []string
 	for _, r := range list {
 		ids = append(ids, push.ReportID(r.Of, r.TokenID))
 	}
-	ids = unique(ids)
+
+	ids = uniqueStrings(ids)
 	refs := make([]*firestore.DocumentRef, len(ids))
 	for i, id := range ids {
-		refs[i] = s.reports().Doc(id)
+		refs[i] = s.reportCollection().Doc(id)
 	}
 
 	w := newWriteID()
-	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err = s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		b, err := s.openCustomerTx(tx, w, []string{customer}, nil, refs...)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(b.alsoRead, w.in) {
+		if slices.ContainsFunc(b.alsoRead, w.changedLast) {
 			return errStored
 		}
 		b.announceNew, b.storeEvents = true, true
-		if n, err = b.record(b.byID[customer], list); err != nil {
+		if n, err = b.recordReports(b.byID[customer], list); err != nil {
 			return err
 		}
 		err = b.writeChanges()
@@ -173,14 +180,14 @@ func (s *Store) recordOf(ctx context.Context, customer string, list []targetRepo
 		return err
 	})
 	if err != nil {
-		return Recorded{}, err
+		return RecordedReports{}, err
 	}
 	return n, nil
 }
 
-// record writes the documents of the reports, which are alsoRead, and makes the events
+// recordReports writes the documents of the reports, which are alsoRead, and makes the events
 // of openings.
-func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n Recorded, err error) {
+func (b *customerTx) recordReports(e *loadedCustomer, list []targetReport) (n RecordedReports, err error) {
 	docs := map[string]*reportDoc{}
 	for _, snap := range b.alsoRead {
 		d := &reportDoc{}
@@ -200,7 +207,7 @@ func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n Recorded,
 		}
 		id := push.ReportID(r.Of, r.TokenID)
 		d := docs[id]
-		field := d.field(r.Type)
+		field := d.fieldOf(r.Type)
 		if *field != "" {
 			n.Repeated++
 			continue
@@ -216,20 +223,21 @@ func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n Recorded,
 			d.OpenedAt = &r.At
 			b.events = append(b.events, r.openedEvent(e))
 		}
-		b.noteSign(e, r)
+		b.recordSignOfLife(e, r)
 	}
 
 	for id := range changed {
 		docs[id].Write = string(b.id)
-		if err := b.tx.Set(b.s.reports().Doc(id), docs[id]); err != nil {
+		if err := b.tx.Set(b.s.reportCollection().Doc(id), docs[id]); err != nil {
 			return n, err
 		}
 	}
+
 	return n, nil
 }
 
-// noteSign stores that the phone lives, if its last sign is at least a day older.
-func (b *customerTx) noteSign(e *loadedCustomer, r targetReport) {
+// recordSignOfLife stores that the phone lives, if its last sign is at least a day older.
+func (b *customerTx) recordSignOfLife(e *loadedCustomer, r targetReport) {
 	t, ok := e.FindToken(r.TokenID)
 	if !ok || !t.Valid() || !r.Type.SignOfLife() || r.At.Sub(t.LastSignOfLife()) < push.ReportsRefreshed {
 		return

@@ -25,7 +25,7 @@ type reportSubject struct {
 	variants []string  // their names
 	until    time.Time // reports are counted until then
 	expireAt time.Time // of the documents of its reports
-	byZone   bool      // its batches are by time zone: see batchesWith
+	byZone   bool      // its batches are by time zone: see readBatchesOfCustomer
 
 	message *messageDoc // nil for a mailing
 }
@@ -40,8 +40,8 @@ type targetReport struct {
 	chosenAt time.Time // when the target was chosen; zero: not yet, see findInMessage
 }
 
-// sentTo reports whether the target was one of this customer: not of an erased one with
-// the same id, and not of none.
+// sentTo reports whether the target belongs to this customer, and not to an erased customer
+// with the same id.
 func (r *targetReport) sentTo(e *loadedCustomer) bool {
 	if !e.stored {
 		return false
@@ -72,20 +72,22 @@ func (r *targetReport) openedEvent(e *loadedCustomer) push.Event {
 // subjectCache has the subjects of mailings that an instance has read. It is safe for
 // concurrent use.
 type subjectCache struct {
-	mu sync.Mutex // guards of
+	mu sync.Mutex // guards of; calls of one instance share the cache
 	of map[string]*reportSubject
 }
 
-// maxSubjects is how many mailings it has at most.
+// maxSubjects is how many mailings a subjectCache has at most.
 const maxSubjects = 1000
 
-func (c *subjectCache) get(id string) *reportSubject {
+// findSubject returns a cached subject, or nil.
+func (c *subjectCache) findSubject(id string) *reportSubject {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.of[id]
 }
 
-func (c *subjectCache) put(x *reportSubject) {
+// addSubject caches a subject. A full cache is cleared first.
+func (c *subjectCache) addSubject(x *reportSubject) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.of == nil || len(c.of) >= maxSubjects {
@@ -106,7 +108,7 @@ func (s *Store) findReported(ctx context.Context, list []push.Report) ([]targetR
 	var mu sync.Mutex // guards out
 	var out []targetReport
 	g, searching := errgroup.WithContext(ctx)
-	g.SetLimit(lookUpsAtOnce)
+	g.SetLimit(searchesAtOnce)
 	for of, reports := range bySubject {
 		g.Go(func() error {
 			found, err := s.findReportedOf(searching, of, reports)
@@ -116,10 +118,12 @@ func (s *Store) findReported(ctx context.Context, list []push.Report) ([]targetR
 			return err
 		})
 	}
+
 	return out, g.Wait()
 }
 
-// findReportedOf does so for reports about one mailing or message.
+// findReportedOf returns those of the reports about one mailing or message that are about
+// its targets.
 func (s *Store) findReportedOf(ctx context.Context, of string, list []push.Report) ([]targetReport, error) {
 	sub, err := s.reportSubject(ctx, of)
 	if err != nil || sub == nil || !s.now().Before(sub.until) {
@@ -129,13 +133,13 @@ func (s *Store) findReportedOf(ctx context.Context, of string, list []push.Repor
 		return s.findInMessage(ctx, sub, list), nil
 	}
 	found, err := s.findInBatches(ctx, sub, list)
-	return found, classify(err, "searching mailing %s for targets", of)
+	return found, classifyError(err, "searching mailing %s for targets", of)
 }
 
 // reportSubject reads a mailing or a message, nil if there is none. Ids of messages
 // begin with s.
 func (s *Store) reportSubject(ctx context.Context, id string) (*reportSubject, error) {
-	if x := s.subjects.get(id); x != nil {
+	if x := s.subjects.findSubject(id); x != nil {
 		return x, nil
 	}
 	if strings.HasPrefix(id, "s") {
@@ -144,30 +148,33 @@ func (s *Store) reportSubject(ctx context.Context, id string) (*reportSubject, e
 		}
 	}
 
-	m, err := s.MailingHeader(ctx, id)
+	m, err := s.ReadMailingHeader(ctx, id)
 	if push.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	x := &reportSubject{id: id, name: m.Name, tags: m.Tags, until: m.ReportsUntil(), expireAt: m.ExpiresAt.Add(Keep), byZone: m.Hours != nil}
+	x := &reportSubject{id: id, name: m.Name, tags: m.Tags, until: m.ReportsUntil(), expireAt: m.ExpiresAt.Add(KeepBatches), byZone: m.Hours != nil}
 	for _, v := range m.Variants {
 		x.variants = append(x.variants, v.Name)
 	}
+
 	if !m.StartedAt.IsZero() {
-		s.subjects.put(x)
+		s.subjects.addSubject(x)
 	}
 	return x, nil
 }
 
+// messageSubject reads a message as the subject of reports, nil if there is none. It is
+// not cached, because its targets may still be chosen.
 func (s *Store) messageSubject(ctx context.Context, id string) (*reportSubject, error) {
-	snap, err := s.message(id).Get(ctx)
-	if missing(err) {
+	snap, err := s.messageDocument(id).Get(ctx)
+	if isNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, classify(err, "reading message %s", id)
+		return nil, classifyError(err, "reading message %s", id)
 	}
 	x := &reportSubject{id: id, message: &messageDoc{}}
 	if err := snap.DataTo(x.message); err != nil {
@@ -190,7 +197,7 @@ func (s *Store) findInMessage(ctx context.Context, sub *reportSubject, list []pu
 			targets, err = push.FindRecipients(recipients, decodeResults(d.Results), d.Customer)
 		}
 		if err != nil {
-			slog.ErrorContext(ctx, "reports about a message are not counted: it does not decode", "message_id", sub.id, "error", err)
+			slog.ErrorContext(ctx, "reports about a message are not counted: it cannot be decoded", "message_id", sub.id, "error", err)
 			return nil
 		}
 	}
@@ -209,14 +216,15 @@ func (s *Store) findInMessage(ctx context.Context, sub *reportSubject, list []pu
 		default:
 			continue
 		}
-		out = append(out, x.clamped(d.CreatedAt))
+		out = append(out, x.withPlausibleTime(d.CreatedAt))
 	}
+
 	return out
 }
 
-// clamped gives the report a time that is not before the sending: clocks of phones are
-// wrong at times.
-func (r targetReport) clamped(sent time.Time) targetReport {
+// withPlausibleTime gives the report a time that is not before the sending, because the clocks
+// of phones may be wrong.
+func (r targetReport) withPlausibleTime(sent time.Time) targetReport {
 	if r.At.Before(sent) {
 		r.At = sent
 	}
@@ -235,7 +243,7 @@ func (s *Store) findInBatches(ctx context.Context, sub *reportSubject, list []pu
 	}
 
 	for keys := slices.Sorted(maps.Keys(byKey)); len(keys) > 0; {
-		snaps, err := s.batchesWith(ctx, sub.id, keys[0], sub.byZone, "first", "last", "open", "cutAt", "targets", "recipients", "results", "variantOf")
+		snaps, err := s.readBatchesOfCustomer(ctx, sub.id, keys[0], sub.byZone, "first", "last", "open", "cutAt", "targets", "recipients", "results", "variantOf")
 		if err != nil || len(snaps) == 0 {
 			return out, err
 		}
@@ -249,11 +257,12 @@ func (s *Store) findInBatches(ctx context.Context, sub *reportSubject, list []pu
 		}
 		keys = keys[searched:]
 	}
+
 	return out, nil
 }
 
-// findInBatch finds the targets of customers in one batch. One that does not decode is
-// logged and has none.
+// findInBatch finds the targets of customers in one batch. A batch that cannot
+// be decoded is logged and has none.
 func findInBatch(ctx context.Context, snap *firestore.DocumentSnapshot, sub *reportSubject, keys []string, byKey map[string][]push.Report) (out []targetReport) {
 	d, targets, err := decodeTargetsOf(snap)
 	if err != nil {
@@ -278,11 +287,12 @@ func findInBatch(ctx context.Context, snap *firestore.DocumentSnapshot, sub *rep
 				if i < len(d.VariantOf) {
 					x.variant = int(d.VariantOf[i])
 				}
-				out = append(out, x.clamped(d.CutAt))
+				out = append(out, x.withPlausibleTime(d.CutAt))
 				break
 			}
 		}
 	}
+
 	return out
 }
 

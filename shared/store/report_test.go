@@ -47,11 +47,11 @@ func (w *world) reports(t *testing.T, counted, repeated, unknown int, list ...pu
 // reported has to be what phones reported of a mailing.
 func (w *world) reported(t *testing.T, id string, delivered, opened, dismissed int64) {
 	t.Helper()
-	m, err := w.MailingHeader(t.Context(), id)
+	m, err := w.ReadMailingHeader(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Reported(t.Context(), m)
+	got, err := w.CountReports(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,11 +180,11 @@ func TestReportsOfVariants(t *testing.T) {
 
 	owed := w.Count("outbox")
 	events := w.reports(t, 3, 0, 0, w.report("m1", "anna-1", push.ReportDelivered), w.report("m1", "ben-1", push.ReportDelivered), w.report("m1", "ben-1", push.ReportOpened))
-	m, err := w.MailingHeader(t.Context(), "m1")
+	m, err := w.ReadMailingHeader(t.Context(), "m1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Reported(t.Context(), m)
+	got, err := w.CountReports(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,11 +224,11 @@ func TestReportsOfAMessage(t *testing.T) {
 	w.clock.Add(time.Hour)
 	w.reports(t, 1, 1, 1, w.report("s1", "anna-1", push.ReportDelivered), w.report("s1", "anna-1", push.ReportOpened), w.report("s1", "anna-2", push.ReportOpened))
 
-	m, err := w.Message(t.Context(), "s1")
+	m, err := w.ReadMessage(t.Context(), "s1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.MessageReports(t.Context(), m)
+	got, err := w.CountMessageReports(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,9 +251,10 @@ func TestTimesOfReportsAreBetweenSendingAndNow(t *testing.T) {
 	r := w.report("m1", "anna-1", push.ReportOpened)
 	r.At = sent.Add(-24 * time.Hour)
 	events := w.reports(t, 1, 0, 0, r)
-	if len(events) != 1 || !events[0].Time.Equal(sent) {
-		t.Errorf("the events are %+v, want one at %v", events, sent)
+	if len(events) != 1 {
+		t.Fatalf("the events: %d entries, want %v: %+v", len(events), 1, events)
 	}
+	equal(t, "the events: events[0].Time", events[0].Time, sent)
 }
 
 // TestWhatReportsCost: reads and writes as the emulator bills them, and what a million
@@ -319,8 +320,11 @@ func TestWhatReportsCost(t *testing.T) {
 		}
 		after := srv.Usage()
 		reads, writes, deletes := after.Reads-before.Reads, after.Writes-before.Writes, after.Deletes-before.Deletes
-		if reads > c.reads || writes > c.writes {
-			t.Errorf("%s took %d reads and %d writes, want at most %d and %d", c.name, reads, writes, c.reads, c.writes)
+		if reads > c.reads {
+			t.Errorf("%s took %d reads, want at most %d", c.name, reads, c.reads)
+		}
+		if writes > c.writes {
+			t.Errorf("%s took %d writes, want at most %d", c.name, writes, c.writes)
 		}
 		// In dollars a million operations; TTL deletes each document that is written.
 		usd := (0.3*float64(reads) + 0.9*float64(writes) + 0.1*float64(deletes) + 0.1) / float64(len(c.list))

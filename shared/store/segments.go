@@ -12,86 +12,92 @@ import (
 	"carillon.example/shared/push"
 )
 
-// segments reads the customers of one query and filters them after reading.
-type segments struct {
+// segmentAudience reads the customers of one query and filters them after reading.
+type segmentAudience struct {
 	s      *Store
 	sel    *push.Segments
 	base   firestore.Query
 	fields []firestore.FieldPath
 }
 
-// bySegments opens an audience by segments. It reads the part of the selection that has the
+// openSegments opens an audience by segments. It reads the part of the selection that has the
 // fewest customers: any of some segments, or one of those that all have to match. Each
-// choice gives the same customers in the same order, so the next call may choose another.
-func (s *Store) bySegments(ctx context.Context, sel *push.Segments, fields []firestore.FieldPath) (Audience, error) {
-	var bases []base
+// choice gives the same customers in the same order, so the next call may make another choice.
+func (s *Store) openSegments(ctx context.Context, sel *push.Segments, fields []firestore.FieldPath) (Audience, error) {
+	var bases []segmentBase
 	if len(sel.Any) > 0 {
-		bases = append(bases, base{fmt.Sprintf("any %q", sel.Any), s.customers().Where("segments", "array-contains-any", sel.Any)})
+		bases = append(bases, segmentBase{fmt.Sprintf("any %q", sel.Any), s.customerCollection().Where("segments", "array-contains-any", sel.Any)})
 	}
 	for _, name := range sel.All {
-		bases = append(bases, base{fmt.Sprintf("one %q", name), s.customers().Where("segments", "array-contains", name)})
+		bases = append(bases, segmentBase{fmt.Sprintf("one %q", name), s.customerCollection().Where("segments", "array-contains", name)})
 	}
 	q, err := s.smallestBase(ctx, bases)
 	if err != nil {
-		return nil, classify(err, "comparing the sizes of segments")
+		return nil, classifyError(err, "comparing the sizes of segments")
 	}
-	return segments{s, sel, q, fields}, nil
+	return segmentAudience{s, sel, q, fields}, nil
 }
 
 // sampleSize is how many customers of a base are read to estimate how many of all of
 // them the other conditions select.
 const sampleSize = 300
 
-func (g segments) Count(ctx context.Context) (int, error) {
-	n, err := g.s.count(ctx, g.base)
+// EstimateSize counts the customers of the base, and estimates how many of them the
+// other conditions select.
+func (g segmentAudience) EstimateSize(ctx context.Context) (int, error) {
+	n, err := g.s.countOrEstimate(ctx, g.base)
 	if err == nil && n > 0 && !g.sel.OneCondition() {
-		n, err = g.scale(ctx, n)
+		n, err = g.scaleCount(ctx, n)
 	}
-	return n, classify(err, "counting the customers of segments")
+	return n, classifyError(err, "counting the customers of segments")
 }
 
-// scale returns how many of the customers of the base all conditions select: by the
+// scaleCount returns how many of the customers of the base all conditions select: by the
 // first ones in the order of the keys, which are hashes.
-func (g segments) scale(ctx context.Context, all int) (int, error) {
+func (g segmentAudience) scaleCount(ctx context.Context, all int) (int, error) {
 	snaps, err := keyRange(g.base, "", "").Select("segments").Limit(sampleSize).Documents(ctx).GetAll()
 	if err != nil {
 		return 0, err
 	}
+
 	selected := 0
 	for _, snap := range snaps {
-		if g.selects(snap) {
+		if g.selectsCustomer(snap) {
 			selected++
 		}
 	}
+
 	if len(snaps) < sampleSize {
 		return selected, nil
 	}
 	return all * selected / len(snaps), nil
 }
 
-// selects reports whether all conditions select a customer of whom the segments were
-// read. One who cannot be decoded is counted, as dispatch counts it as unknown.
-func (g segments) selects(snap *firestore.DocumentSnapshot) bool {
+// selectsCustomer reports whether all conditions select a customer, whose segments were read.
+// A customer that cannot be decoded is counted, because dispatch counts it as unknown.
+func (g segmentAudience) selectsCustomer(snap *firestore.DocumentSnapshot) bool {
 	var d customerDoc
 	return snap.DataTo(&d) != nil || g.sel.MatchCustomer(d.Segments)
 }
 
-func (g segments) Page(ctx context.Context, after, upto string, size int) (Page, error) {
+// ReadPage reads the customers of the base in a range, and returns those that all
+// conditions select. It may return no member although there is a next page.
+func (g segmentAudience) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
 	q := keyRange(g.base, after, upto).SelectPaths(g.fields...).Limit(size)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return Page{}, classify(err, "reading the customers of segments after %q", after)
+		return AudiencePage{}, classifyError(err, "reading the customers of segments after %q", after)
 	}
-	var p Page
+	var p AudiencePage
 	if len(snaps) == size {
 		p.Last = snaps[size-1].Ref.ID
 	}
-	p.Members = members(ctx, snaps, func(c *push.Customer) bool { return g.sel.MatchCustomer(c.Segments) })
+	p.Members = decodeMembers(ctx, snaps, func(c *push.Customer) bool { return g.sel.MatchCustomer(c.Segments) })
 	return p, nil
 }
 
-// A base is a query that finds every customer of a selection, and maybe others.
-type base struct {
+// A segmentBase is a query that finds every customer of a selection, and maybe others.
+type segmentBase struct {
 	name  string // the same for the same query
 	query firestore.Query
 }
@@ -102,29 +108,31 @@ const (
 	sizesKept = 1000
 )
 
-// sizes has the last counted number of customers of each base. It is safe for concurrent
+// sizeCache has the last counted number of customers of each base. It is safe for concurrent
 // use. To count a base costs one read for each 32,000 of its customers.
-type sizes struct {
-	mu sync.Mutex
-	m  map[string]size
+type sizeCache struct {
+	mu sync.Mutex // guards m; not held while a base is counted
+	m  map[string]cachedSize
 }
 
-type size struct {
+// cachedSize is a number of customers and when it was counted.
+type cachedSize struct {
 	n  int
 	at time.Time
 }
 
 // smallestBase returns the base that has the fewest customers, approximately. A single
 // base is not counted.
-func (s *Store) smallestBase(ctx context.Context, bases []base) (firestore.Query, error) {
+func (s *Store) smallestBase(ctx context.Context, bases []segmentBase) (firestore.Query, error) {
 	if len(bases) == 1 {
 		return bases[0].query, nil
 	}
+
 	counts := make([]int, len(bases))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, b := range bases {
 		g.Go(func() (err error) {
-			counts[i], err = s.sizeOf(ctx, b)
+			counts[i], err = s.sizeOfBase(ctx, b)
 			return err
 		})
 	}
@@ -142,29 +150,33 @@ func (s *Store) smallestBase(ctx context.Context, bases []base) (firestore.Query
 	return bases[least].query, nil
 }
 
-func (s *Store) sizeOf(ctx context.Context, b base) (int, error) {
-	if n, ok := s.sizes.get(b.name, s.now()); ok {
+// sizeOfBase returns about how many customers a base has, from the cache if it was
+// counted less than sizeAge ago. Two calls at the same time may both count.
+func (s *Store) sizeOfBase(ctx context.Context, b segmentBase) (int, error) {
+	if n, ok := s.sizeCache.readSize(b.name, s.now()); ok {
 		return n, nil
 	}
-	n, err := s.estimate(ctx, b.query)
+	n, err := s.estimateCount(ctx, b.query)
 	if err == nil {
-		s.sizes.put(b.name, size{n, s.now()})
+		s.sizeCache.saveSize(b.name, cachedSize{n, s.now()})
 	}
 	return n, err
 }
 
-func (c *sizes) get(name string, now time.Time) (int, bool) {
+// readSize returns a cached size that is not too old.
+func (c *sizeCache) readSize(name string, now time.Time) (int, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	have, ok := c.m[name]
 	return have.n, ok && now.Sub(have.at) < sizeAge
 }
 
-func (c *sizes) put(name string, x size) {
+// saveSize caches a size. A full cache is cleared first.
+func (c *sizeCache) saveSize(name string, x cachedSize) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.m == nil || len(c.m) >= sizesKept {
-		c.m = map[string]size{}
+		c.m = map[string]cachedSize{}
 	}
 	c.m[name] = x
 }

@@ -25,7 +25,7 @@ type settingsDoc struct {
 	Write    string `firestore:"write"` // the writeID of the last change
 }
 
-// decodeSettings is what a snapshot says, and the default where it says nothing.
+// decodeSettings returns the stored settings, with the defaults for fields that are not stored.
 func decodeSettings(snap *firestore.DocumentSnapshot) (push.Settings, error) {
 	set := push.DefaultSettings()
 	if !snap.Exists() {
@@ -46,45 +46,46 @@ func decodeSettings(snap *firestore.DocumentSnapshot) (push.Settings, error) {
 	return set, nil
 }
 
-func (s *Store) settings() *firestore.DocumentRef { return s.db.Doc("settings/push") }
+func (s *Store) settingsDocument() *firestore.DocumentRef { return s.db.Doc("settings/push") }
 
-// Settings reads the choices that hold for mailings that do not say otherwise.
-func (s *Store) Settings(ctx context.Context) (push.Settings, error) {
-	snap, err := s.settings().Get(ctx)
-	if err != nil && !missing(err) {
-		return push.Settings{}, classify(err, "reading the settings")
+// ReadSettings reads the settings of mailings that have none of their own.
+func (s *Store) ReadSettings(ctx context.Context) (push.Settings, error) {
+	snap, err := s.settingsDocument().Get(ctx)
+	if err != nil && !isNotFound(err) {
+		return push.Settings{}, classifyError(err, "reading the settings")
 	}
 	return decodeSettings(snap)
 }
 
-// SetSettings stores the settings, with who changed them in ChangedBy, and answers
-// them with their new revision and time. A mailing that starts later uses them.
-// The answer is *push.PreconditionFailed where the condition does not hold;
-// settings that were never stored have revision 0.
-func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *push.Precondition) (push.Settings, error) {
+// SaveSettings stores the settings, with the caller in ChangedBy, and returns them with their
+// new revision and time. Mailings that start later use them. It returns
+// *push.PreconditionFailed if the condition does not hold. The condition is checked in the
+// transaction, so that no other change comes in between. Settings that were never stored have
+// revision 0.
+func (s *Store) SaveSettings(ctx context.Context, set push.Settings, condition *push.Precondition) (push.Settings, error) {
 	w := newWriteID()
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		snap, err := tx.Get(s.settings())
-		if err != nil && !missing(err) {
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		snap, err := tx.Get(s.settingsDocument())
+		if err != nil && !isNotFound(err) {
 			return err
 		}
 		was, err := decodeSettings(snap)
 		if err != nil {
 			return err
 		}
-		if w.in(snap) {
+		if w.changedLast(snap) {
 			return errStored
 		}
 		if !condition.IsMetBy(true, was.Revision) {
 			return &push.PreconditionFailed{What: "settings"}
 		}
 
-		now := s.timestamp()
+		now := s.currentTimestamp()
 		set.Revision, set.ChangedAt = was.Revision+1, &now
-		return tx.Set(s.settings(), settingsDoc{
+		return tx.Set(s.settingsDocument(), settingsDoc{
 			Devices: string(set.Devices), Muted: string(set.Muted), WrongSender: string(set.WrongSender), Window: encodeWindow(set.Window),
 			ChangedBy: string(set.ChangedBy), ChangedAt: set.ChangedAt, Revision: set.Revision, Write: string(w),
 		})
 	})
-	return set, classify(err, "storing the settings")
+	return set, classifyError(err, "storing the settings")
 }

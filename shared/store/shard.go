@@ -18,7 +18,7 @@ type shardDoc struct {
 	Upto       string     `firestore:"upto"`
 	Batches    int        `firestore:"batches"`
 	Done       bool       `firestore:"done"`
-	EndedEarly bool       `firestore:"endedEarly,omitempty"` // done before it came to Upto, because the mailing ended
+	EndedEarly bool       `firestore:"endedEarly,omitempty"` // done before it reached Upto, because the mailing ended
 	LeaseUntil *time.Time `firestore:"leaseUntil"`
 	NextSlot   *time.Time `firestore:"nextSlot"`
 
@@ -34,16 +34,17 @@ type shardDoc struct {
 	Filtered     int64 `firestore:"filtered"`
 	Control      int64 `firestore:"control"`
 
-	TargetedBy map[string]int64 `firestore:"targetedBy"` // of targeted, by variant; always written in full
+	TargetedBy map[string]int64 `firestore:"targetedBy"` // Targeted by variant; every field is written
 
 	ExpireAt time.Time `firestore:"expireAt"`
 	Write    string    `firestore:"write,omitempty"` // the writeID of the last change
 }
 
-func (s *Store) shard(mailing string, k int) *firestore.DocumentRef {
-	return s.mailing(mailing).Collection("shards").Doc(strconv.Itoa(k))
+func (s *Store) shardDocument(mailing string, k int) *firestore.DocumentRef {
+	return s.mailingDocument(mailing).Collection("shards").Doc(strconv.Itoa(k))
 }
 
+// encodeShard returns the document of a new shard.
 func encodeShard(sh *push.Shard) *shardDoc {
 	return &shardDoc{
 		From: sh.From, After: sh.After, Upto: sh.Upto, Batches: sh.Batches, Done: sh.Done,
@@ -55,19 +56,19 @@ func encodeShard(sh *push.Shard) *shardDoc {
 	}
 }
 
-// Shard reads a shard of a mailing.
-func (s *Store) Shard(ctx context.Context, mailing string, k int) (*push.Shard, error) {
-	snap, err := s.shard(mailing, k).Get(ctx)
-	if missing(err) {
+// ReadShard reads a shard of a mailing.
+func (s *Store) ReadShard(ctx context.Context, mailing string, k int) (*push.Shard, error) {
+	snap, err := s.shardDocument(mailing, k).Get(ctx)
+	if isNotFound(err) {
 		return nil, &push.NotFound{What: "shard of mailing " + mailing, ID: strconv.Itoa(k)}
 	}
 	if err != nil {
-		return nil, classify(err, "reading shard %d of mailing %s", k, mailing)
+		return nil, classifyError(err, "reading shard %d of mailing %s", k, mailing)
 	}
 
 	var d shardDoc
 	if err := snap.DataTo(&d); err != nil {
-		return nil, classify(err, "decoding shard %d of mailing %s", k, mailing)
+		return nil, classifyError(err, "decoding shard %d of mailing %s", k, mailing)
 	}
 	return &push.Shard{
 		Mailing: mailing, Number: k, From: d.From, After: d.After, Upto: d.Upto, Batches: d.Batches, Done: d.Done,
@@ -92,26 +93,27 @@ func (s *Store) CreateBatches(ctx context.Context, sh *push.Shard, batches []*pu
 
 	w := newWriteID()
 	var done firestore.CommitResponse
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		for i, b := range batches {
-			if err := tx.Create(s.batch(b.BatchRef), docs[i]); err != nil {
+			if err := tx.Create(s.batchDocument(b.BatchRef), docs[i]); err != nil {
 				return err
 			}
 		}
-		return tx.Update(s.shard(sh.Mailing, sh.Number), append(shardUpdates(sh), w.update()), firestore.LastUpdateTime(sh.Revision))
+		return tx.Update(s.shardDocument(sh.Mailing, sh.Number), append(shardUpdates(sh), w.fieldUpdate()), firestore.LastUpdateTime(sh.Revision))
 	}, firestore.WithCommitResponseTo(&done))
 	if err == nil {
 		sh.Revision = done.CommitTime()
 		return nil
 	}
-	if snap := w.stored(ctx, s.shard(sh.Mailing, sh.Number), err); snap != nil {
+	if snap := w.readIfStored(ctx, s.shardDocument(sh.Mailing, sh.Number), err); snap != nil {
 		sh.Revision = snap.UpdateTime
 		return nil
 	}
 
-	return classify(err, "cutting shard %d of mailing %s", sh.Number, sh.Mailing)
+	return classifyError(err, "creating batches of shard %d of mailing %s", sh.Number, sh.Mailing)
 }
 
+// shardUpdates returns the fields of a shard that change with each page.
 func shardUpdates(sh *push.Shard) []firestore.Update {
 	return []firestore.Update{
 		{Path: "after", Value: sh.After}, {Path: "batches", Value: sh.Batches}, {Path: "done", Value: sh.Done},
@@ -124,32 +126,34 @@ func shardUpdates(sh *push.Shard) []firestore.Update {
 	}
 }
 
-// LeaseShard gives a shard to one call of dispatch until a time. ErrConflict: another call
-// has leased it since it was read.
+// LeaseShard leases a shard to one call of dispatch until a time. It returns ErrConflict, and
+// stores nothing, if another call has changed the shard since it was read: of two calls only
+// one gets the lease.
 func (s *Store) LeaseShard(ctx context.Context, sh *push.Shard, until time.Time) error {
 	return s.writeLease(ctx, sh, push.Shard{LeaseUntil: until})
 }
 
-// ReleaseShard ends the lease of a shard, to go on at a time (zero: at once). orderedAt is when
-// the caller publishes the message for that; zero: tick publishes it. ErrConflict: another
-// call has leased the shard.
-func (s *Store) ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error {
-	return s.writeLease(ctx, sh, push.Shard{ContinueAt: continueAt, PublishedAt: orderedAt})
+// ReleaseShard ends the lease of a shard. The shard continues at continueAt (zero: at once).
+// publishedAt is when the caller publishes the message for that; zero: tick publishes it. It
+// returns ErrConflict, and stores nothing, if another call has leased the shard.
+func (s *Store) ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, publishedAt time.Time) error {
+	return s.writeLease(ctx, sh, push.Shard{ContinueAt: continueAt, PublishedAt: publishedAt})
 }
 
-// writeLease stores the lease of a shard and when it goes on.
+// writeLease stores the lease of a shard, and when the shard continues. The revision of the
+// shard is the precondition of the write.
 func (s *Store) writeLease(ctx context.Context, sh *push.Shard, to push.Shard) error {
-	taken := *sh
-	taken.LeaseUntil, taken.ContinueAt, taken.PublishedAt = to.LeaseUntil, to.ContinueAt, to.PublishedAt
-	revision, err := s.updateOnce(ctx, s.shard(sh.Mailing, sh.Number), sh.Revision, []firestore.Update{
+	leased := *sh
+	leased.LeaseUntil, leased.ContinueAt, leased.PublishedAt = to.LeaseUntil, to.ContinueAt, to.PublishedAt
+	revision, err := s.updateOnce(ctx, s.shardDocument(sh.Mailing, sh.Number), sh.Revision, []firestore.Update{
 		{Path: "leaseUntil", Value: timeOrNil(to.LeaseUntil)}, {Path: "continueAt", Value: timeOrNil(to.ContinueAt)},
 		{Path: "publishedAt", Value: timeOrNil(to.PublishedAt)},
 	}...)
 	if err != nil {
-		return classify(err, "taking shard %d of mailing %s", sh.Number, sh.Mailing)
+		return classifyError(err, "storing the lease of shard %d of mailing %s", sh.Number, sh.Mailing)
 	}
-	taken.Revision = revision
-	*sh = taken
+	leased.Revision = revision
+	*sh = leased
 	return nil
 }
 
@@ -157,18 +161,18 @@ func (s *Store) writeLease(ctx context.Context, sh *push.Shard, to push.Shard) e
 type OpenShard struct {
 	Number      int
 	LeaseUntil  time.Time // until then a call of dispatch has it
-	ContinueAt  time.Time // when to go on; zero: at once
+	ContinueAt  time.Time // when the shard continues; zero: at once
 	PublishedAt time.Time // when the message was published that no call has answered yet; zero: there is none
 	Revision    time.Time // the revision that MarkShardPublished expects
 }
 
-// OpenShards lists the shards that do not have all their batches yet. A document that cannot
+// ListOpenShards lists the shards that do not have all their batches yet. A document that cannot
 // be decoded is logged and left out.
-func (s *Store) OpenShards(ctx context.Context, mailing string) ([]OpenShard, error) {
-	q := s.openShards(mailing).Select("leaseUntil", "continueAt", "publishedAt")
+func (s *Store) ListOpenShards(ctx context.Context, mailing string) ([]OpenShard, error) {
+	q := s.openShardsQuery(mailing).Select("leaseUntil", "continueAt", "publishedAt")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing open shards of mailing %s", mailing)
+		return nil, classifyError(err, "listing open shards of mailing %s", mailing)
 	}
 
 	var out []OpenShard
@@ -184,48 +188,53 @@ func (s *Store) OpenShards(ctx context.Context, mailing string) ([]OpenShard, er
 		}
 		out = append(out, OpenShard{k, timeOrZero(d.LeaseUntil), timeOrZero(d.ContinueAt), timeOrZero(d.PublishedAt), snap.UpdateTime})
 	}
+
 	return out, nil
 }
 
-func (s *Store) openShards(mailing string) firestore.Query {
-	return s.mailing(mailing).Collection("shards").Where("done", "==", false)
+// openShardsQuery finds the shards of a mailing that do not have all their batches yet.
+func (s *Store) openShardsQuery(mailing string) firestore.Query {
+	return s.mailingDocument(mailing).Collection("shards").Where("done", "==", false)
 }
 
 // MarkShardPublished records that the caller is about to publish a message for a shard. It
-// reports false, and stores nothing, if the shard has changed since it was listed.
+// reports false, and stores nothing, if the shard has changed since it was listed: another
+// call has published the message, or has leased the shard.
 func (s *Store) MarkShardPublished(ctx context.Context, mailing string, sh OpenShard, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
-	_, err := s.shard(mailing, sh.Number).Update(ctx, up, firestore.LastUpdateTime(sh.Revision))
-	if failedPrecondition(err) || missing(err) {
+	_, err := s.shardDocument(mailing, sh.Number).Update(ctx, up, firestore.LastUpdateTime(sh.Revision))
+	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classify(err, "marking shard %d of mailing %s as ordered", sh.Number, mailing)
+	return err == nil, classifyError(err, "marking shard %d of mailing %s as published", sh.Number, mailing)
 }
 
-// endShards ends the creation of batches of a mailing that has ended: a call of dispatch that
-// still works on a shard gets ErrConflict with its next batches. The cursor of such a shard
-// stays, for countNotReached. A shard that changes meanwhile may have become done by itself,
-// so it is read again. ErrConflict: a shard changed each time.
+// endShards ends the creation of batches of a mailing that has ended. It changes the revision
+// of each open shard, so that a call of dispatch that still works on it gets ErrConflict with
+// its next batches. The cursor of the shard stays, for countNotReached. The revision that was
+// listed is the precondition: a shard that has changed may be done now, so the shards are
+// listed again. It returns ErrConflict if a shard has changed each time.
 func (s *Store) endShards(ctx context.Context, mailing string) error {
 	const tries = 10
 	end := []firestore.Update{{Path: "done", Value: true}, {Path: "endedEarly", Value: true}}
 	for range tries {
-		open, err := s.OpenShards(ctx, mailing)
+		open, err := s.ListOpenShards(ctx, mailing)
 		if err != nil {
 			return err
 		}
 		changed := false
 		for _, sh := range open {
-			_, err := s.shard(mailing, sh.Number).Update(ctx, end, firestore.LastUpdateTime(sh.Revision))
-			if failedPrecondition(err) {
+			_, err := s.shardDocument(mailing, sh.Number).Update(ctx, end, firestore.LastUpdateTime(sh.Revision))
+			if isPreconditionFailed(err) {
 				changed = true
 			} else if err != nil {
-				return classify(err, "ending shard %d of mailing %s", sh.Number, mailing)
+				return classifyError(err, "ending shard %d of mailing %s", sh.Number, mailing)
 			}
 		}
 		if !changed {
 			return nil
 		}
 	}
+
 	return fmt.Errorf("ending the shards of mailing %s: %w", mailing, ErrConflict)
 }

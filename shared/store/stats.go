@@ -23,22 +23,23 @@ type statsDoc struct {
 	FCM *deliveryCountsDoc `firestore:"fcm,omitempty"` // see SaveDeliveryData
 }
 
-func (s *Store) dayStats(day string) *firestore.DocumentRef { return s.db.Doc("stats/" + day) }
+func (s *Store) dayStatsDocument(day string) *firestore.DocumentRef { return s.db.Doc("stats/" + day) }
 
 // HasDayStats reports whether a day is counted.
 func (s *Store) HasDayStats(ctx context.Context, day string) (bool, error) {
-	_, err := s.dayStats(day).Get(ctx)
-	if missing(err) {
+	_, err := s.dayStatsDocument(day).Get(ctx)
+	if isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classify(err, "reading the statistics of %s", day)
+	return err == nil, classifyError(err, "reading the statistics of %s", day)
 }
 
-// CountDay counts whom push can reach now, and stores it as a day. A day that is stored
-// stays as it is. It costs up to six reads for each 1,000 customers.
-func (s *Store) CountDay(ctx context.Context, day string) error {
+// RecordDayStats counts the customers whom push can reach now, and stores the numbers as those
+// of a day. Of two calls for one day the first counts: Create fails for the other, and the
+// stored day stays. It costs up to six reads for each 1,000 customers.
+func (s *Store) RecordDayStats(ctx context.Context, day string) error {
 	d := statsDoc{CountedAt: s.now(), Platforms: map[string]int64{}}
-	all := s.customers().Query
+	all := s.customerCollection().Query
 	counts := []struct {
 		to    *int64
 		query firestore.Query
@@ -65,26 +66,27 @@ func (s *Store) CountDay(ctx context.Context, day string) error {
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return classify(err, "counting the customers of %s", day)
+		return classifyError(err, "counting the customers of %s", day)
 	}
 
 	for i, p := range platforms {
 		d.Platforms[string(p)] = byPlatform[i]
 	}
-	_, err := s.dayStats(day).Create(ctx, d)
+
+	_, err := s.dayStatsDocument(day).Create(ctx, d)
 	if status.Code(err) == codes.AlreadyExists {
 		return nil
 	}
-	return classify(err, "storing the statistics of %s", day)
+	return classifyError(err, "storing the statistics of %s", day)
 }
 
-// Stats returns the days that are counted, from the first to the last, both included.
+// ListDayStats returns the days that are counted, from the first to the last, both included.
 // It costs a read a day.
-func (s *Store) Stats(ctx context.Context, first, last string) ([]push.DayStats, error) {
+func (s *Store) ListDayStats(ctx context.Context, first, last string) ([]push.DayStats, error) {
 	q := s.db.Collection("stats").OrderBy(firestore.DocumentID, firestore.Asc).StartAt(first).EndAt(last)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "reading statistics")
+		return nil, classifyError(err, "reading statistics")
 	}
 
 	out := []push.DayStats{}
@@ -100,10 +102,11 @@ func (s *Store) Stats(ctx context.Context, first, last string) ([]push.DayStats,
 			day.Platforms[push.Platform(p)] = n
 		}
 		if d.FCM != nil {
-			counts := d.FCM.counts()
+			counts := d.FCM.decodeCounts()
 			day.FCM = &counts
 		}
 		out = append(out, day)
 	}
+
 	return out, nil
 }

@@ -36,13 +36,13 @@ func TestDayStats(t *testing.T) {
 	}
 
 	for range 2 { // tick may count a day twice
-		if err := w.CountDay(t.Context(), "2026-11-26"); err != nil {
+		if err := w.RecordDayStats(t.Context(), "2026-11-26"); err != nil {
 			t.Fatal(err)
 		}
 		w.register(t, "later", "later-token")
 	}
 
-	got, err := w.Stats(t.Context(), "2026-11-01", "2026-11-30")
+	got, err := w.ListDayStats(t.Context(), "2026-11-01", "2026-11-30")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,9 @@ func TestDayStats(t *testing.T) {
 			t.Errorf("%s is counted: %v, want %v", day, has, want)
 		}
 	}
-	if before, err := w.Stats(t.Context(), "2026-11-01", "2026-11-25"); err != nil || len(before) != 0 {
-		t.Errorf("the days before are %v (%v), want none", before, err)
+	before, err := w.ListDayStats(t.Context(), "2026-11-01", "2026-11-25")
+	if err != nil {
+		t.Fatalf("the days before: %v", err)
 	}
+	equal(t, "the days before: number of entries in before", len(before), 0)
 }

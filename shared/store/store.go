@@ -1,6 +1,9 @@
 // Package store reads and writes Firestore. No other package uses Firestore.
-// Each method is one step in the life of a mailing, a customer or a token, and
-// stores the whole step or nothing.
+// Each method is one step of a mailing, a customer or a token. It stores the whole
+// step or nothing.
+//
+// Two calls may do the same step at the same time. So every write that depends on a
+// read is in a transaction, or has the revision of the read as its precondition.
 //
 //	customers/{key of the customer's id}       a customer with all tokens
 //	tokens/{token id}                          the customer who has the token
@@ -12,9 +15,9 @@
 //	messages/{id}                              a message to one customer, and what became of it
 //	reports/{hash of mailing and token}        what the phone of a target reported
 //	objections/{key of the customer's id}      an opt-out that stays when its customer is erased
-//	erasures/{key of the customer's id}        traces of an erased customer still to be removed
-//	outbox/{event id}                          an event not published yet
-//	instances/{id}                             what an instance of deliver wants of the quota
+//	erasures/{key of the customer's id}        an erased customer whose traces are still to be removed
+//	outbox/{event id}                          an event that is not published yet
+//	instances/{id}                             how much of the quota an instance of deliver needs
 //	firebaseProjects/{project}/instances/{id}  the same of the quota of another project than the default one
 //	settings/push                              device selection, muted customers
 package store
@@ -33,9 +36,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Keep is how long batches and shards stay after their mailing has ended: so long
+// KeepBatches is how long batches and shards stay after their mailing has ended: so long
 // its invalid tokens can be listed and unflagged. TTL deletes them then.
-const Keep = 30 * 24 * time.Hour
+const KeepBatches = 30 * 24 * time.Hour
 
 // keepMailings is how long the mailing itself stays after it ended.
 const keepMailings = 400 * 24 * time.Hour
@@ -57,11 +60,11 @@ type Store struct {
 	now       func() time.Time
 	maxTokens int
 	tokenLife time.Duration
-	sizes     sizes
+	sizeCache sizeCache
 	subjects  subjectCache
 }
 
-// New makes a store over a client. The caller closes the client.
+// New makes a store that uses a client. The caller closes the client.
 func New(db *firestore.Client, o Options) *Store {
 	s := &Store{
 		db: db, now: o.Now,
@@ -74,7 +77,7 @@ func New(db *firestore.Client, o Options) *Store {
 	return s
 }
 
-func (s *Store) mailing(id string) *firestore.DocumentRef { return s.db.Doc("mailings/" + id) }
+func (s *Store) mailingDocument(id string) *firestore.DocumentRef { return s.db.Doc("mailings/" + id) }
 
 // ErrConflict says that a document has changed since it was read. Nothing was
 // written.
@@ -83,28 +86,30 @@ var ErrConflict = errors.New("the document has changed since it was read")
 // IsConflict reports whether err is ErrConflict.
 func IsConflict(err error) bool { return errors.Is(err, ErrConflict) }
 
-// classify gives a Firestore error the type that callers decide by: ErrConflict,
-// *push.Unavailable, or none. The text says what was being done.
-func classify(err error, doing string, a ...any) error {
+// classifyError gives a Firestore error the type that callers decide by: ErrConflict,
+// *push.Unavailable, or none. The text says what the store was doing, to which id.
+func classifyError(err error, doing string, a ...any) error {
 	if err == nil {
 		return nil
 	}
 
 	text := fmt.Sprintf(doing, a...)
-	if failedPrecondition(err) {
+	if isPreconditionFailed(err) {
 		return fmt.Errorf("%s: %w: %w", text, ErrConflict, err)
 	}
+
 	switch status.Code(err) {
 	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted, codes.DeadlineExceeded:
 		return &push.Unavailable{Err: fmt.Errorf("%s: %w", text, err)}
 	}
+
 	return fmt.Errorf("%s: %w", text, err)
 }
 
-// failedPrecondition reports whether a precondition of a write did not hold. The
+// isPreconditionFailed reports whether a precondition of a write did not hold. The
 // service uses the same code for a query whose index is missing; the text of that
 // error begins with fixed words, before any name of a project or document.
-func failedPrecondition(err error) bool {
+func isPreconditionFailed(err error) bool {
 	switch status.Code(err) {
 	case codes.AlreadyExists:
 		return true
@@ -115,4 +120,5 @@ func failedPrecondition(err error) bool {
 	return false
 }
 
-func missing(err error) bool { return status.Code(err) == codes.NotFound }
+// isNotFound reports whether a document does not exist.
+func isNotFound(err error) bool { return status.Code(err) == codes.NotFound }

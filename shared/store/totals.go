@@ -11,39 +11,40 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Totals returns the sums of a mailing, by customers and by tokens. Those of a
-// mailing that has ended are stored with it. Else they are aggregation queries over
-// its shards and batches at one read time, so that they reconcile at every moment.
-func (s *Store) Totals(ctx context.Context, m *push.Mailing) (push.Totals, error) {
+// ReadTotals returns the sums of a mailing, by customers and by tokens. Those of a
+// mailing that has ended are stored with it. Otherwise they are computed by aggregation
+// queries over its shards and batches in one read-only transaction, that is at one read
+// time, so that they reconcile at every moment.
+func (s *Store) ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, error) {
 	if m.Totals != nil {
 		return *m.Totals, nil
 	}
 	var t push.Totals
-	err := s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) (err error) {
-		if t, err = s.addUp(ctx, tx, m.ID); err != nil {
+	err := s.runTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) (err error) {
+		if t, err = s.sumTotals(ctx, tx, m.ID); err != nil {
 			return err
 		}
-		if t.Platforms, t.MissingAttribute, err = s.addUpPlatforms(ctx, tx, m.ID); err != nil {
+		if t.Platforms, t.MissingAttribute, err = s.sumPlatforms(ctx, tx, m.ID); err != nil {
 			return err
 		}
-		t.Variants, err = s.addUpVariants(ctx, tx, m)
+		t.Variants, err = s.sumVariants(ctx, tx, m)
 		return err
 	}, firestore.ReadOnly)
 	t.Customers.Estimated = m.Estimated
-	return t, classify(err, "adding up mailing %s", m.ID)
+	return t, classifyError(err, "computing the totals of mailing %s", m.ID)
 }
 
-// addUp computes the sums in a transaction. A query takes five aggregations at
+// sumTotals computes the sums in a transaction. A query takes five aggregations at
 // most. A sum counts only documents that have all fields of its query, so that
 // shards and batches always have all of them.
-func (s *Store) addUp(ctx context.Context, tx *firestore.Transaction, mailing string) (push.Totals, error) {
-	shards := s.mailing(mailing).Collection("shards").Query
+func (s *Store) sumTotals(ctx context.Context, tx *firestore.Transaction, mailing string) (push.Totals, error) {
+	shards := s.mailingDocument(mailing).Collection("shards").Query
 
-	a, err := sum(ctx, tx, shards, "targeted", "noValidToken", "optedOut", "category", "unknown")
+	a, err := sumFields(ctx, tx, shards, "targeted", "noValidToken", "optedOut", "category", "unknown")
 	if err != nil {
 		return push.Totals{}, err
 	}
-	more, err := sum(ctx, tx, shards, "muted", "filtered", "control")
+	more, err := sumFields(ctx, tx, shards, "muted", "filtered", "control")
 	if err != nil {
 		return push.Totals{}, err
 	}
@@ -52,7 +53,7 @@ func (s *Store) addUp(ctx context.Context, tx *firestore.Transaction, mailing st
 	if err != nil {
 		return push.Totals{}, err
 	}
-	held, err := s.heldFlags(ctx, tx, mailing)
+	held, err := s.sumHeldFlags(ctx, tx, mailing)
 	if err != nil {
 		return push.Totals{}, err
 	}
@@ -61,19 +62,20 @@ func (s *Store) addUp(ctx context.Context, tx *firestore.Transaction, mailing st
 	return push.NewTotals(counts, size, tally, held), nil
 }
 
-// sumTally adds up, over the batches of a mailing, a field that has their size and a
-// tally.
+// sumTally computes the sums, over the batches of a mailing, of a field with the number of
+// targets and of a tally.
 func (s *Store) sumTally(ctx context.Context, tx *firestore.Transaction, mailing, size, tally string) (int64, push.Tally, error) {
 	names := []string{size}
 	for _, f := range tallyFields {
 		names = append(names, tally+"."+f.name)
 	}
-	batches := s.mailing(mailing).Collection("batches").Query
-	first, err := sum(ctx, tx, batches, names[:5]...)
+
+	batches := s.mailingDocument(mailing).Collection("batches").Query
+	first, err := sumFields(ctx, tx, batches, names[:5]...)
 	if err != nil {
 		return 0, push.Tally{}, err
 	}
-	rest, err := sum(ctx, tx, batches, names[5:]...)
+	rest, err := sumFields(ctx, tx, batches, names[5:]...)
 	if err != nil {
 		return 0, push.Tally{}, err
 	}
@@ -82,16 +84,18 @@ func (s *Store) sumTally(ctx context.Context, tx *firestore.Transaction, mailing
 	for i, n := range append(first[1:], rest...) {
 		out[tallyFields[i].result] = n
 	}
+
 	return first[0], out, nil
 }
 
-// heldFlags counts the flags of a mailing that wait for evidence, by code.
-func (s *Store) heldFlags(ctx context.Context, tx *firestore.Transaction, mailing string) (map[string]int64, error) {
+// sumHeldFlags counts the flags of a mailing that wait for evidence, by code.
+func (s *Store) sumHeldFlags(ctx context.Context, tx *firestore.Transaction, mailing string) (map[string]int64, error) {
 	var names []string
 	for _, f := range heldFields {
 		names = append(names, "held."+f.name)
 	}
-	sums, err := sum(ctx, tx, s.mailing(mailing).Collection("batches").Query, names...)
+
+	sums, err := sumFields(ctx, tx, s.mailingDocument(mailing).Collection("batches").Query, names...)
 	if err != nil {
 		return nil, err
 	}
@@ -100,14 +104,18 @@ func (s *Store) heldFlags(ctx context.Context, tx *firestore.Transaction, mailin
 	for i, f := range heldFields {
 		out[f.code] = sums[i]
 	}
+
 	return out, nil
 }
 
-func sum(ctx context.Context, tx *firestore.Transaction, q firestore.Query, fields ...string) ([]int64, error) {
+// sumFields computes the sum of each field over the documents of a query, at most five
+// fields. tx is nil outside of a transaction.
+func sumFields(ctx context.Context, tx *firestore.Transaction, q firestore.Query, fields ...string) ([]int64, error) {
 	agg := q.NewAggregationQuery()
 	if tx != nil {
 		agg = agg.Transaction(tx)
 	}
+
 	for i, f := range fields {
 		agg = agg.WithSum(f, fmt.Sprint("s", i))
 	}
@@ -116,6 +124,7 @@ func sum(ctx context.Context, tx *firestore.Transaction, q firestore.Query, fiel
 	if err != nil {
 		return nil, err
 	}
+
 	out := make([]int64, len(fields))
 	for i := range fields {
 		v, ok := res[fmt.Sprint("s", i)].(*pb.Value)
@@ -124,14 +133,17 @@ func sum(ctx context.Context, tx *firestore.Transaction, q firestore.Query, fiel
 		}
 		out[i] = v.GetIntegerValue()
 	}
+
 	return out, nil
 }
 
+// countDocuments counts the documents of a query. It costs one read for each 1,000.
 func (s *Store) countDocuments(ctx context.Context, q firestore.Query) (int, error) {
-	return countIn(ctx, q.NewAggregationQuery())
+	return countWith(ctx, q.NewAggregationQuery())
 }
 
-func countIn(ctx context.Context, q *firestore.AggregationQuery) (int, error) {
+// countWith runs an aggregation query that counts.
+func countWith(ctx context.Context, q *firestore.AggregationQuery) (int, error) {
 	res, err := q.WithCount("n").Get(ctx)
 	if err != nil {
 		return 0, err
@@ -143,15 +155,15 @@ func countIn(ctx context.Context, q *firestore.AggregationQuery) (int, error) {
 	return int(v.GetIntegerValue()), nil
 }
 
-// MarkDispatched records that every shard of a mailing has all its batches, if that
+// MarkMailingDispatched records that every shard of a mailing has all its batches, if that
 // is so, and reports whether it is.
-func (s *Store) MarkDispatched(ctx context.Context, id string) (bool, error) {
+func (s *Store) MarkMailingDispatched(ctx context.Context, id string) (bool, error) {
 	// Counted, not listed: a shard that cannot be decoded counts as open.
-	open, err := s.countDocuments(ctx, s.openShards(id))
+	open, err := s.countDocuments(ctx, s.openShardsQuery(id))
 	if err != nil || open > 0 {
-		return false, classify(err, "counting open shards of mailing %s", id)
+		return false, classifyError(err, "counting open shards of mailing %s", id)
 	}
-	_, err = s.transition(ctx, id, func(m *push.Mailing) error {
+	_, err = s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.Dispatched || m.Shards == 0 {
 			return errUnchanged
 		}
@@ -171,12 +183,13 @@ func (s *Store) MarkDispatched(ctx context.Context, id string) (bool, error) {
 // is read after that write, so that of two such calls at the same time at least one
 // sees both.
 func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, error) {
-	m, err := s.MailingHeader(ctx, id)
+	m, err := s.ReadMailingHeader(ctx, id)
 	if err != nil || !m.CanFinish() || m.Totals != nil {
 		return nil, err
 	}
 
-	// Batches that are created after the totals are stored would be counted nowhere.
+	// First no more batches: those that are created after the totals are stored would be
+	// counted nowhere.
 	if !m.Dispatched {
 		if err := s.endShards(ctx, id); err != nil {
 			return nil, err
@@ -196,7 +209,7 @@ func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, er
 // stays, so that an operator can still read it.
 func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Mailing, error) {
 	id := of.ID
-	totals, err := s.Totals(ctx, of)
+	totals, err := s.ReadTotals(ctx, of)
 	if err != nil || totals.Tokens.Pending > 0 {
 		return nil, err
 	}
@@ -206,10 +219,12 @@ func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Maili
 		}
 	}
 
-	if totals.Apps, err = s.appTotals(ctx, id, totals.Tokens.AppTally()); err != nil {
-		return nil, classify(err, "adding up the apps of mailing %s", id)
+	if totals.Apps, err = s.sumAppTotals(ctx, id, totals.Tokens.AppTally()); err != nil {
+		return nil, classifyError(err, "adding up the apps of mailing %s", id)
 	}
 
+	// The transaction checks again: another call may have stored the totals, or a person may
+	// have resumed the mailing, since the sums were computed.
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error {
 		if m.Totals != nil || !m.CanFinish() {
 			return errUnchanged
@@ -227,7 +242,7 @@ func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Maili
 		return nil, nil
 	}
 	if err != nil {
-		return nil, classifyLife(err, id)
+		return nil, classifyStateError(err, id)
 	}
 
 	return m, nil
@@ -236,7 +251,7 @@ func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Maili
 // MarkCompletedPublished records that mailing.completed was published: tick has
 // nothing left to do for the mailing.
 func (s *Store) MarkCompletedPublished(ctx context.Context, id string) error {
-	_, err := s.transition(ctx, id, func(m *push.Mailing) error {
+	_, err := s.changeState(ctx, id, func(m *push.Mailing) error {
 		if !m.Active || m.Totals == nil {
 			return errUnchanged
 		}

@@ -29,6 +29,7 @@ type unflagDoc struct {
 	CompletedAt *time.Time `firestore:"completedAt"`
 }
 
+// encodeUnflag returns the stored form of an unflag, nil for none.
 func encodeUnflag(u *push.Unflag) *unflagDoc {
 	if u == nil {
 		return nil
@@ -36,7 +37,8 @@ func encodeUnflag(u *push.Unflag) *unflagDoc {
 	return &unflagDoc{string(u.State), u.Unflagged, u.StartedAt, u.CompletedAt}
 }
 
-func (d *unflagDoc) decode() *push.Unflag {
+// decodeUnflag is the reverse of encodeUnflag.
+func (d *unflagDoc) decodeUnflag() *push.Unflag {
 	if d == nil {
 		return nil
 	}
@@ -65,7 +67,7 @@ type unflagCount struct {
 const (
 	// keepUnflags is how long the mark and the counts stay: longer than the batches, so
 	// that no late message of a batch flags again.
-	keepUnflags = Keep + 10*24*time.Hour
+	keepUnflags = KeepBatches + 10*24*time.Hour
 	// unflagStalled is how long an unflag may make no progress before tick publishes a
 	// message for it again.
 	unflagStalled = 2 * time.Minute
@@ -74,15 +76,15 @@ const (
 	// batches have few, and fewer where they have many: between few and many
 	// tokens a page.
 	unflagBatches, maxUnflagBatches = 16, 64
-	few, many                       = 4_000, 20_000
+	fewTokens, manyTokens           = 4_000, 20_000
 )
 
-func (s *Store) unflags(mailing string) *firestore.CollectionRef {
-	return s.mailing(mailing).Collection("unflags")
+func (s *Store) unflagCollection(mailing string) *firestore.CollectionRef {
+	return s.mailingDocument(mailing).Collection("unflags")
 }
 
-func (s *Store) unflagging(mailing string) *firestore.DocumentRef {
-	return s.unflags(mailing).Doc("mark")
+func (s *Store) unflagMarkDocument(mailing string) *firestore.DocumentRef {
+	return s.unflagCollection(mailing).Doc("mark")
 }
 
 // StartUnflag records that all flags of a mailing are to be removed. From then on the mailing
@@ -91,7 +93,7 @@ func (s *Store) unflagging(mailing string) *firestore.DocumentRef {
 // are unknown then.
 func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, error) {
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
-		switch now := s.timestamp(); {
+		switch now := s.currentTimestamp(); {
 		case m.Unflag != nil:
 			return errUnchanged
 		case m.StartedAt.IsZero() && m.State.Final(): // it never sent, so it has no flags
@@ -99,29 +101,29 @@ func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, erro
 			return nil
 		case m.StartedAt.IsZero():
 			return &push.Conflict{Why: "mailing " + id + " has not started: it has marked no token"}
-		case now.After(m.ExpiresAt.Add(Keep)):
+		case now.After(m.ExpiresAt.Add(KeepBatches)):
 			return &push.Conflict{Why: "mailing " + id + " ended more than 30 days ago: the list of what it marked has been deleted"}
 		default:
 			m.Unflag = &push.Unflag{State: push.UnflagRunning, StartedAt: now}
-			return tx.Set(s.unflagging(id), unflagMark{Moved: now, ExpireAt: m.ExpiresAt.Add(keepUnflags)})
+			return tx.Set(s.unflagMarkDocument(id), unflagMark{Moved: now, ExpireAt: m.ExpiresAt.Add(keepUnflags)})
 		}
 	})
 	if errors.Is(err, errUnchanged) {
 		return m, nil
 	}
 	if err != nil {
-		return nil, classifyLife(err, id)
+		return nil, classifyStateError(err, id)
 	}
 
 	return m, nil
 }
 
-// UnflagProgress returns the progress of an unflag, nil for a mailing without one.
-func (s *Store) UnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error) {
+// ReadUnflagProgress returns the progress of an unflag, nil for a mailing without one.
+func (s *Store) ReadUnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error) {
 	if m.Unflag == nil || m.Unflag.State == push.UnflagCompleted {
 		return m.Unflag, nil
 	}
-	n, err := s.unflagged(ctx, m.ID)
+	n, err := s.countUnflagged(ctx, m.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -130,36 +132,36 @@ func (s *Store) UnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unfl
 	return &u, nil
 }
 
-// unflagged returns how many flags the transactions of an unflag have removed.
-func (s *Store) unflagged(ctx context.Context, mailing string) (n int64, err error) {
-	err = s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
-		sums, err := sum(ctx, tx, s.unflags(mailing).Query, "unflagged")
+// countUnflagged returns how many flags the transactions of an unflag have removed.
+func (s *Store) countUnflagged(ctx context.Context, mailing string) (n int64, err error) {
+	err = s.runTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
+		sums, err := sumFields(ctx, tx, s.unflagCollection(mailing).Query, "unflagged")
 		if err == nil {
 			n = sums[0]
 		}
 		return err
 	}, firestore.ReadOnly)
-	return n, classify(err, "adding up what was taken back of mailing %s", mailing)
+	return n, classifyError(err, "counting the removed flags of mailing %s", mailing)
 }
 
 // An UnflagLease is one call's lease of an unflag, and its cursor.
 type UnflagLease struct {
-	Mailing string
-	owner   string
-	after   string // batches up to and including this one are done
-	most    int    // batches that the next page reads
+	Mailing     string
+	owner       string
+	after       string // batches up to and including this one are done
+	pageBatches int    // batches that the next page reads
 }
 
 // LeaseUnflag leases an unflag until a time. It returns nil if the unflag is completed or
 // another call has the lease.
 func (s *Store) LeaseUnflag(ctx context.Context, mailing string, until time.Time) (*UnflagLease, error) {
-	m, err := s.MailingHeader(ctx, mailing)
+	m, err := s.ReadMailingHeader(ctx, mailing)
 	if err != nil || m.Unflag == nil || m.Unflag.State == push.UnflagCompleted {
 		return nil, err
 	}
 
-	l := &UnflagLease{Mailing: mailing, owner: rand.Text(), most: unflagBatches}
-	err = s.moveUnflag(ctx, l, func(mark *unflagMark) bool {
+	l := &UnflagLease{Mailing: mailing, owner: rand.Text(), pageBatches: unflagBatches}
+	err = s.updateUnflagMark(ctx, l, func(mark *unflagMark) bool {
 		if mark.Owner != l.owner && timeOrZero(mark.LeaseUntil).After(s.now()) {
 			return false
 		}
@@ -173,27 +175,28 @@ func (s *Store) LeaseUnflag(ctx context.Context, mailing string, until time.Time
 	return l, err
 }
 
-// SaveUnflag stores the cursor of an unflag and extends the lease; a zero time releases it.
+// SaveUnflagCursor stores the cursor of an unflag and extends the lease; a zero time releases it.
 // ErrConflict: another call has the lease.
-func (s *Store) SaveUnflag(ctx context.Context, l *UnflagLease, until time.Time) error {
-	return s.moveUnflag(ctx, l, func(mark *unflagMark) bool {
+func (s *Store) SaveUnflagCursor(ctx context.Context, l *UnflagLease, until time.Time) error {
+	return s.updateUnflagMark(ctx, l, func(mark *unflagMark) bool {
 		if mark.Owner != l.owner {
 			return false
 		}
 		if mark.After != l.after {
-			mark.After, mark.Moved = l.after, s.timestamp()
+			mark.After, mark.Moved = l.after, s.currentTimestamp()
 		}
 		mark.LeaseUntil = timeOrNil(until)
 		return true
 	})
 }
 
-// moveUnflag changes the mark of an unflag. It returns ErrConflict if change reports that it
-// may not. A mark that is deleted is no error: its batches are deleted as well.
-func (s *Store) moveUnflag(ctx context.Context, l *UnflagLease, change func(*unflagMark) bool) error {
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		snap, err := tx.Get(s.unflagging(l.Mailing))
-		if missing(err) {
+// updateUnflagMark changes the mark of an unflag. It returns ErrConflict if change reports that it
+// may not. The transaction reads the mark again, so that of two calls only the one with the
+// lease moves the cursor. A deleted mark is not an error: its batches are deleted as well.
+func (s *Store) updateUnflagMark(ctx context.Context, l *UnflagLease, change func(*unflagMark) bool) error {
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		snap, err := tx.Get(s.unflagMarkDocument(l.Mailing))
+		if isNotFound(err) {
 			return nil
 		}
 		if err != nil {
@@ -206,13 +209,13 @@ func (s *Store) moveUnflag(ctx context.Context, l *UnflagLease, change func(*unf
 		if !change(&mark) {
 			return ErrConflict
 		}
-		return tx.Set(s.unflagging(l.Mailing), mark)
+		return tx.Set(s.unflagMarkDocument(l.Mailing), mark)
 	})
 	if errors.Is(err, ErrConflict) {
 		return err
 	}
 
-	return classify(err, "going on to take back the flags of mailing %s", l.Mailing)
+	return classifyError(err, "storing the progress of the unflag of mailing %s", l.Mailing)
 }
 
 // CustomerTokens are tokens of one customer, by their ids.
@@ -229,21 +232,21 @@ type UnflagPage struct {
 	after  string
 }
 
-// UnflagPage reads the next page. It stays the next one until Done.
-func (s *Store) UnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage, error) {
-	batches, err := s.invalidTokensAfter(ctx, l.Mailing, l.after, l.most)
+// ReadUnflagPage reads the next page. It stays the next one until FinishPage.
+func (s *Store) ReadUnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage, error) {
+	batches, err := s.invalidTokensAfter(ctx, l.Mailing, l.after, l.pageBatches)
 	if err != nil {
 		return nil, err
 	}
 
-	p := &UnflagPage{after: l.after, Last: len(batches) < l.most}
+	p := &UnflagPage{after: l.after, Last: len(batches) < l.pageBatches}
 	at, tokens := map[string]int{}, 0
 	for _, b := range batches {
 		p.after = b.batch
-		if b.fault != nil {
-			p.Faults = append(p.Faults, b.fault)
+		if b.err != nil {
+			p.Faults = append(p.Faults, b.err)
 		}
-		for _, d := range b.dead {
+		for _, d := range b.tokens {
 			i, known := at[d.Customer]
 			if !known {
 				i = len(p.Tokens)
@@ -254,25 +257,26 @@ func (s *Store) UnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage, er
 			tokens++
 		}
 	}
-	if tokens < few {
-		l.most = min(2*l.most, maxUnflagBatches)
-	} else if tokens > many {
-		l.most = max(l.most/2, 1)
+
+	if tokens < fewTokens {
+		l.pageBatches = min(2*l.pageBatches, maxUnflagBatches)
+	} else if tokens > manyTokens {
+		l.pageBatches = max(l.pageBatches/2, 1)
 	}
 	return p, nil
 }
 
-// Done moves the cursor of an unflag after a page; SaveUnflag stores it.
-func (l *UnflagLease) Done(p *UnflagPage) { l.after = p.after }
+// FinishPage moves the cursor of an unflag after a page; SaveUnflagCursor stores it.
+func (l *UnflagLease) FinishPage(p *UnflagPage) { l.after = p.after }
 
 // UnflagTokens removes the flags of a mailing on tokens of a few hundred customers in one
 // transaction, or in two halves if that is too large or conflicts with other writes. It
 // returns how many it removed, and the events, which are in the outbox until
-// MarkEventsPublished; both also beside an error. A customer whose document cannot be
+// MarkEventsPublished; it returns both together with an error. A customer whose document cannot be
 // decoded does not affect the others: the error is ErrUndecodable then, and all others are
 // done.
 func (s *Store) UnflagTokens(ctx context.Context, mailing string, tokens []CustomerTokens) (int, []push.Event, error) {
-	n, events, err := s.unflag(ctx, mailing, tokens)
+	n, events, err := s.unflagInTransaction(ctx, mailing, tokens)
 	if err == nil || len(tokens) == 1 || !canSplit(err) {
 		return n, events, err
 	}
@@ -303,16 +307,16 @@ func canSplit(err error) bool {
 
 // EndUnflag records that all flags of a mailing are removed.
 func (s *Store) EndUnflag(ctx context.Context, mailing string) (*push.Unflag, error) {
-	n, err := s.unflagged(ctx, mailing)
+	n, err := s.countUnflagged(ctx, mailing)
 	if err != nil {
 		return nil, err
 	}
 
-	m, err := s.transition(ctx, mailing, func(m *push.Mailing) error {
+	m, err := s.changeState(ctx, mailing, func(m *push.Mailing) error {
 		if m.Unflag == nil || m.Unflag.State == push.UnflagCompleted {
 			return errUnchanged
 		}
-		m.Unflag.State, m.Unflag.Unflagged, m.Unflag.CompletedAt = push.UnflagCompleted, n, timeOrNil(s.timestamp())
+		m.Unflag.State, m.Unflag.Unflagged, m.Unflag.CompletedAt = push.UnflagCompleted, n, timeOrNil(s.currentTimestamp())
 		return nil
 	})
 	if err != nil {
@@ -322,23 +326,25 @@ func (s *Store) EndUnflag(ctx context.Context, mailing string) (*push.Unflag, er
 	return m.Unflag, nil
 }
 
-// StalledUnflags lists the mailings whose unflag has made no progress for two minutes and is
+// ListStalledUnflags lists the mailings whose unflag has made no progress for two minutes and is
 // not leased.
-func (s *Store) StalledUnflags(ctx context.Context) ([]string, error) {
+func (s *Store) ListStalledUnflags(ctx context.Context) ([]string, error) {
 	snaps, err := s.db.Collection("mailings").Where("unflag.state", "==", string(push.UnflagRunning)).Select().Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing the mailings whose flags are being taken back")
+		return nil, classifyError(err, "listing the running unflags")
 	}
+
 	refs := make([]*firestore.DocumentRef, len(snaps))
 	for i, snap := range snaps {
-		refs[i] = s.unflagging(snap.Ref.ID)
+		refs[i] = s.unflagMarkDocument(snap.Ref.ID)
 	}
+
 	if len(refs) == 0 {
 		return nil, nil
 	}
 	marks, err := s.db.GetAll(ctx, refs)
 	if err != nil {
-		return nil, classify(err, "looking after the unflags under way")
+		return nil, classifyError(err, "reading the marks of the running unflags")
 	}
 
 	var out []string
@@ -350,5 +356,6 @@ func (s *Store) StalledUnflags(ctx context.Context) ([]string, error) {
 			out = append(out, snap.Ref.Parent.Parent.ID)
 		}
 	}
+
 	return out, nil
 }

@@ -36,12 +36,12 @@ func (w *world) flagAll(t testing.TB, id string, batches, size int) {
 		_, events, err := w.ImportCustomers(t.Context(), lines)
 		must(err)
 		must(w.MarkEventsPublished(t.Context(), events...))
-		sh, err := w.Shard(t.Context(), id, 0)
+		sh, err := w.ReadShard(t.Context(), id, 0)
 		must(err)
 		sh.Batches, sh.Done = n+1, n+1 == batches
 		dead := b.InvalidTokens
 		must(w.CreateBatches(t.Context(), sh, []*push.Batch{b}))
-		b, err = w.Batch(t.Context(), b.BatchRef)
+		b, err = w.ReadBatch(t.Context(), b.BatchRef)
 		must(err)
 		b.InvalidTokens, b.Settled = dead, true
 		b.ClosePending(push.ResultUnregistered)
@@ -62,11 +62,14 @@ func (w *world) flagAll(t testing.TB, id string, batches, size int) {
 func (w *world) unflagAll(t testing.TB, id string) (took int) {
 	t.Helper()
 	l, err := w.LeaseUnflag(t.Context(), id, w.clock.Now().Add(time.Minute))
-	if err != nil || l == nil {
-		t.Fatalf("leasing the unflag of %s: %+v, %v", id, l, err)
+	if err != nil {
+		t.Fatalf("leasing the unflag: %v", err)
+	}
+	if l == nil {
+		t.Fatal("leasing the unflag: l is nil, want a value")
 	}
 	for last := false; !last; {
-		p, err := w.UnflagPage(t.Context(), l)
+		p, err := w.ReadUnflagPage(t.Context(), l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,11 +81,11 @@ func (w *world) unflagAll(t testing.TB, id string) (took int) {
 			t.Fatal(err)
 		}
 		took += n
-		l.Done(p)
+		l.FinishPage(p)
 		if last = p.Last; last {
 			break
 		}
-		if err := w.SaveUnflag(t.Context(), l, w.clock.Now().Add(time.Minute)); err != nil {
+		if err := w.SaveUnflagCursor(t.Context(), l, w.clock.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -103,11 +106,11 @@ func (w *world) startUnflag(t testing.TB, id string) *push.Mailing {
 
 func (w *world) progress(t testing.TB, id string) *push.Unflag {
 	t.Helper()
-	m, err := w.MailingHeader(t.Context(), id)
+	m, err := w.ReadMailingHeader(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := w.UnflagProgress(t.Context(), m)
+	u, err := w.ReadUnflagProgress(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,8 +156,8 @@ func TestAfterUnflagNothingIsFlagged(t *testing.T) {
 	}
 }
 
-// TestAFlagUnderWayLosesToAnUnflag: the mark and the flag are in one order,
-// whichever comes first: nothing is flagged behind the unflag's back.
+// TestAFlagUnderWayLosesToAnUnflag: the mark of the unflag and the flag have an order.
+// Whichever comes first, no token stays flagged after the unflag.
 func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -170,7 +173,7 @@ func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}
-	b, err := w.Batch(t.Context(), b.BatchRef)
+	b, err := w.ReadBatch(t.Context(), b.BatchRef)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,14 +209,14 @@ func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 			t.Errorf("%s is flagged", x.Customer)
 		}
 	}
-	if u := w.progress(t, "m"); u.State != push.UnflagCompleted || u.Unflagged != int64(took) {
-		t.Errorf("the unflag came to %+v, %d were taken back", u, took)
-	}
+	u := w.progress(t, "m")
+	equal(t, "the unflag: u.State", u.State, push.UnflagCompleted)
+	equal(t, "the unflag: u.Unflagged", u.Unflagged, int64(took))
 }
 
-// TestUnflagTakesEachCustomerOnce: two tokens of one customer are one write, who
-// was erased or registered again is passed over, and doing it once more takes
-// nothing and counts nothing.
+// TestUnflagTakesEachCustomerOnce: two tokens of one customer are one write. A customer
+// who was erased, or whose token was registered again, is skipped, and a repeated call
+// changes nothing.
 func TestUnflagTakesEachCustomerOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -237,26 +240,29 @@ func TestUnflagTakesEachCustomerOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if took != want {
-			t.Errorf("%d taken back, want %d", took, want)
+		equal(t, "number of removed flags", took, want)
+		wantEvents := ""
+		if want > 0 {
+			wantEvents = "anna=true carl=true"
 		}
-		if want > 0 && kinds(events) != "anna=true carl=true" {
-			t.Errorf("it tells %s", kinds(events))
-		}
+		equal(t, "events", kinds(events), wantEvents)
 	}
-	if u := w.progress(t, "m"); u.State != push.UnflagRunning || u.Unflagged != 3 {
-		t.Errorf("while it runs: %+v", u)
-	}
+	u := w.progress(t, "m")
+	equal(t, "while it runs: u.State", u.State, push.UnflagRunning)
+	equal(t, "while it runs: u.Unflagged", u.Unflagged, 3)
 	if _, err := w.EndUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	if u := w.progress(t, "m"); u.State != push.UnflagCompleted || u.Unflagged != 3 || u.CompletedAt == nil {
-		t.Errorf("in the end: %+v", u)
+	u = w.progress(t, "m")
+	equal(t, "state in the end", u.State, push.UnflagCompleted)
+	equal(t, "removed flags in the end", u.Unflagged, 3)
+	if u.CompletedAt == nil {
+		t.Error("CompletedAt is nil in the end, want the time")
 	}
 }
 
-// TestALostAnswerCountsOnce: what was taken back is counted by the transaction
-// that took it.
+// TestALostAnswerCountsOnce: removed flags are counted by the transaction that removes
+// them.
 func TestALostAnswerCountsOnce(t *testing.T) {
 	t.Parallel()
 	w, l := newLossyWorld(t)
@@ -271,21 +277,21 @@ func TestALostAnswerCountsOnce(t *testing.T) {
 	if lease == nil {
 		t.Fatal("a lease whose answer was lost is somebody else's")
 	}
-	p, err := w.UnflagPage(t.Context(), lease)
+	p, err := w.ReadUnflagPage(t.Context(), lease)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.whenLost(t, "taking flags back", func() error { _, _, err := w.UnflagTokens(t.Context(), "m", p.Tokens); return err })
-	lease.Done(p)
-	l.whenLost(t, "saving an unflag", func() error { return w.SaveUnflag(t.Context(), lease, w.clock.Now().Add(time.Minute)) })
+	lease.FinishPage(p)
+	l.whenLost(t, "saving an unflag", func() error { return w.SaveUnflagCursor(t.Context(), lease, w.clock.Now().Add(time.Minute)) })
 	l.whenLost(t, "ending an unflag", func() error { _, err := w.EndUnflag(t.Context(), "m"); return err })
-	if u := w.progress(t, "m"); u.State != push.UnflagCompleted || u.Unflagged != 5 {
-		t.Errorf("it came to %+v, want 5", u)
-	}
+	u := w.progress(t, "m")
+	equal(t, "the unflag: u.State", u.State, push.UnflagCompleted)
+	equal(t, "the unflag: u.Unflagged", u.Unflagged, 5)
 }
 
-// TestOneCallHasAnUnflag, until its time is up; and who looks after unflags sees
-// the one that nobody has.
+// TestOneCallHasAnUnflag: one call has the lease until its time is over. An unflag
+// without a lease is listed as stalled.
 func TestOneCallHasAnUnflag(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -294,35 +300,47 @@ func TestOneCallHasAnUnflag(t *testing.T) {
 	w.startUnflag(t, "m")
 	stalled := func(want int) {
 		t.Helper()
-		if got, err := w.StalledUnflags(t.Context()); err != nil || len(got) != want {
-			t.Errorf("%v are stalled, want %d (%v)", got, want, err)
+		got, err := w.ListStalledUnflags(t.Context())
+		if err != nil {
+			t.Fatalf("w.ListStalledUnflags: %v", err)
 		}
+		equal(t, "number of entries in got", len(got), want)
 	}
 	first, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(5*time.Minute))
-	if err != nil || first == nil {
-		t.Fatal(first, err)
+	if err != nil {
+		t.Fatalf("w.LeaseUnflag: %v", err)
+	}
+	if first == nil {
+		t.Fatal("no lease of the unflag, want one")
 	}
 	w.clock.Add(4 * time.Minute)
 	stalled(0) // a call has it
-	if second, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute)); err != nil || second != nil {
-		t.Errorf("a second call has it, too: %+v, %v", second, err)
+	if second, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute)); err != nil {
+		t.Fatalf("leasing while another call has the lease: %v", err)
+	} else {
+		if second != nil {
+			t.Errorf("leasing while another call has the lease: second = %v, want nil", second)
+		}
 	}
 
 	w.clock.Add(2 * time.Minute)
 	stalled(1) // that call died
 	second, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute))
-	if err != nil || second == nil {
-		t.Fatal(second, err)
+	if err != nil {
+		t.Fatalf("w.LeaseUnflag: %v", err)
 	}
-	if err := w.SaveUnflag(t.Context(), first, w.clock.Now().Add(time.Minute)); !store.IsConflict(err) {
+	if second == nil {
+		t.Fatal("no lease of the unflag after the first ended, want one")
+	}
+	if err := w.SaveUnflagCursor(t.Context(), first, w.clock.Now().Add(time.Minute)); !store.IsConflict(err) {
 		t.Errorf("a call that lost it saved: %v", err)
 	}
-	p, err := w.UnflagPage(t.Context(), second)
+	p, err := w.ReadUnflagPage(t.Context(), second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second.Done(p)
-	if err := w.SaveUnflag(t.Context(), second, time.Time{}); err != nil {
+	second.FinishPage(p)
+	if err := w.SaveUnflagCursor(t.Context(), second, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	stalled(0) // it has just come further
@@ -331,8 +349,12 @@ func TestOneCallHasAnUnflag(t *testing.T) {
 	}
 	w.clock.Add(time.Hour)
 	stalled(0)
-	if again, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute)); err != nil || again != nil {
-		t.Errorf("a completed unflag was leased: %+v, %v", again, err)
+	again, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute))
+	if err != nil {
+		t.Fatalf("leasing a completed unflag: %v", err)
+	}
+	if again != nil {
+		t.Errorf("leasing a completed unflag: again = %v, want nil", again)
 	}
 }
 
@@ -352,7 +374,7 @@ func TestWhenAnUnflagIsRefused(t *testing.T) {
 	w.mailing(t, "known", push.Audience{Everyone: true})
 	w.begin(t, "known")
 	began := w.startUnflag(t, "known").Unflag.StartedAt
-	w.clock.Add(push.DefaultLifetime + store.Keep + time.Second)
+	w.clock.Add(push.DefaultLifetime + store.KeepBatches + time.Second)
 	if _, err := w.StartUnflag(t.Context(), "old"); !push.IsConflict(err) {
 		t.Errorf("after its batches are deleted: %v, want a conflict", err)
 	}
@@ -361,8 +383,8 @@ func TestWhenAnUnflagIsRefused(t *testing.T) {
 	}
 }
 
-// TestOneBadCustomerKeepsNoOtherFromIt: a document that this version cannot
-// read is an error that says so, and the rest is done.
+// TestOneBadCustomerKeepsNoOtherFromIt: a document that cannot be decoded is an error,
+// and all others are handled.
 func TestOneBadCustomerKeepsNoOtherFromIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -376,7 +398,7 @@ func TestOneBadCustomerKeepsNoOtherFromIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := w.UnflagPage(t.Context(), l)
+	p, err := w.ReadUnflagPage(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}

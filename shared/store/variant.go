@@ -34,12 +34,14 @@ func decodeVariants(b *push.Batch, d *batchDoc) error {
 	if len(d.VariantOf) != len(b.Targets) {
 		return fmt.Errorf("batch %s: %w: %d targets and variants of %d", b.Batch, ErrUndecodable, len(b.Targets), len(d.VariantOf))
 	}
+
 	for i, v := range d.VariantOf {
 		if int(v) >= b.Variants {
 			return fmt.Errorf("batch %s: %w: variant %d of %d", b.Batch, ErrUndecodable, v, b.Variants)
 		}
 		b.Targets[i].Variant = int(v)
 	}
+
 	return nil
 }
 
@@ -69,6 +71,7 @@ func encodeSizedTally(results []push.Result) map[string]int {
 	return out
 }
 
+// encodeByVariant returns a number for each variant, with every field.
 func encodeByVariant(n [push.MaxVariants]int64) map[string]int64 {
 	out := make(map[string]int64, len(n))
 	for i := range n {
@@ -77,6 +80,7 @@ func encodeByVariant(n [push.MaxVariants]int64) map[string]int64 {
 	return out
 }
 
+// decodeByVariant is the reverse of encodeByVariant.
 func decodeByVariant(stored map[string]int64) (n [push.MaxVariants]int64) {
 	for i := range n {
 		n[i] = stored[variantField(i)]
@@ -99,10 +103,10 @@ func tallyUpdates(b *push.Batch) []firestore.Update {
 	return up
 }
 
-// closedTally counts the pending targets of a stored tally of that many targets as a
+// closeTally counts the pending targets of a stored tally of that many targets as a
 // field of it. It returns the number of targets, which is never less than what the
 // tally counts.
-func closedTally(stored map[string]any, size int64, pendingAs string) (map[string]int64, int64) {
+func closeTally(stored map[string]any, size int64, pendingAs string) (map[string]int64, int64) {
 	tally, known := make(map[string]int64, len(tallyFields)), int64(0)
 	for _, f := range tallyFields {
 		n, _ := stored[f.name].(int64)
@@ -114,14 +118,14 @@ func closedTally(stored map[string]any, size int64, pendingAs string) (map[strin
 	return tally, size
 }
 
-// closedParts is like closedTally for the tallies of the parts of a batch, its variants
+// closePartTallies is like closeTally for the tallies of the parts of a batch, its variants
 // or platforms; nil without any.
-func closedParts(stored map[string]any, pendingAs string) map[string]map[string]int64 {
+func closePartTallies(stored map[string]any, pendingAs string) map[string]map[string]int64 {
 	var out map[string]map[string]int64
 	for name, v := range stored {
 		fields, _ := v.(map[string]any)
 		size, _ := fields["size"].(int64)
-		tally, size := closedTally(fields, size, pendingAs)
+		tally, size := closeTally(fields, size, pendingAs)
 		tally["size"] = size
 		if out == nil {
 			out = map[string]map[string]int64{}
@@ -131,16 +135,18 @@ func closedParts(stored map[string]any, pendingAs string) map[string]map[string]
 	return out
 }
 
-// addUpVariants computes the sums of each variant of a mailing, nil without variants.
-func (s *Store) addUpVariants(ctx context.Context, tx *firestore.Transaction, m *push.Mailing) (map[string]push.VariantTotals, error) {
+// sumVariants computes the sums of each variant of a mailing, nil without variants.
+func (s *Store) sumVariants(ctx context.Context, tx *firestore.Transaction, m *push.Mailing) (map[string]push.VariantTotals, error) {
 	if len(m.Variants) == 0 {
 		return nil, nil
 	}
+
 	var fields []string
 	for i := range push.MaxVariants {
 		fields = append(fields, "targetedBy."+variantField(i))
 	}
-	customers, err := sum(ctx, tx, s.mailing(m.ID).Collection("shards").Query, fields...)
+
+	customers, err := sumFields(ctx, tx, s.mailingDocument(m.ID).Collection("shards").Query, fields...)
 	if err != nil {
 		return nil, err
 	}
@@ -153,5 +159,6 @@ func (s *Store) addUpVariants(ctx context.Context, tx *firestore.Transaction, m 
 		}
 		out[v.Name] = push.VariantTotals{Customers: customers[i], TokenTotals: push.NewTokenTotals(size, tally)}
 	}
+
 	return out, nil
 }

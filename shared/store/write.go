@@ -20,16 +20,18 @@ type writeID string
 // newWriteID makes a random id of 80 bits, as 16 bytes of text.
 func newWriteID() writeID { return writeID(rand.Text()[:16]) }
 
-// in reports whether this write was the last to change a document.
-func (w writeID) in(snap *firestore.DocumentSnapshot) bool {
+// changedLast reports whether this write was the last to change a document.
+func (w writeID) changedLast(snap *firestore.DocumentSnapshot) bool {
 	id, err := snap.DataAt("write") // fails where there is no document or no such field
 	return err == nil && id == string(w)
 }
 
-// update is the part of an update that stores the id.
-func (w writeID) update() firestore.Update { return firestore.Update{Path: "write", Value: string(w)} }
+// fieldUpdate is the part of an update that stores the id.
+func (w writeID) fieldUpdate() firestore.Update {
+	return firestore.Update{Path: "write", Value: string(w)}
+}
 
-// errStored is returned by the function of transact when it reads the id of its
+// errStored is returned by the function of runTransaction when it reads the id of its
 // own write: an earlier run of it was stored, and its results are valid.
 var errStored = errors.New("an earlier run of this transaction was stored")
 
@@ -37,7 +39,8 @@ var errStored = errors.New("an earlier run of this transaction was stored")
 // work stored commits too, so its answer can be lost as well.
 const lostAnswers = 2
 
-// transact runs f in a transaction. The client repeats it after a conflict.
+// runTransaction runs f in a transaction. Firestore locks the documents that f reads, and
+// the client runs f again after a conflict.
 //
 // When the answer to a commit is lost, the client commits the same transaction
 // again and the server answers InvalidArgument, because the transaction has ended:
@@ -46,7 +49,7 @@ const lostAnswers = 2
 // does not say whether the first commit was stored. So f runs again: it reads the
 // id of its own write and returns errStored, or it does its work. A request that is
 // really invalid fails each time.
-func (s *Store) transact(ctx context.Context, f func(context.Context, *firestore.Transaction) error, o ...firestore.TransactionOption) error {
+func (s *Store) runTransaction(ctx context.Context, f func(context.Context, *firestore.Transaction) error, o ...firestore.TransactionOption) error {
 	var err error
 	for range lostAnswers + 1 {
 		err = s.db.RunTransaction(ctx, f, o...)
@@ -62,32 +65,34 @@ func (s *Store) transact(ctx context.Context, f func(context.Context, *firestore
 
 // mayBeStored reports whether err is one that a write with a precondition also gets
 // when its first try was stored and the answer was lost.
-func mayBeStored(err error) bool { return failedPrecondition(err) || status.Code(err) == codes.Aborted }
+func mayBeStored(err error) bool {
+	return isPreconditionFailed(err) || status.Code(err) == codes.Aborted
+}
 
 // updateOnce changes a document if it has not changed since a revision, and returns
-// the new revision. After classify, the error of a changed document is ErrConflict.
+// the new revision. After classifyError, the error of a changed document is ErrConflict.
 func (s *Store) updateOnce(ctx context.Context, ref *firestore.DocumentRef, revision time.Time, up ...firestore.Update) (time.Time, error) {
 	w := newWriteID()
 
-	res, err := ref.Update(ctx, append(up, w.update()), firestore.LastUpdateTime(revision))
+	res, err := ref.Update(ctx, append(up, w.fieldUpdate()), firestore.LastUpdateTime(revision))
 	if err == nil {
 		return res.UpdateTime, nil
 	}
-	if snap := w.stored(ctx, ref, err); snap != nil {
+	if snap := w.readIfStored(ctx, ref, err); snap != nil {
 		return snap.UpdateTime, nil
 	}
 	return time.Time{}, err
 }
 
-// stored reads a document after a failed write. It returns the document if the write
+// readIfStored reads a document after a failed write. It returns the document if the write
 // was stored after all, else nil.
-func (w writeID) stored(ctx context.Context, ref *firestore.DocumentRef, err error) *firestore.DocumentSnapshot {
+func (w writeID) readIfStored(ctx context.Context, ref *firestore.DocumentRef, err error) *firestore.DocumentSnapshot {
 	if !mayBeStored(err) {
 		return nil
 	}
 
 	snap, rerr := ref.Get(ctx)
-	if rerr != nil || !w.in(snap) {
+	if rerr != nil || !w.changedLast(snap) {
 		return nil // the caller reports err
 	}
 	return snap

@@ -9,16 +9,19 @@ import (
 	"carillon.example/shared/push"
 )
 
-// An fcmWitness asks FCM for evidence, with validate_only.
-type fcmWitness struct {
+// An fcmEvidence asks FCM for evidence, with validate_only.
+type fcmEvidence struct {
 	*delivery
 	ctx     context.Context
 	part    *heldPart
 	control controlResult // FCM's last answer
 }
 
-func (w *fcmWitness) askAgain(answers []int) []askResult {
-	variants, err := w.payloads.get(w.mailing)
+// askAgain sends the messages of these answers once more with validate_only, and waits
+// for FCM's answers. The answers come from goroutines of the sender; each writes its
+// own element of the result.
+func (w *fcmEvidence) askAgain(answers []int) []askResult {
+	variants, err := w.payloads.getPayloads(w.mailing)
 	out := make([]askResult, len(answers))
 	if err != nil {
 		return out
@@ -28,17 +31,17 @@ func (w *fcmWitness) askAgain(answers []int) []askResult {
 	var wg sync.WaitGroup
 	for k, i := range answers {
 		t := w.batch.Targets[w.part.targets[i]]
-		message, err := renderer.message(t)
+		message, err := renderer.messageFor(t)
 		if err != nil { // cannot happen: it was rendered before it was sent
 			continue
 		}
 		wg.Add(1)
-		w.ask(t, message, func(a fcm.Answer) {
+		w.sendValidateOnly(t, message, func(a fcm.Answer) {
 			defer wg.Done()
 			out[k] = askResultOf(a)
 			if out[k] == askAccepted { // FCM accepts tokens of this group now
-				w.groups.observe(t, false, w.Now())
-				w.groups.observeRelease(t, false, w.Now())
+				w.groups.addAnswer(t, false, w.Now())
+				w.groups.addReleaseAnswer(t, false, w.Now())
 			}
 		})
 	}
@@ -46,6 +49,7 @@ func (w *fcmWitness) askAgain(answers []int) []askResult {
 	return out
 }
 
+// askResultOf returns what an answer says about its token.
 func askResultOf(a fcm.Answer) askResult {
 	switch a.Class {
 	case fcm.Accepted:
@@ -56,21 +60,23 @@ func askResultOf(a fcm.Answer) askResult {
 	return askUnanswered
 }
 
-// project returns the project of the part, "" for the default one.
-func (w *fcmWitness) project() string { return w.Projects.ProjectOf(w.part.answers.group.app) }
+// projectOfPart returns the project of the part, "" for the default one.
+func (w *fcmEvidence) projectOfPart() string { return w.Projects.ProjectOf(w.part.answers.group.app) }
 
-// ask sends a message to a target of the project with validate_only; the phone shows
+// sendValidateOnly sends a message to a target of the project with validate_only; the phone shows
 // nothing.
-func (w *fcmWitness) ask(t push.Target, message *fcm.Message, answered func(fcm.Answer)) {
-	w.Sender.Send(w.ctx, fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Project: w.project(), Kind: t.Kind, DryRun: true, Until: w.deadline}, answered)
+func (w *fcmEvidence) sendValidateOnly(t push.Target, message *fcm.Message, answered func(fcm.Answer)) {
+	w.Sender.Send(w.ctx, fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Project: w.projectOfPart(), Kind: t.Kind, DryRun: true, Until: w.deadline}, answered)
 }
 
-func (w *fcmWitness) askControls(key tokenGroup) controlResult {
-	w.control = w.askControlsOf(key)
+// askControls asks for control tokens of the group, and if there are none, of any group
+// of its kind in the project.
+func (w *fcmEvidence) askControls(key tokenGroup) controlResult {
+	w.control = w.askControlsOfGroup(key)
 	if w.control != controlMissing || w.doubtsProject() {
 		return w.control
 	}
-	switch elsewhere := w.askControlsOf(anyOf(key.kind, w.project())); elsewhere {
+	switch elsewhere := w.askControlsOfGroup(controlGroup(key.kind, w.projectOfPart())); elsewhere {
 	case controlAccepted:
 		w.control = controlElsewhere
 	default:
@@ -83,16 +89,18 @@ func (w *fcmWitness) askControls(key tokenGroup) controlResult {
 // projects. In a project of another app FCM answers SENDER_ID_MISMATCH for registration
 // tokens, and UNREGISTERED for installation ids. That it accepts tokens of another app
 // does not show that this one is in the project, too.
-func (w *fcmWitness) doubtsProject() bool {
-	return w.Projects.HasSeveral() && (w.part.answers.foreign || w.part.answers.group.kind == push.KindFID)
+func (w *fcmEvidence) doubtsProject() bool {
+	return w.Projects.HasSeveral() && (w.part.answers.wrongSender || w.part.answers.group.kind == push.KindFID)
 }
 
-func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
-	variants, err := w.payloads.get(w.mailing)
+// askControlsOfGroup asks for the control tokens of a group, one after the other, until
+// FCM accepts one.
+func (w *fcmEvidence) askControlsOfGroup(key tokenGroup) controlResult {
+	variants, err := w.payloads.getPayloads(w.mailing)
 	if err != nil {
 		return controlUnanswered
 	}
-	controls, err := w.groups.controls(w.ctx, w.Store, key, w.Now())
+	controls, err := w.groups.readControls(w.ctx, w.Store, key, w.Now())
 	if err != nil {
 		w.Log.WarnContext(w.ctx, "controls not read", "mailing", w.mailing.ID, "error", err)
 		return controlUnanswered
@@ -108,7 +116,7 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 		}
 		answer := make(chan fcm.Answer, 1)
 		t := push.Target{Customer: c.customer, Token: c.token, Kind: c.kind, Platform: key.platform}
-		w.ask(t, variants[0].sample.message, func(a fcm.Answer) { answer <- a })
+		w.sendValidateOnly(t, variants[0].sample.message, func(a fcm.Answer) { answer <- a })
 		switch a := <-answer; askResultOf(a) {
 		case askAccepted:
 			return controlAccepted
@@ -118,19 +126,20 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 			return controlUnanswered
 		}
 	}
-	if held > 1 { // one customer may have removed the app; two of the last accepted tokens at once is no coincidence
+
+	if held > 1 { // one customer may have removed the app; two of the last accepted tokens at once are no coincidence
 		return controlRefused
 	}
 	return result
 }
 
 // acceptedInBatch lists tokens of the group that FCM accepted in this batch.
-func (w *fcmWitness) acceptedInBatch(key tokenGroup) (out []control) {
+func (w *fcmEvidence) acceptedInBatch(key tokenGroup) (out []control) {
 	for i, t := range w.batch.Targets {
 		if len(out) == controlsKept {
 			break
 		}
-		if w.batch.Results[i] == push.ResultAccepted && (groupOf(t) == key || slices.Contains(anysOf(t.Kind, w.projectOf(i)), key)) {
+		if w.batch.Results[i] == push.ResultAccepted && (groupOf(t) == key || slices.Contains(controlGroupsOf(t.Kind, w.projectOf(i)), key)) {
 			out = append(out, control{customer: t.Customer, token: t.Token, kind: t.Kind})
 		}
 	}
@@ -139,7 +148,7 @@ func (w *fcmWitness) acceptedInBatch(key tokenGroup) (out []control) {
 
 // wereAccepted reports whether this instance saw FCM accept each of the tokens that
 // it calls invalid now.
-func (w *fcmWitness) wereAccepted() bool {
+func (w *fcmEvidence) wereAccepted() bool {
 	for i, target := range w.part.targets {
 		if w.part.answers.invalid[i] && !w.groups.isControl(w.part.answers.group, w.batch.Targets[target].Token) {
 			return false
@@ -149,6 +158,6 @@ func (w *fcmWitness) wereAccepted() bool {
 }
 
 // isHeld reports whether the flag of a token is among those to be decided.
-func (w *fcmWitness) isHeld(token string) bool {
+func (w *fcmEvidence) isHeld(token string) bool {
 	return slices.ContainsFunc(w.batch.HeldFlags, func(i int) bool { return w.batch.Targets[i].Token == token })
 }

@@ -14,21 +14,21 @@ import (
 
 const (
 	// customersPerFlagging is how many customers one transaction flags, in three
-	// round trips. More customers would hold more locks for a longer time.
+	// round trips. More customers would be locked together, and for a longer time.
 	customersPerFlagging = 20
 	// flaggingsAtOnce is how many such transactions run at the same time.
 	flaggingsAtOnce = 8
 )
 
 // FlagTokens sets the flags of one mailing as FlagToken does, and returns a result for
-// each, in their order. A result's Err concerns that flag alone. First it reads all
+// each, in their order. A result's Err is about that flag alone. First it reads all
 // customers at once; only those whose document changes cost a transaction. So a call
 // that is repeated after a crash costs little more than its reads.
 func (s *Store) FlagTokens(ctx context.Context, flags []Flag) []FlagResult {
 	out := make([]FlagResult, len(flags))
-	customers, err := s.readEach(ctx, flags)
+	customers, err := s.readFlaggedCustomers(ctx, flags)
 	if err != nil {
-		err = classify(err, "reading the customers of %d invalid tokens", len(flags))
+		err = classifyError(err, "reading the customers of %d invalid tokens", len(flags))
 	}
 
 	of := map[string][]int{} // the flags to set, by customer, because they change the same document
@@ -42,13 +42,13 @@ func (s *Store) FlagTokens(ctx context.Context, flags []Flag) []FlagResult {
 			out[i].Err = err
 		case c == nil:
 			out[i].Err = fmt.Errorf("flagging token %s of customer %s: %w", f.TokenID, push.CustomerKey(f.Customer), ErrUndecodable)
-		case f.sets(c):
+		case f.changesCustomer(c):
 			if of[f.Customer] == nil {
 				order = append(order, f.Customer)
 			}
 			of[f.Customer] = append(of[f.Customer], i)
 		default:
-			out[i] = f.repeat(c, c.HasValidToken())
+			out[i] = f.resultWithoutChange(c, c.HasValidToken())
 		}
 	}
 
@@ -72,11 +72,12 @@ func (s *Store) flagGroup(ctx context.Context, customers []string, of map[string
 	for _, id := range customers {
 		indexes = append(indexes, of[id]...)
 	}
+
 	for _, i := range indexes {
 		group = append(group, flags[i])
 	}
 
-	results, err := s.flagTogether(ctx, group)
+	results, err := s.flagInTransaction(ctx, group)
 	switch {
 	case err == nil:
 		for k, i := range indexes {
@@ -88,32 +89,33 @@ func (s *Store) flagGroup(ctx context.Context, customers []string, of map[string
 		}
 	default:
 		for _, i := range indexes {
-			out[i].Err = classify(err, "flagging token %s of mailing %s", flags[i].TokenID, flags[i].Mailing)
+			out[i].Err = classifyError(err, "flagging token %s of mailing %s", flags[i].TokenID, flags[i].Mailing)
 		}
 	}
 }
 
-// readEach reads the customers of flags, without a transaction. An unknown customer is
+// readFlaggedCustomers reads the customers of flags, without a transaction. An unknown customer is
 // returned without tokens, one that cannot be decoded as nil.
-func (s *Store) readEach(ctx context.Context, flags []Flag) (map[string]*push.Customer, error) {
+func (s *Store) readFlaggedCustomers(ctx context.Context, flags []Flag) (map[string]*push.Customer, error) {
 	ids := make([]string, len(flags))
 	for i, f := range flags {
 		ids[i] = f.Customer
 	}
-	ids = unique(ids)
-	return s.readKnown(ctx, ids, func(id string) *push.Customer {
-		now := s.timestamp()
+	ids = uniqueStrings(ids)
+	return s.readCustomers(ctx, ids, func(id string) *push.Customer {
+		now := s.currentTimestamp()
 		return &push.Customer{ID: id, CreatedAt: now, Version: now.UnixMicro()}
 	})
 }
 
-// readKnown reads customers by their ids. A customer that cannot be decoded is nil in
+// readCustomers reads customers by their ids. A customer that cannot be decoded is nil in
 // the result; for one without a document the result is unknown(id).
-func (s *Store) readKnown(ctx context.Context, ids []string, unknown func(id string) *push.Customer) (map[string]*push.Customer, error) {
+func (s *Store) readCustomers(ctx context.Context, ids []string, unknown func(id string) *push.Customer) (map[string]*push.Customer, error) {
 	refs := make([]*firestore.DocumentRef, len(ids))
 	for i, id := range ids {
-		refs[i] = s.customer(id)
+		refs[i] = s.customerDocument(id)
 	}
+
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
 		return nil, err
@@ -131,12 +133,13 @@ func (s *Store) readKnown(ctx context.Context, ids []string, unknown func(id str
 		}
 		out[ids[i]] = c
 	}
+
 	return out, nil
 }
 
-// sets reports whether f changes the customer: the token is there, valid, and
+// changesCustomer reports whether f changes the customer: the token is there, valid, and
 // not registered again since.
-func (f *Flag) sets(c *push.Customer) bool {
+func (f *Flag) changesCustomer(c *push.Customer) bool {
 	t, ok := c.FindToken(f.TokenID)
-	return ok && t.Invalid == nil && f.stands(t)
+	return ok && t.Invalid == nil && f.appliesTo(t)
 }

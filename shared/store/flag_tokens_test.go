@@ -104,17 +104,16 @@ func TestOneBrokenCustomerKeepsNoOtherFromItsFlag(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := w.FlagTokens(t.Context(), []store.Flag{w.flagOf("anna", "anna-token", cut), w.flagOf("broken", "broken-token", cut), w.flagOf("carl", "carl-token", cut)})
-	if !got[0].Set || !got[2].Set {
-		t.Errorf("set: %v and %v, want both", got[0].Set, got[2].Set)
-	}
+	equal(t, "set: got[0].Set", got[0].Set, true)
+	equal(t, "set: got[2].Set", got[2].Set, true)
 	if !errors.Is(got[1].Err, store.ErrUndecodable) {
 		t.Errorf("error of the broken one is %v, want %v", got[1].Err, store.ErrUndecodable)
 	}
 }
 
-// TestErasedCustomersAreToldTogether: the customer is gone by the time of the
-// flag; that they cannot be reached is told all the same.
-func TestErasedCustomersAreToldTogether(t *testing.T) {
+// TestFlagsOfErasedCustomersHaveEvents: the customers are erased at the time of the
+// flag, and the event that they cannot be reached is made nevertheless.
+func TestFlagsOfErasedCustomersHaveEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.register(t, "anna", "anna-token")
@@ -133,7 +132,9 @@ func TestErasedCustomersAreToldTogether(t *testing.T) {
 	if all[0].Set {
 		t.Error("a flag is set on a customer who was erased")
 	}
-	if got, want := kinds(all[0].Events), kinds(one.Events); got != want || got == "" {
-		t.Errorf("told %q, want %q", got, want)
+	got, want := kinds(all[0].Events), kinds(one.Events)
+	equal(t, "events of FlagTokens, compared with FlagToken", got, want)
+	if got == "" {
+		t.Errorf("FlagTokens made no events, want those of FlagToken")
 	}
 }

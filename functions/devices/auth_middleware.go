@@ -18,6 +18,7 @@ type authMiddleware struct {
 	next http.Handler
 }
 
+// customerKey is the key of the customer in the context of a request.
 type customerKey struct{}
 
 // customerOf returns the customer that the caller speaks for.
@@ -32,33 +33,33 @@ func (g *authMiddleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = api.WithRequestID(w, r)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	allowed := g.origin(w, r)
+	allowed := g.allowOrigin(w, r)
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 		api.Refuse(w, r)
-		preflight(w, allowed)
+		answerPreflight(w, allowed)
 		return
 	}
 
 	ctx, cancel := api.Within(r.Context(), g.Timeout)
 	defer cancel()
-	customer, err := g.admit(ctx, r.Header)
+	customer, err := g.identifyCustomer(ctx, r.Header)
 	if err != nil {
 		api.Refuse(w, r)
-		g.refuse(ctx, w, err)
+		g.refuseCaller(ctx, w, err)
 		return
 	}
 	if err := g.checkApp(ctx, r.Header); err != nil {
 		api.Refuse(w, r)
-		g.refuse(ctx, w, err)
+		g.refuseCaller(ctx, w, err)
 		return
 	}
 	ctx = api.WithCaller(ctx, push.Caller("app:"+push.CustomerKey(customer)))
 	g.next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, customerKey{}, customer)))
 }
 
-// origin allows a page of an allowed origin to read the answer, and reports whether
+// allowOrigin allows a page of an allowed origin to read the answer, and reports whether
 // it may.
-func (g *authMiddleware) origin(w http.ResponseWriter, r *http.Request) bool {
+func (g *authMiddleware) allowOrigin(w http.ResponseWriter, r *http.Request) bool {
 	if len(g.Origins) == 0 {
 		return false
 	}
@@ -73,10 +74,10 @@ func (g *authMiddleware) origin(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// preflight answers a preflight request of a browser. It has no token.
-func preflight(w http.ResponseWriter, allowed bool) {
+// answerPreflight answers a preflight request of a browser. It has no token.
+func answerPreflight(w http.ResponseWriter, allowed bool) {
 	if !allowed {
-		write(w, http.StatusForbidden, "pages of this origin may not call this function")
+		writeProblem(w, http.StatusForbidden, "pages of this origin may not call this function")
 		return
 	}
 	h := w.Header()
@@ -96,9 +97,9 @@ type (
 func (e *unauthenticated) Error() string { return e.why }
 func (e *forbidden) Error() string       { return e.why }
 
-// admit returns the customer that a request speaks for.
-func (g *authMiddleware) admit(ctx context.Context, h http.Header) (string, error) {
-	token, err := bearer(h)
+// identifyCustomer returns the customer that a request speaks for.
+func (g *authMiddleware) identifyCustomer(ctx context.Context, h http.Header) (string, error) {
+	token, err := bearerToken(h)
 	if err != nil {
 		return "", err
 	}
@@ -108,7 +109,7 @@ func (g *authMiddleware) admit(ctx context.Context, h http.Header) (string, erro
 		return "", err
 	}
 	if p.Tenant != g.Tenant {
-		// User ids are unique in their tenant alone.
+		// User ids are unique only within their tenant.
 		return "", &forbidden{"the ID token is of another tenant"}
 	}
 
@@ -141,8 +142,8 @@ func (g *authMiddleware) checkApp(ctx context.Context, h http.Header) error {
 	return nil
 }
 
-// bearer returns the token of the only Authorization header.
-func bearer(h http.Header) (string, error) {
+// bearerToken returns the token of the only Authorization header.
+func bearerToken(h http.Header) (string, error) {
 	all := h.Values("Authorization")
 	if len(all) == 0 {
 		return "", &unauthenticated{"a Firebase Auth ID token is needed, as in Authorization: Bearer …"}
@@ -154,33 +155,33 @@ func bearer(h http.Header) (string, error) {
 	return token, nil
 }
 
-// refuse is the table from a caller that is not let in to the answer.
+// refuseCaller is the table from the error of a refused caller to the answer.
 //
-//	no ID token            401, WWW-Authenticate: Bearer
-//	one that is not good   401, WWW-Authenticate: Bearer error="invalid_token"
-//	no good App Check token, where that is enforced   401
-//	no customer in it      403
-//	all else               as api.Answer has it: 503 where Google is out of reach
-func (g *authMiddleware) refuse(ctx context.Context, w http.ResponseWriter, err error) {
+//	no ID token                             401, WWW-Authenticate: Bearer
+//	an ID token that is not valid           401, WWW-Authenticate: Bearer error="invalid_token"
+//	no valid App Check token, if enforced   401
+//	an ID token without a customer          403
+//	any other error                         as api.ToProblem has it: 503 if Google is out of reach
+func (g *authMiddleware) refuseCaller(ctx context.Context, w http.ResponseWriter, err error) {
 	if e, ok := errors.AsType[*unauthenticated](err); ok {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		write(w, http.StatusUnauthorized, e.why)
+		writeProblem(w, http.StatusUnauthorized, e.why)
 		return
 	}
 	if e, ok := errors.AsType[*auth.Refused](err); ok {
 		g.Log.InfoContext(ctx, "an ID token was refused", "why", e.Why)
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+e.Why+`"`)
-		write(w, http.StatusUnauthorized, e.Error())
+		writeProblem(w, http.StatusUnauthorized, e.Error())
 		return
 	}
 	if e, ok := errors.AsType[*auth.RefusedApp](err); ok {
 		g.Log.InfoContext(ctx, "an App Check token was refused", "why", e.Why)
-		write(w, http.StatusUnauthorized, e.Error())
+		writeProblem(w, http.StatusUnauthorized, e.Error())
 		return
 	}
 	if e, ok := errors.AsType[*forbidden](err); ok {
 		g.Log.InfoContext(ctx, "a caller speaks for no customer", "why", e.why)
-		write(w, http.StatusForbidden, e.why)
+		writeProblem(w, http.StatusForbidden, e.why)
 		return
 	}
 
@@ -192,6 +193,7 @@ func (g *authMiddleware) refuse(ctx context.Context, w http.ResponseWriter, err 
 	p.Write(w)
 }
 
-func write(w http.ResponseWriter, status int, detail string) {
+// writeProblem answers with a problem+json body.
+func writeProblem(w http.ResponseWriter, status int, detail string) {
 	(&api.Problem{Status: status, Detail: detail}).Write(w)
 }

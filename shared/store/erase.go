@@ -37,34 +37,36 @@ type erasure struct {
 }
 
 const (
-	// stragglers is how long after an erasure a page that was read before it may
+	// lateBatchTime is how long after an erasure a page that was read before it may
 	// still be put into batches. Later batches belong to a customer who came back.
-	stragglers = time.Minute
-	// lookAgain is when traces are removed once more.
-	lookAgain = 2 * stragglers
-	// keepErasures is how long that is tried at most.
+	lateBatchTime = time.Minute
+	// eraseAgainAfter is when traces are removed once more.
+	eraseAgainAfter = 2 * lateBatchTime
+	// keepErasures is how long the removal of traces is tried at most.
 	keepErasures = 7 * 24 * time.Hour
 	// erasuresAtOnce is how many erasures one call of finishErasures handles.
 	erasuresAtOnce = 200
 )
 
-func (s *Store) objection(customer string) *firestore.DocumentRef {
+func (s *Store) objectionDocument(customer string) *firestore.DocumentRef {
 	return s.db.Doc("objections/" + push.CustomerKey(customer))
 }
 
-func (s *Store) erasure(key string) *firestore.DocumentRef { return s.db.Doc("erasures/" + key) }
+func (s *Store) erasureDocument(key string) *firestore.DocumentRef {
+	return s.db.Doc("erasures/" + key)
+}
 
-// EraseCustomer deletes a customer with all tokens, also from the index, and the
+// EraseCustomer deletes a customer with all tokens, including the index, and the
 // customer's data in mailings that have not ended. It returns the events, which are in
-// the outbox until MarkEventsPublished. An opt-out is kept under the hash of the id. To
-// erase an unknown customer changes no customer, and removes traces all the same.
+// the outbox until MarkEventsPublished. An opt-out is kept under the hash of the id. The
+// erasure of an unknown customer changes no customer, but removes traces.
 //
-// The customer is deleted in one transaction, which also stores the order to remove
-// traces. They are removed at once, and once more by tick when every page that was read
-// before is in batches. A batch with a valid lease is changed after its call has ended:
-// a change before would make the call send to others twice.
+// The customer is deleted in one transaction, which also stores the erasure
+// document. Traces are removed at once, and once more by tick when every page that was read
+// before is in batches. A batch with a valid lease is changed after its call has ended: an
+// earlier change would make the save of that call fail, and its messages would be sent twice.
 func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Event, error) {
-	x := erasure{key: push.CustomerKey(customer), erasureDoc: erasureDoc{At: s.timestamp()}}
+	x := erasure{key: push.CustomerKey(customer), erasureDoc: erasureDoc{At: s.currentTimestamp()}}
 	events, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
 		e := b.byID[customer]
 		if !e.stored {
@@ -77,18 +79,18 @@ func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Even
 		}
 		e.erased, e.touched = true, true
 		if e.OptedOut {
-			if err := b.tx.Set(s.objection(customer), objectionDoc{b.now}); err != nil {
+			if err := b.tx.Set(s.objectionDocument(customer), objectionDoc{b.now}); err != nil {
 				return err
 			}
 		}
-		return b.tx.Set(s.erasure(x.key), x.erasureDoc)
+		return b.tx.Set(s.erasureDocument(x.key), x.erasureDoc)
 	})
 	if err != nil {
-		return nil, classify(err, "erasing customer %s", x.key)
+		return nil, classifyError(err, "erasing customer %s", x.key)
 	}
 
 	_, err = s.eraseTraces(ctx, x)
-	return events, classify(err, "erasing the traces of customer %s", x.key)
+	return events, classifyError(err, "erasing the traces of customer %s", x.key)
 }
 
 // readObjections sets OptedOut for unknown customers whose objection was kept when
@@ -98,9 +100,10 @@ func (b *customerTx) readObjections(ids []string) error {
 	var refs []*firestore.DocumentRef
 	for _, id := range ids {
 		if e := b.byID[id]; !e.stored {
-			unknown, refs = append(unknown, e), append(refs, b.s.objection(id))
+			unknown, refs = append(unknown, e), append(refs, b.s.objectionDocument(id))
 		}
 	}
+
 	if len(refs) == 0 {
 		return nil
 	}
@@ -109,6 +112,7 @@ func (b *customerTx) readObjections(ids []string) error {
 	if err != nil {
 		return err
 	}
+
 	for i, snap := range snaps {
 		if !snap.Exists() {
 			continue
@@ -117,6 +121,7 @@ func (b *customerTx) readObjections(ids []string) error {
 		e.OptedOut, e.Objected = true, true
 		e.Consents = []push.Consent{{Decision: push.DecisionOut, At: b.now, Source: push.SourceKept}}
 	}
+
 	return nil
 }
 
@@ -131,12 +136,13 @@ func (s *Store) finishErasures(ctx context.Context) error {
 
 	due, left, err := s.eraseDueTraces(ctx, due)
 	faults := []error{err}
-	budget := searchedACall
+	budget := mailingsSearchedPerCall
 	for _, x := range due {
 		if !left[x.key] {
 			faults = append(faults, s.finishErasure(ctx, x, &budget))
 		}
 	}
+
 	return errors.Join(faults...)
 }
 
@@ -153,7 +159,7 @@ func (s *Store) dueErasures(ctx context.Context) ([]erasure, error) {
 		snaps = append(snaps, rest...)
 	}
 	if err != nil {
-		return nil, classify(err, "listing erasures")
+		return nil, classifyError(err, "listing erasures")
 	}
 
 	var due []erasure
@@ -163,16 +169,17 @@ func (s *Store) dueErasures(ctx context.Context) ([]erasure, error) {
 			logSkipped(ctx, snap, err)
 			continue
 		}
-		if s.now().Sub(x.At) >= lookAgain {
+		if s.now().Sub(x.At) >= eraseAgainAfter {
 			due = append(due, x)
 		}
 	}
+
 	return due, nil
 }
 
 // eraseDueTraces removes the traces of all erased customers together. If that fails, it
-// does so for each alone, and returns those for whom it succeeded beside the errors of
-// the others.
+// removes those of each customer alone, so that one that fails does not stop the others. It
+// returns the customers that succeeded, and the errors of the others.
 func (s *Store) eraseDueTraces(ctx context.Context, due []erasure) (done []erasure, left map[string]bool, err error) {
 	left, err = s.eraseTraces(ctx, due...)
 	if err == nil {
@@ -184,30 +191,31 @@ func (s *Store) eraseDueTraces(ctx context.Context, due []erasure) (done []erasu
 	for _, x := range due {
 		waits, err := s.eraseTraces(ctx, x)
 		if err != nil {
-			faults = append(faults, classify(err, "erasing the traces of customer %s", x.key))
+			faults = append(faults, classifyError(err, "erasing the traces of customer %s", x.key))
 			continue
 		}
 		left[x.key] = waits[x.key]
 		done = append(done, x)
 	}
+
 	return done, left, errors.Join(faults...)
 }
 
 // finishErasure removes an erased customer from recipients, as far as the budget
 // allows, and ends the erasure when nothing is left.
 func (s *Store) finishErasure(ctx context.Context, x erasure, budget *int) error {
-	done, err := s.forgetRecipients(ctx, x, budget)
+	done, err := s.eraseRecipients(ctx, x, budget)
 	if err != nil {
-		return classify(err, "erasing the recipients of customer %s", x.key)
+		return classifyError(err, "erasing the recipients of customer %s", x.key)
 	}
 	if !done {
 		return nil
 	}
 
-	// The revision: a later order of the same customer stays.
-	_, err = s.erasure(x.key).Delete(ctx, firestore.LastUpdateTime(x.revision))
-	if err != nil && !missing(err) && !failedPrecondition(err) {
-		return classify(err, "ending erasure %s", x.key)
+	// The precondition: a later erasure of the same customer stays.
+	_, err = s.erasureDocument(x.key).Delete(ctx, firestore.LastUpdateTime(x.revision))
+	if err != nil && !isNotFound(err) && !isPreconditionFailed(err) {
+		return classifyError(err, "deleting erasure %s", x.key)
 	}
 	return nil
 }

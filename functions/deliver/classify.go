@@ -25,13 +25,13 @@ const (
 	stopSending                      // our credentials are at fault
 )
 
-// judgeInvalid decides whether an answer flags a token. No other place does.
+// classifyInvalid decides whether an answer flags a token. No other place does.
 //
 // UNREGISTERED is always the token's fault. INVALID_ARGUMENT is the token's fault if
 // FCM names the token, unless the breaker is open; other answers of the batch do not
 // matter. If FCM names no field, it is the token's fault if FCM is known to accept
 // the payload.
-func judgeInvalid(a fcm.Answer, e evidence) decision {
+func classifyInvalid(a fcm.Answer, e evidence) decision {
 	named := a.Class == fcm.Invalid
 	switch {
 	case named && a.Code != push.CodeInvalidArgument: // UNREGISTERED
@@ -50,16 +50,17 @@ func judgeInvalid(a fcm.Answer, e evidence) decision {
 	case fcm.Misconfigured:
 		return stopSending
 	}
+
 	if e.proof.Provisional && (named || e.accepted) {
 		return flagToken // the proof failed only because topics have a lower size limit
 	}
 	return refuseTarget
 }
 
-// bookSuspect gives a suspect its result by what is known about its payload. It
+// resolveSuspect gives a suspect its result by what is known about its payload. It
 // reports whether a proof is needed first that was not asked for yet.
-func (r *results) bookSuspect(a answer, e evidence) (open bool) {
-	switch judgeInvalid(a.Answer, e) {
+func (r *results) resolveSuspect(a answer, e evidence) (open bool) {
+	switch classifyInvalid(a.Answer, e) {
 	case flagToken:
 		r.setInvalid(a, push.ResultInvalidArgument)
 	case refuseTarget:
@@ -71,5 +72,6 @@ func (r *results) bookSuspect(a answer, e evidence) (open bool) {
 	case askProof:
 		return true
 	}
+
 	return false
 }

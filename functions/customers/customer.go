@@ -26,6 +26,7 @@ type customerBody struct {
 	TimeZone      string            `json:"timeZone"`
 }
 
+// customerOutput is the answer to GET and PATCH /v1/customers/{customer}.
 type customerOutput struct {
 	ETag string `header:"ETag"`
 	Body customerBody
@@ -37,22 +38,28 @@ type Condition struct {
 	IfMatch string `header:"If-Match" doc:"an ETag as GET answers it; the change is made only if nobody has changed anything since"`
 }
 
-// parse returns the condition, nil for none.
-func (c *Condition) parse() (*push.Precondition, error) { return push.ParsePrecondition(c.IfMatch) }
+// parseMatch returns the condition, nil for none.
+func (c *Condition) parseMatch() (*push.Precondition, error) {
+	return push.ParsePrecondition(c.IfMatch)
+}
 
-func (s *service) show(ctx context.Context, in *CustomerPath) (*customerOutput, error) {
-	c, err := s.Store.Customer(ctx, in.Customer)
+// showCustomer answers GET /v1/customers/{customer}.
+func (s *service) showCustomer(ctx context.Context, in *CustomerPath) (*customerOutput, error) {
+	c, err := s.Store.ReadCustomer(ctx, in.Customer)
 	if err != nil {
 		return nil, err
 	}
-	return s.answer(c), nil
+	return s.newCustomerOutput(c), nil
 }
 
-func (s *service) answer(c *push.Customer) *customerOutput {
-	return &customerOutput{push.ETag(c.Revision), s.shown(c)}
+// newCustomerOutput returns the answer with a customer, and the revision as its ETag.
+func (s *service) newCustomerOutput(c *push.Customer) *customerOutput {
+	return &customerOutput{push.ETag(c.Revision), s.newCustomerBody(c)}
 }
 
-func (s *service) shown(c *push.Customer) customerBody {
+// newCustomerBody returns a customer as the API shows it. Lists and maps are empty in
+// JSON, never null.
+func (s *service) newCustomerBody(c *push.Customer) customerBody {
 	b := customerBody{
 		ID: c.ID, PushAvailable: c.HasValidToken(), Availability: c.AvailabilityAt(s.Now()), Tokens: []tokenBody{}, OptedOut: c.OptedOut, TimeZone: c.TimeZone,
 		Segments: c.Segments, Attributes: c.Attributes, Categories: c.Categories,
@@ -72,8 +79,9 @@ func (s *service) shown(c *push.Customer) customerBody {
 
 	latest, _ := c.LatestToken()
 	for _, t := range c.Tokens {
-		b.Tokens = append(b.Tokens, s.token(t, latest.ID))
+		b.Tokens = append(b.Tokens, s.newTokenBody(t, latest.ID))
 	}
+
 	return b
 }
 
@@ -105,19 +113,22 @@ func (segmentsPatch) Schema(huma.Registry) *huma.Schema {
 	}}
 }
 
+// changeInput is PATCH /v1/customers/{customer}.
 type changeInput struct {
 	CustomerPath
 	Condition
 	Body json.RawMessage
 }
 
-func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput, error) {
+// changeCustomer answers PATCH /v1/customers/{customer}. The store checks If-Match in
+// its transaction.
+func (s *service) changeCustomer(ctx context.Context, in *changeInput) (*customerOutput, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(in.Body, &members); err != nil || members == nil {
 		return nil, push.Faults{{Location: "body", Message: "must be a JSON object"}}
 	}
 
-	condition, err := in.parse()
+	condition, err := in.parseMatch()
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +139,7 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	}
 
 	p.Precondition, p.By = condition, callerOf(ctx)
-	before, err := s.decisions(ctx, in.Customer, p)
+	before, err := s.readDecisions(ctx, in.Customer, p)
 	if err != nil {
 		return nil, err
 	}
@@ -145,10 +156,11 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	}
 
 	s.auditDecisions(ctx, in.Customer, before, c)
-	return s.answer(c), nil
+	return s.newCustomerOutput(c), nil
 }
 
-func (s *service) erase(ctx context.Context, in *CustomerPath) (*struct{}, error) {
+// eraseCustomer answers DELETE /v1/customers/{customer}.
+func (s *service) eraseCustomer(ctx context.Context, in *CustomerPath) (*struct{}, error) {
 	events, err := s.Store.EraseCustomer(ctx, in.Customer)
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, events)
 	if err != nil {

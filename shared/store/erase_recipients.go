@@ -11,23 +11,24 @@ import (
 	"carillon.example/shared/push"
 )
 
-// searchedACall is how many mailings one call of finishErasures searches for the
+// mailingsSearchedPerCall is how many mailings one call of finishErasures searches for the
 // recipients of erased customers, for all of them together.
-const searchedACall = 500
+const mailingsSearchedPerCall = 500
 
-// forgetRecipients removes an erased customer from the recipients of settled batches,
+// eraseRecipients removes an erased customer from the recipients of settled batches,
 // also of mailings that have ended. It continues after the mailing that was searched
 // last, and takes the number of searched mailings from budget. It reports whether all
 // kept mailings are searched; if not, the cursor is stored.
 //
-// It costs a read for each mailing that ended less than a month ago, one or three
-// more for each that has batches, as many as a commit has batches for one with hours, and a write for each batch with the customer.
-func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (done bool, err error) {
+// It costs a read for each mailing that ended less than a month ago. A mailing that has
+// batches costs one or three more; one with hours as many as a commit has batches. Each batch
+// with the customer costs a write.
+func (s *Store) eraseRecipients(ctx context.Context, x erasure, budget *int) (done bool, err error) {
 	limit := *budget
 	if limit <= 0 {
 		return false, nil
 	}
-	q := s.db.Collection("mailings").Where("expiresAt", ">", s.now().Add(-Keep)).
+	q := s.db.Collection("mailings").Where("expiresAt", ">", s.now().Add(-KeepBatches)).
 		OrderBy("expiresAt", firestore.Asc).OrderBy(firestore.DocumentID, firestore.Asc).
 		Select("createdAt", "startedAt", "expiresAt", "hours").Limit(limit)
 	if x.After != "" {
@@ -40,7 +41,7 @@ func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (d
 	*budget -= len(snaps)
 
 	g, searching := errgroup.WithContext(ctx)
-	g.SetLimit(lookUpsAtOnce)
+	g.SetLimit(searchesAtOnce)
 	var last time.Time
 	for _, snap := range snaps {
 		var d mailingDoc
@@ -51,7 +52,7 @@ func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (d
 		if d.StartedAt == nil || d.CreatedAt.After(x.At) {
 			continue
 		}
-		g.Go(func() error { return s.forgetRecipientsOf(searching, snap.Ref.ID, d.Hours != "", x) })
+		g.Go(func() error { return s.eraseRecipientsInMailing(searching, snap.Ref.ID, d.Hours != "", x) })
 	}
 	if err := g.Wait(); err != nil {
 		return false, err
@@ -60,42 +61,45 @@ func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (d
 		return true, nil
 	}
 
-	_, err = s.erasure(x.key).Update(ctx, []firestore.Update{
+	// The precondition: a later erasure of the same customer has its own cursor.
+	_, err = s.erasureDocument(x.key).Update(ctx, []firestore.Update{
 		{Path: "after", Value: snaps[len(snaps)-1].Ref.ID}, {Path: "afterExpiry", Value: last},
 	}, firestore.LastUpdateTime(x.revision))
-	if failedPrecondition(err) || missing(err) {
-		err = nil // the customer was erased again, which begins anew
+	if isPreconditionFailed(err) || isNotFound(err) {
+		err = nil // the customer was erased again: that erasure starts from the beginning
 	}
 	return false, err
 }
 
-// forgetRecipientsOf removes the customer from the recipients of one mailing.
-func (s *Store) forgetRecipientsOf(ctx context.Context, mailing string, byZone bool, x erasure) error {
-	snaps, err := s.batchesWith(ctx, mailing, x.key, byZone, "first", "last", "cutAt")
+// eraseRecipientsInMailing removes the customer from the recipients of one mailing.
+func (s *Store) eraseRecipientsInMailing(ctx context.Context, mailing string, byZone bool, x erasure) error {
+	snaps, err := s.readBatchesOfCustomer(ctx, mailing, x.key, byZone, "first", "last", "cutAt")
 	if err != nil {
 		return err
 	}
+
 	for _, snap := range snaps {
 		var d batchDoc
 		if err := snap.DataTo(&d); err != nil {
 			return err
 		}
-		if x.key < d.First || d.CutAt.After(x.At.Add(stragglers)) {
+		if x.key < d.First || d.CutAt.After(x.At.Add(lateBatchTime)) {
 			continue
 		}
-		if err := s.forgetRecipientsIn(ctx, snap.Ref, x.key); err != nil {
+		if err := s.eraseRecipientsInBatch(ctx, snap.Ref, x.key); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
-// forgetRecipientsIn removes the customer from the recipients of one batch. A damaged
-// list is deleted as a whole.
-func (s *Store) forgetRecipientsIn(ctx context.Context, ref *firestore.DocumentRef, key string) error {
-	return s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+// eraseRecipientsInBatch removes the customer from the recipients of one batch. A list
+// that cannot be decoded is deleted.
+func (s *Store) eraseRecipientsInBatch(ctx context.Context, ref *firestore.DocumentRef, key string) error {
+	return s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(ref)
-		if missing(err) {
+		if isNotFound(err) {
 			return nil
 		}
 		if err != nil {
@@ -111,7 +115,7 @@ func (s *Store) forgetRecipientsIn(ctx context.Context, ref *firestore.DocumentR
 
 		found, err := push.EraseRecipients(d.Recipients, key)
 		if err != nil {
-			slog.ErrorContext(ctx, "a damaged list of recipients is deleted", "batch", ref.ID, "err", err)
+			slog.ErrorContext(ctx, "a list of recipients that cannot be decoded is deleted", "batch", ref.ID, "error", err)
 			return tx.Update(ref, []firestore.Update{{Path: "recipients", Value: firestore.Delete}})
 		}
 		if !found {

@@ -70,9 +70,10 @@ func (w *world) recipients(t *testing.T, customer string, tokens ...string) (fou
 	return found
 }
 
-// TestAnErasureEmptiesRecipients in settled batches, of a mailing that goes on and of
-// one that has ended, where the customer is in two batches. The others of the batches
-// stay, and what was cut after the customer came back.
+// TestAnErasureEmptiesRecipients: the customer is removed from settled batches, of a
+// mailing that is sending and of one that has ended, also if the customer is in two
+// batches. The others of the batches stay, and so does a batch that was created after
+// the customer came back.
 func TestAnErasureEmptiesRecipients(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -102,8 +103,12 @@ func TestAnErasureEmptiesRecipients(t *testing.T) {
 	w.settles(t, "going", 1, one)
 	w.expire(t)
 
-	if got := w.recipients(t, tracelessID, one.Token, two.Token); len(got) != 1 || !strings.HasSuffix(got[0], "going/batches/00-000001") {
-		t.Errorf("the customer is a recipient in %v, want only what was cut after they came back", got)
+	got := w.recipients(t, tracelessID, one.Token, two.Token)
+	if len(got) != 1 {
+		t.Fatalf("recipients after the erasure: %d entries, want %v: %+v", len(got), 1, got)
+	}
+	if !strings.HasSuffix(got[0], "going/batches/00-000001") {
+		t.Errorf("recipients after the erasure: %q, want the suffix %q", got[0], "going/batches/00-000001")
 	}
 	if got := w.recipients(t, "stays", "another"); len(got) != 1 {
 		t.Errorf("the other customer is a recipient in %v, want one batch", got)
@@ -113,8 +118,8 @@ func TestAnErasureEmptiesRecipients(t *testing.T) {
 	}
 }
 
-// TestAnErasureSearchesMailingsInSteps: a call searches 500 mailings, and the next
-// one goes on behind them.
+// TestAnErasureSearchesMailingsInSteps: a call searches 500 mailings, and the next one
+// continues after them.
 func TestAnErasureSearchesMailingsInSteps(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -180,9 +185,9 @@ func TestALaterErasureIsNotEnded(t *testing.T) {
 		}
 	}
 	w.expire(t)
-	if got := w.Count("erasures"); !ran || got != 1 {
-		t.Errorf("erased again meanwhile: %t; %d erasures are open, want the later one", ran, got)
-	}
+	got := w.Count("erasures")
+	equal(t, "whether the second erasure ran", ran, true)
+	equal(t, "erasures after a second one: number", got, 1)
 }
 
 // TestAnErasureThatFailsDelaysNoOther: a batch that cannot be decoded keeps the
@@ -210,9 +215,11 @@ func TestAnErasureThatFailsDelaysNoOther(t *testing.T) {
 	if got := w.batchOf(t, whole.BatchRef).Targets[0].Customer; got != "" {
 		t.Errorf("ben's target names %q, want nobody", got)
 	}
-	if got := w.erasures(t); len(got) != 1 || got[0] != push.CustomerKey("anna") {
-		t.Errorf("erasures that go on: %v, want anna's alone", got)
+	got := w.erasures(t)
+	if len(got) != 1 {
+		t.Fatalf("open erasures: %d entries, want %v: %+v", len(got), 1, got)
 	}
+	equal(t, "open erasures: got[0]", got[0], push.CustomerKey("anna"))
 }
 
 // TestErasuresThatWaitHideNoOther: more than one call lists, and all before it in the

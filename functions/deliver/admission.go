@@ -29,20 +29,6 @@ const (
 	suspectWait = 10 * time.Second
 )
 
-// windowAfter returns how many targets may be sent and not saved yet, by how many
-// calls crashed with each of them. A crash may send to all targets of a window again.
-func windowAfter(crashes int) int {
-	switch crashes {
-	case 0:
-		return maxUnsaved
-	case 1:
-		return 40
-	case 2:
-		return 6
-	}
-	return 1
-}
-
 // An admission is what a call does with a batch that is not settled.
 type admission int
 
@@ -53,25 +39,18 @@ const (
 	admitGiveUp             // it was tried often enough
 )
 
-// isSuspect reports whether the batch may be the cause of crashes.
-func isSuspect(b *push.Batch) bool { return max(b.CountCrashes(), b.MostCrashes()) >= suspectAfter }
-
-// isCrashLoop reports whether so many calls crashed in a row that the next one would
-// too, and the last one stored no result.
-func isCrashLoop(b *push.Batch) bool { return b.CountCrashes() >= maxCrashes && !b.Saved }
-
 // decideAdmission decides what a call does with a batch.
 func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admission {
-	ended := stopOf(m, now).reason == stopEnded
+	ended := stopReasonOf(m, now).reason == stopEnded
 	switch {
 	case b.Lease.Until.After(now), !b.WaitUntil.IsZero():
 		return admitNot
-	case !ended && (m.State == push.Paused && len(b.HeldFlags) == 0 || b.NotBefore.Sub(now) > nearby):
+	case !ended && (m.State == push.Paused && len(b.HeldFlags) == 0 || b.NotBefore.Sub(now) > dueSoon):
 		return admitNot
 	case isCrashLoop(b):
 		return admitGiveUp
 	case deadLetter && b.Tries >= minTries && len(b.PendingTargets()) > 0:
-		return admitGiveUp // owed flags alone are tried again: they send nothing
+		return admitGiveUp // a batch that only owes flags is tried again, because that sends nothing
 	case deadLetter && !ended:
 		return admitPostpone
 	}
@@ -79,51 +58,41 @@ func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter b
 	return admitDeliver
 }
 
-// postpone stores when tick publishes the batch again. PublishedAt is cleared,
+// isSuspect reports whether the batch may be the cause of crashes.
+func isSuspect(b *push.Batch) bool { return max(b.CountCrashes(), b.MostCrashes()) >= suspectAfter }
+
+// isCrashLoop reports whether so many calls crashed in a row that the next one would
+// too, and the last one stored no result.
+func isCrashLoop(b *push.Batch) bool { return b.CountCrashes() >= maxCrashes && !b.Saved }
+
+// postponeBatch stores when tick publishes the batch again. PublishedAt is cleared,
 // because this call answers the message.
-func (d *deliverer) postpone(ctx context.Context, b *push.Batch, wait time.Duration) error {
+func (d *deliverer) postponeBatch(ctx context.Context, b *push.Batch, wait time.Duration) error {
 	b.NotBefore, b.PublishedAt = d.Now().Add(wait), time.Time{}
 	return d.Store.SaveBatch(ctx, b)
 }
 
-// giveUpTargets closes targets that too many calls crashed with, without sending
-// them. The other targets of the batch go on.
-func (d *delivery) giveUpTargets(ctx context.Context) {
-	closed := 0
-	for _, i := range d.batch.PendingTargets() {
-		if d.crashesWith(i) < maxCrashes {
-			continue
-		}
-		d.setFailed(i, push.ResultFailed, fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashesWith(i)))
-		closed++
-	}
-	if closed > 0 {
-		d.Log.ErrorContext(ctx, "targets given up", "mailing", d.batch.Mailing, "batch", d.batch.Batch, "attempts", d.batch.Attempts,
-			"closed", closed, "reason", d.batch.Reason)
-	}
-}
-
-// giveUp closes the rest of a batch that was tried often enough, without sending it.
+// giveUpBatch closes the rest of a batch that was tried often enough, without sending it.
 // If no target is pending, the calls crashed while they set flags, and these are
 // given up.
-func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
+func (d *deliverer) giveUpBatch(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
 	reason := fmt.Sprintf("given up after %d attempts in a row that failed; the log has their errors", b.Tries)
 	crashed := isCrashLoop(b)
 	if crashed {
 		reason = fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer; it probably crashed or ran out of memory", b.CountCrashes())
 	}
 	x := newDelivery(d, m, b, d.Now())
-	x.stopWith(stopOf(m, d.Now()))
+	x.stopWith(stopReasonOf(m, d.Now()))
 	x.stopWith(stop{reason: stopEnded, result: push.ResultFailed})
 
 	pending, owed := len(b.PendingTargets()), len(b.OwedFlags)
 	b.Reason = reason
 	x.closePending(x.stop.result)
 	if crashed && pending == 0 {
-		x.dropOwed()
+		x.dropOwedFlags()
 	}
 	b.Settled = len(b.OwedFlags) == 0
-	x.release(true)
+	x.releaseBatch(true)
 	if err := x.saveResults(ctx); err != nil {
 		return false, err
 	}
@@ -131,14 +100,14 @@ func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) 
 	d.Log.ErrorContext(ctx, "batch given up", "mailing", b.Mailing, "batch", b.Batch, "attempts", b.Attempts,
 		"closed", pending, "flags", owed-len(b.OwedFlags), "reason", reason)
 	x.logBatch(ctx)
-	d.notes.put(b, note{})
+	d.notes.putNote(b, batchNote{})
 	return b.Settled, nil
 }
 
-// closeBroken closes a batch whose document cannot be decoded.
-func (d *deliverer) closeBroken(ctx context.Context, ref push.BatchRef, fault error) (settled bool, err error) {
+// closeUndecodable closes a batch whose document cannot be decoded.
+func (d *deliverer) closeUndecodable(ctx context.Context, ref push.BatchRef, fault error) (settled bool, err error) {
 	reason := "given up: the stored batch cannot be read"
-	if err := d.Store.CloseUndecodable(ctx, ref, reason); err != nil {
+	if err := d.Store.CloseUndecodableBatch(ctx, ref, reason); err != nil {
 		return false, err
 	}
 	d.Log.ErrorContext(ctx, "batch given up", "mailing", ref.Mailing, "batch", ref.Batch, "reason", reason, "error", fault)

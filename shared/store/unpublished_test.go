@@ -1,0 +1,117 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// TestFlagOfAnErasedCustomerHasEvents: the call that flagged a customer's last token
+// crashed before it published the event. Then the customer was erased, and perhaps came
+// back, before the batch is delivered again. The erasure makes the event of the token;
+// the repeated flag has to make that of the availability.
+func TestFlagOfAnErasedCustomerHasEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.register(t, "anna", "t").Events[0].Data.(push.AvailabilityData)
+	w.clock.Add(time.Minute)
+	flag := store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID("t"), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()}
+	flagged := func() store.FlagResult {
+		res, err := w.FlagToken(t.Context(), flag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	flagged() // its events are lost
+	w.clock.Add(time.Second)
+	events, err := w.EraseCustomer(t.Context(), "anna")
+	if err != nil {
+		t.Fatalf("w.EraseCustomer: %v", err)
+	}
+	mustEqual(t, "kinds(events)", kinds(events), "token.invalidated customer.erased")
+	once, again := flagged(), flagged()
+	mustEqual(t, "after the erasure: once.Set", once.Set, false)
+	mustEqual(t, "after the erasure: kinds(once.Events)", kinds(once.Events), "anna=false")
+	mustEqual(t, "after the erasure: again.Events[0].ID", again.Events[0].ID, once.Events[0].ID)
+	told := once.Events[0].Data.(push.AvailabilityData)
+	w.clock.Add(time.Second)
+	if _, err := w.PatchCustomer(t.Context(), "anna", push.CustomerPatch{}); err != nil {
+		t.Fatal(err)
+	}
+	f := flagged()
+	equal(t, "flag after the customer came back: f.Set", f.Set, false)
+	if len(f.Events) != 1 {
+		t.Fatalf("flag after the customer came back: %d entries, want %v: %+v", len(f.Events), 1, f.Events)
+	}
+	equal(t, "flag after the customer came back: f.Events[0].ID", f.Events[0].ID, once.Events[0].ID)
+	w.clock.Add(time.Second)
+	back := w.register(t, "anna", "u").Events[0].Data.(push.AvailabilityData)
+	if told.Version <= first.Version {
+		t.Errorf("versions: told.Version = %v, want more than %v", told.Version, first.Version)
+	}
+	if back.Version <= told.Version {
+		t.Errorf("versions: back.Version = %v, want more than %v", back.Version, told.Version)
+	}
+	if late := flagged(); len(late.Events) != 0 {
+		t.Errorf("anna can be reached, and the flag says %s", kinds(late.Events))
+	}
+}
+
+// TestRemovedFlagHasAnEvent: the call that set a flag may have crashed before it
+// published the event. A call that removes the flag makes the event again.
+func TestRemovedFlagHasAnEvent(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*testing.T, *world) []push.Event{
+		"registered again": func(t *testing.T, w *world) []push.Event { return w.register(t, "anna", "t").Events },
+		"moved":            func(t *testing.T, w *world) []push.Event { return w.register(t, "bert", "t").Events },
+		"unregistered": func(t *testing.T, w *world) []push.Event {
+			events, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return events
+		},
+		"erased": func(t *testing.T, w *world) []push.Event {
+			events, err := w.EraseCustomer(t.Context(), "anna")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return events
+		},
+	} {
+		for after, wantEvent := range map[time.Duration]bool{time.Hour: true, 8 * 24 * time.Hour: false} {
+			t.Run(fmt.Sprintf("%s after %s", name, after), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				w.register(t, "anna", "t")
+				w.clock.Add(time.Minute)
+				lost := w.flag(t, "m", "anna", "t", w.clock.Now()).Events[0]
+				w.clock.Add(after)
+
+				var again []string
+				for _, e := range end(t, w) {
+					if e.Type == push.TokenInvalidated {
+						again = append(again, e.ID+" "+e.Subject)
+					}
+				}
+				var want []string
+				if wantEvent {
+					want = []string{lost.ID + " customers/anna"}
+				}
+				equal(t, "ids and subjects of the events that were made again", again, want)
+
+				unpublished, err := w.ListUnpublishedEvents(t.Context(), 10)
+				if err != nil {
+					t.Fatal(err)
+				}
+				stored := slices.ContainsFunc(unpublished, func(e push.Event) bool { return e.ID == lost.ID })
+				equal(t, "whether the event is in the outbox", stored, wantEvent)
+			})
+		}
+	}
+}
