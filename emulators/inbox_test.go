@@ -90,6 +90,11 @@ func send(p *browser.Page, title, body string) {
 		browser.Eval[bool](p, `(document.querySelector("#new-`+field+`").select(), true)`)
 		p.Type("#new-"+field, text)
 	}
+	if !browser.Eval[bool](p, `document.querySelector("[name=to][value=everyone]").checked`) {
+		p.Click("[name=to][value=everyone]")
+	}
+	p.Click("#composer button.primary")
+	p.Until(`document.querySelector("#composer button.primary").textContent.startsWith("Send to ")`) // to everyone: it asks once more
 	p.Click("#composer button.primary")
 	p.Until(`!document.querySelector("#composer").open`)
 }

@@ -27,11 +27,11 @@ func TestBuildpackLayout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(folders) != 6 {
-		t.Fatalf("number of functions is %v, want 6: %+v", len(folders), folders)
+	if len(folders) != 7 {
+		t.Fatalf("number of functions is %v, want 7: %+v", len(folders), folders)
 	}
 	// One after the other in the same place: what the compiler makes of shared/
-	// depends on where it lies, and serves all six.
+	// depends on where it lies, and serves all seven.
 	dir := filepath.Join(t.TempDir(), "upload")
 	for _, f := range folders {
 		name := filepath.Dir(f)
@@ -82,11 +82,14 @@ func layOut(t testing.TB, name, dir string) {
 	}
 }
 
-// copyFile leaves out tests, what they read, and what is no Go, as Terraform
-// does.
+// pageFiles is the only folder of which the upload has files that are no Go.
+const pageFiles = "../shared/page/files/"
+
+// copyFile leaves out tests, what they read, and what is neither Go nor a file of the
+// page, as Terraform does.
 func copyFile(t testing.TB, from, to string) {
 	t.Helper()
-	uploaded := slices.Contains([]string{".go", ".mod", ".sum"}, filepath.Ext(from))
+	uploaded := slices.Contains([]string{".go", ".mod", ".sum"}, filepath.Ext(from)) || strings.HasPrefix(from, pageFiles)
 	if !uploaded || strings.HasSuffix(from, "_test.go") || strings.Contains(from, "testdata") {
 		return
 	}

@@ -43,11 +43,12 @@ resource "google_cloudfunctions2_function" "customers" {
     timeout_seconds                  = var.functions.customers.timeout_seconds
 
     environment_variables = merge(local.environment, {
-      CALLERS      = var.callers == null ? "" : jsonencode(var.callers)
-      CALL_TIMEOUT = "${var.functions.customers.timeout_seconds}s"
-      EVENTS_TOPIC = google_pubsub_topic.events.name
-      MAX_TOKENS   = var.max_tokens
-      TOKEN_LIFE   = var.token_life
+      CALLERS        = var.callers == null ? "" : jsonencode(var.callers)
+      CONSOLE_CALLER = var.console.enabled ? google_service_account.console[0].email : ""
+      CALL_TIMEOUT   = "${var.functions.customers.timeout_seconds}s"
+      EVENTS_TOPIC   = google_pubsub_topic.events.name
+      MAX_TOKENS     = var.max_tokens
+      TOKEN_LIFE     = var.token_life
     })
   }
 

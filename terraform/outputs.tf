@@ -21,6 +21,11 @@ output "devices_url" {
   value       = one(google_cloudfunctions2_function.devices[*].service_config[0].uri)
 }
 
+output "console_url" {
+  description = "Address of the page for people; null if console is not enabled."
+  value       = one(google_cloudfunctions2_function.console[*].service_config[0].uri)
+}
+
 output "register_command" {
   description = "Command that registers a push token of the customer anna. Put in a real token."
   value       = <<-EOT
@@ -93,6 +98,7 @@ output "service_accounts" {
     build     = google_service_account.build.email
     },
     var.devices.enabled ? { devices = google_service_account.devices[0].email } : {},
+    var.console.enabled ? { console = google_service_account.console[0].email } : {},
   )
 }
 

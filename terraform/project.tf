@@ -8,6 +8,7 @@ locals {
   functions = toset(concat(
     ["mailings", "customers", "dispatch", "deliver", "tick"],
     var.devices.enabled ? ["devices"] : [],
+    var.console.enabled ? ["console"] : [],
   ))
   # Each lane is a Cloud Run service of its own with the code of deliver, and has its own
   # topic. So small mailings (deliver-small) and messages to one customer (messages) do not
@@ -37,6 +38,7 @@ locals {
     ],
     var.reports.enabled ? ["bigquery.googleapis.com"] : [],
     var.budget != null ? ["billingbudgets.googleapis.com"] : [],
+    var.console.enabled && var.console.identity == "iap" ? ["iap.googleapis.com"] : [],
     local.asks_accounts ? ["identitytoolkit.googleapis.com"] : [],
   ))
 

@@ -1,7 +1,7 @@
 # The upload of each function. The Go buildpack expects the function's package at the root,
 # and no other package there. So the upload has the files of functions/<name>/*.go at
-# its root, with go.mod, go.sum and shared/. It contains no tests, no test data and no other
-# files.
+# its root, with go.mod, go.sum and shared/. Of shared/ it has the Go code and the files of
+# the page, which are embedded. It contains no tests, no test data and no other files.
 
 locals {
   # Without symbols and debug data a binary is a third smaller, so an instance loads less
@@ -11,7 +11,7 @@ locals {
   }
 
   shared_files = {
-    for f in fileset(local.repository, "shared/**/*.go") : f => "${local.repository}/${f}"
+    for f in setunion(fileset(local.repository, "shared/**/*.go"), fileset(local.repository, "shared/page/files/**")) : f => "${local.repository}/${f}"
     if !endswith(f, "_test.go") && !strcontains(f, "/testdata/")
   }
 

@@ -226,6 +226,14 @@ variable "functions" {
       max_instances   = optional(number, 5)
       timeout_seconds = optional(number, 30)
     }), {})
+    console = optional(object({
+      cpu             = optional(string, "1")
+      memory          = optional(string, "512Mi")
+      concurrency     = optional(number, 80)
+      min_instances   = optional(number, 0)
+      max_instances   = optional(number, 2)
+      timeout_seconds = optional(number, 300)
+    }), {})
   })
   default     = {}
   nullable    = false
@@ -531,6 +539,34 @@ variable "devices" {
   validation {
     condition     = alltrue([for o in var.devices.allowed_origins : can(regex("^(https://[a-z0-9.-]+|http://localhost)(:[0-9]+)?$", o))])
     error_message = "allowed_origins must be origins such as https://shop.example, without a path and without a wildcard."
+  }
+}
+
+variable "console" {
+  type = object({
+    enabled  = optional(bool, false)
+    identity = optional(string, "iap")
+    look     = optional(set(string), [])
+    send     = optional(set(string), [])
+    people   = optional(set(string), [])
+  })
+  default     = {}
+  nullable    = false
+  description = "The page for people. enabled: whether it is deployed. identity: who says who a person is: iap (Identity-Aware Proxy) or proxy (gcloud run services proxy, for projects without an organisation). look: who may see everything and change nothing. send: who may also send mailings, change their state and the settings, and erase customers. Both are e-mail addresses, or domains like @shop.example. people: with proxy, the IAM members that may call the console (user:, group:)."
+
+  validation {
+    condition     = contains(["iap", "proxy"], var.console.identity)
+    error_message = "identity must be iap or proxy."
+  }
+
+  validation {
+    condition     = alltrue([for e in setunion(var.console.look, var.console.send) : can(regex("^[^@ *,]*@[a-z0-9.-]+$", e))])
+    error_message = "look and send must be e-mail addresses, or domains like @shop.example, in lower case behind the @."
+  }
+
+  validation {
+    condition     = alltrue([for m in var.console.people : can(regex("^(user|group):[^ ]+@[^ ]+$", m))])
+    error_message = "people must be IAM members such as user:anna@shop.example or group:push@shop.example."
   }
 }
 

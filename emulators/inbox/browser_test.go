@@ -207,6 +207,8 @@ func TestControls(t *testing.T) {
 		t.Errorf("the outcome of the second rule is %q, want SLOW", got[1].Outcome)
 	}
 	p.Click("#clear")
+	p.Until(`document.querySelector("#clear").textContent.endsWith("messages?")`)
+	p.Click("#clear")
 	p.Until(`!document.querySelector("#empty").hidden && document.querySelector("#list-note").textContent === "0 phones, 0 messages"`)
 	checkConsole(t, p)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/loopback"
+	"carillon.example/functions/console"
 	"carillon.example/functions/customers"
 	"carillon.example/functions/deliver"
 	"carillon.example/functions/devices"
@@ -25,7 +26,7 @@ import (
 var Handlers = map[string]http.Handler{
 	"mailings": mailings.Handler, "customers": customers.Handler,
 	"dispatch": dispatch.Handler, "deliver": deliver.Handler, "tick": tick.Handler,
-	"devices": devices.Handler,
+	"devices": devices.Handler, "console": console.Handler,
 }
 
 // shutdownTimeout is the time that Cloud Run gives an instance between SIGTERM and SIGKILL.

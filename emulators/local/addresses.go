@@ -27,6 +27,7 @@ func (o *Options) listenAddresses() []listenAddress {
 	add(o.WithFCM, "ui", "the inbox", o.UIAddr)
 	add(o.WithFunctions, "api", "the API", o.APIAddr)
 	add(o.WithFunctions, "devices", "the function for apps", o.DevicesAddr)
+	add(o.WithFunctions, "console", "the console", o.ConsoleAddr)
 	add(o.DevicesAddr != "" && os.Getenv("FIREBASE_AUTH_EMULATOR_HOST") == "" && strings.HasPrefix(o.Project, "demo-"), "auth", "Firebase Auth", o.AuthAddr)
 	return out
 }
@@ -81,6 +82,9 @@ func (o *Options) checkRequired() error {
 
 	need(o.FirestoreAddr == "" && os.Getenv("FIRESTORE_EMULATOR_HOST") == "", "firestore", "FIRESTORE_EMULATOR_HOST")
 	need(o.PubSubAddr == "" && os.Getenv("PUBSUB_EMULATOR_HOST") == "", "pubsub", "PUBSUB_EMULATOR_HOST")
+	if o.ConsoleAddr != "" && o.APIAddr == "" {
+		faults = append(faults, errors.New("-api is empty, and -console needs it"))
+	}
 	if o.FCMAddr == "" {
 		faults = append(faults, errors.New("-fcm is empty, but the functions need this server"))
 	}

@@ -28,6 +28,7 @@ type Cloud struct {
 	APIURL, PushURL           string
 	UIURL                     string
 	devicesURL                string // "" if the function for apps is off
+	consoleURL                string // "" if the page for people is off
 	authAddr                  string // of Firebase Auth; "": the service itself
 	closers                   []func()
 }
@@ -59,6 +60,9 @@ func Start(ctx context.Context, o Options) (l *Cloud, err error) {
 		return l, err
 	}
 	if err := l.serveDevices(); err != nil {
+		return l, err
+	}
+	if err := l.serveConsole(); err != nil {
 		return l, err
 	}
 	if err := l.serveInbox(apiMux(localHandler)); err != nil {
@@ -150,6 +154,7 @@ func (l *Cloud) SetEnvironment() error {
 		"LOG_LEVEL":               l.LogLevel,
 		"TICK_EVERY":              l.Clock.String(),
 		"CALL_TIMEOUT":            FunctionTimeout.String(),
+		"CONSOLE_CALLER":          l.consoleAccount(),
 	} {
 		faults = append(faults, l.Setenv(k, v))
 	}
@@ -195,6 +200,7 @@ func (l *Cloud) Print(out io.Writer) {
 
 	line("API", l.APIURL)
 	line("Devices", l.devicesURL)
+	line("Console", l.consoleURL)
 	line("Auth", l.authAddr)
 	line("Firestore", l.FirestoreHost)
 	line("Pub/Sub", l.PubSubHost)

@@ -17,6 +17,7 @@ type Options struct {
 	Project                                             string
 	APIAddr, FirestoreAddr, PubSubAddr, FCMAddr, UIAddr string        // addresses; port 0 is any
 	DevicesAddr, AuthAddr                               string        // of the function for apps ("": off), and of its Firebase Auth
+	ConsoleAddr                                         string        // of the page for people; "": off
 	WithFirestore, WithPubSub, WithFCM                  bool          // with -only
 	WithFunctions                                       bool          // false with -only
 	Clock                                               time.Duration // interval between two ticks
@@ -75,6 +76,7 @@ func (o *Options) RegisterFlags(f *flag.FlagSet) {
 	f.StringVar(&o.UIAddr, "ui", o.UIAddr, "address of the inbox")
 	f.StringVar(&o.DevicesAddr, "devices", o.DevicesAddr, "address of devices, the public function for apps; off by default, as in the cloud")
 	f.StringVar(&o.AuthAddr, "auth", o.AuthAddr, "with -devices: address of Firebase Auth")
+	f.StringVar(&o.ConsoleAddr, "console", o.ConsoleAddr, "address of the console, the page for people; off by default, as in the cloud")
 	f.DurationVar(&o.Clock, "clock", o.Clock, "interval between two runs of tick; a minute in the cloud")
 	f.DurationVar(&o.FCMLatency, "fcm-latency", o.FCMLatency, "time that FCM takes for each answer")
 	o.RegisterFleetFlags(f)
@@ -121,6 +123,9 @@ func (o *Options) ChooseEmulators(only string) error {
 	}
 	if o.DevicesAddr != "" {
 		return errors.New("-devices does not go with -only: devices is a function, and -only starts no function")
+	}
+	if o.ConsoleAddr != "" {
+		return errors.New("-console does not go with -only: console is a function, and -only starts no function")
 	}
 	if o.Instances != 0 {
 		return errors.New("-instances does not go with -only: deliver is a function, and -only starts no function")

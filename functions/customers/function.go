@@ -29,6 +29,7 @@ type settings struct {
 	MaxTokens   int           `env:"MAX_TOKENS" envDefault:"20"`
 	TokenLife   time.Duration `env:"TOKEN_LIFE" envDefault:"6480h"`
 	Callers     push.Callers  `env:"CALLERS"`
+	Console     push.Caller   `env:"CONSOLE_CALLER"`
 }
 
 // Check returns every fault of the settings.
@@ -43,5 +44,5 @@ func build(ctx context.Context) (http.Handler, error) {
 	}
 	q := queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic})
 	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}), Queue: q, MaxTokens: set.MaxTokens, Log: c.Log,
-		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers}})), nil
+		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers, Console: push.CallerWithEmail(string(set.Console))}})), nil
 }

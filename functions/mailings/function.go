@@ -31,6 +31,7 @@ type settings struct {
 	FCMEndpoint   string       `env:"FCM_ENDPOINT" envDefault:"https://fcm.googleapis.com"`
 	ProofTopic    string       `env:"PROOF_TOPIC" envDefault:"carillon-proof"`
 	Callers       push.Callers `env:"CALLERS"`
+	Console       push.Caller  `env:"CONSOLE_CALLER"`
 	RequireKey    bool         `env:"REQUIRE_IDEMPOTENCY_KEY" envDefault:"false"`
 	Quota         int          `env:"FCM_QUOTA_PER_MINUTE" envDefault:"600000"`
 
@@ -54,5 +55,5 @@ func build(ctx context.Context) (http.Handler, error) {
 	}
 	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Messages: set.MessagesTopic})
 	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Proof: sender, Log: c.Log,
-		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers}, RequireKey: set.RequireKey, QuotaPerMinute: set.Quota, ShowFCMReport: len(set.DataApps) > 0})), nil
+		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers, Console: push.CallerWithEmail(string(set.Console))}, RequireKey: set.RequireKey, QuotaPerMinute: set.Quota, ShowFCMReport: len(set.DataApps) > 0})), nil
 }

@@ -53,6 +53,9 @@ type API struct {
 type Options struct {
 	Timeout time.Duration // timeout of the function; 0: DefaultTimeout
 	Callers push.Callers  // permissions of callers; nil: every caller may do everything
+	// Console is the account of the console, which names the person in OnBehalfHeader. "":
+	// there is no console.
+	Console push.Caller
 	// Identify returns the caller of a request. nil: the caller of the ID token that
 	// Cloud Run has verified.
 	Identify func(*http.Request) push.Caller
@@ -93,7 +96,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out.Header().Set("Cache-Control", "no-store")
 	defer a.answerPanic(out, r)
 
-	ctx, cancel := Within(WithCaller(r.Context(), a.options.Identify(r)), a.options.Timeout)
+	account := a.options.Identify(r)
+	ctx, cancel := Within(WithCaller(r.Context(), personBehind(account, a.options.Console, r.Header)), a.options.Timeout)
 	defer cancel()
 	r = r.WithContext(ctx)
 
@@ -115,7 +119,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	op := a.findOperation(pattern)
-	if p := a.authorizeCaller(ctx, op); p != nil {
+	if p := a.authorizeCaller(ctx, account, op); p != nil {
 		p.Write(out)
 		return
 	}

@@ -27,6 +27,29 @@ func WithCaller(ctx context.Context, c push.Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
+// OnBehalfHeader names the person for whom the console sends a request. It is read only
+// in requests of the account Options.Console.
+const OnBehalfHeader = "X-Carillon-On-Behalf-Of"
+
+// personBehind returns the person for whom the account of the console sends a request,
+// and account itself for all other requests. CALLERS is about the account: which person
+// may do what is checked by the console.
+func personBehind(account, console push.Caller, h http.Header) push.Caller {
+	named := h.Values(OnBehalfHeader)
+	if console == "" || account != console || len(named) != 1 {
+		return account
+	}
+	person := push.CallerWithEmail(named[0])
+	if person == "" || push.CheckCaller(person) != "" {
+		return account
+	}
+	return person
+}
+
+// CallerOfToken returns the caller of the ID token that Cloud Run has verified, ""
+// if there is none.
+func CallerOfToken(h http.Header) push.Caller { return callerOfToken(h) }
+
 // callerOfToken reads the caller from the ID token that Cloud Run has verified. It does
 // not verify the token itself, because Cloud Run has replaced the signature. If
 // X-Serverless-Authorization is present, Cloud Run has verified only that token, and
@@ -78,14 +101,14 @@ func RequirePermission(p push.Permission, op huma.Operation) huma.Operation {
 	return op
 }
 
-// authorizeCaller refuses a caller that lacks the permission which op needs. It returns
-// nil if the caller has it, or if op needs no permission.
-func (a *API) authorizeCaller(ctx context.Context, op *huma.Operation) *Problem {
+// authorizeCaller refuses an account that lacks the permission which op needs. It returns
+// nil if the account has it, or if op needs no permission.
+func (a *API) authorizeCaller(ctx context.Context, account push.Caller, op *huma.Operation) *Problem {
 	if op == nil {
 		return nil
 	}
 	p, ok := op.Metadata[permissionKey].(push.Permission)
-	if !ok || a.options.Callers.HasPermission(Caller(ctx), p) {
+	if !ok || a.options.Callers.HasPermission(account, p) {
 		return nil
 	}
 

@@ -106,6 +106,46 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
+// TestTheConsoleNamesThePerson checks that only the account of the console can name
+// another caller, and that CALLERS is about the account.
+func TestTheConsoleNamesThePerson(t *testing.T) {
+	t.Parallel()
+	const console, other = `{"email": "console@p.iam.gserviceaccount.com", "email_verified": true}`, `{"email": "crm@p.iam.gserviceaccount.com", "email_verified": true}`
+	only := api.Options{Console: "console@p.iam.gserviceaccount.com", Callers: push.Callers{"console@p.iam.gserviceaccount.com": {push.PermissionSend}}}
+	for name, c := range map[string]struct {
+		options api.Options
+		claims  string
+		named   []string
+		want    string
+		send    int // the status of an operation that needs send
+	}{
+		"the console":            {only, console, []string{"Ann@Shop.example"}, "ann@shop.example", 200},
+		"the console for nobody": {only, console, nil, "console@p.iam.gserviceaccount.com", 200},
+		"two persons":            {only, console, []string{"a@b.example", "c@d.example"}, "console@p.iam.gserviceaccount.com", 200},
+		"a name that is none":    {only, console, []string{strings.Repeat("x", 256)}, "console@p.iam.gserviceaccount.com", 200},
+		"another account":        {only, other, []string{"ann@shop.example"}, "crm@p.iam.gserviceaccount.com", 403},
+		"named as the console":   {only, other, []string{"console@p.iam.gserviceaccount.com"}, "crm@p.iam.gserviceaccount.com", 403},
+		"without a console":      {api.Options{}, console, []string{"ann@shop.example"}, "console@p.iam.gserviceaccount.com", 200},
+		"nobody without one":     {api.Options{}, `{}`, []string{"ann@shop.example"}, "", 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			site, _ := calling(t, c.options)
+			header := []string{"Authorization", idToken(c.claims)}
+			for _, n := range c.named {
+				header = append(header, api.OnBehalfHeader, n)
+			}
+			got := testcloud.Decode[struct{ OK string }](site.Ask("GET", "/who", "", header...), 200)
+			if got.OK != c.want {
+				t.Errorf("the caller is %q, want %q", got.OK, c.want)
+			}
+			if a := site.Ask("POST", "/send", "", header...); a.Code != c.send {
+				t.Errorf("sending is answered with %d, want %d", a.Code, c.send)
+			}
+		})
+	}
+}
+
 func TestAuditLine(t *testing.T) {
 	t.Parallel()
 	site, log := calling(t, api.Options{})

@@ -18,8 +18,8 @@ run "layout" {
     error_message = "A function's upload lacks function.go, go.mod, go.sum or a part of shared/."
   }
   assert {
-    condition     = alltrue([for a in data.archive_file.source : alltrue([for s in a.source : can(regex("^([a-z0-9_]+[.]go|go[.](mod|sum)|shared/[a-z0-9_/]+[.]go)$", s.filename)) && !endswith(s.filename, "_test.go")])])
-    error_message = "A function's upload contains tests, or files other than Go files, go.mod and go.sum."
+    condition     = alltrue([for a in data.archive_file.source : alltrue([for s in a.source : can(regex("^([a-z0-9_]+[.]go|go[.](mod|sum)|shared/[a-z0-9_/]+[.]go|shared/page/files/[A-Za-z0-9_./]+)$", s.filename)) && !endswith(s.filename, "_test.go")])])
+    error_message = "A function's upload contains tests, or files other than Go files, the files of the page, go.mod and go.sum."
   }
   assert {
     condition     = alltrue([for n, a in data.archive_file.source : can(regex("functions[.]HTTP\\(\"${n}\"", join("", [for s in a.source : s.content if s.filename == "function.go"])))])

@@ -120,14 +120,14 @@ run "environment" {
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
       DISPATCH_TOPIC       = "dispatch", MESSAGES_TOPIC = "messages", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
       CALLERS              = "", REQUIRE_IDEMPOTENCY_KEY = "false", FCM_QUOTA_PER_MINUTE = "600000", FIREBASE_PROJECTS = ""
-      DELIVERY_DATA_APPS   = ""
+      CONSOLE_CALLER       = "", DELIVERY_DATA_APPS = ""
     })
     error_message = "The environment of mailings is wrong."
   }
   assert {
     condition = google_cloudfunctions2_function.customers.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
-      EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CALLERS = ""
+      EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CALLERS = "", CONSOLE_CALLER = ""
     })
     error_message = "The environment of customers is wrong."
   }
@@ -300,6 +300,59 @@ run "devices_without_questions" {
   assert {
     condition     = length(google_project_iam_custom_role.accounts) == 0 && length(google_project_iam_member.accounts) == 0 && !contains(keys(google_project_service.this), "identitytoolkit.googleapis.com")
     error_message = "Without check_revoked, devices must not have the role to look up accounts."
+  }
+}
+
+run "console_off" {
+  assert {
+    condition     = length(google_cloudfunctions2_function.console) == 0 && length(google_service_account.console) == 0 && length(google_cloud_run_v2_service_iam_member.console) == 0 && length(google_cloud_run_v2_service_iam_member.iap) == 0 && length(google_cloud_run_v2_service_iam_member.people) == 0 && output.console_url == null && !contains(keys(google_project_service.this), "iap.googleapis.com")
+    error_message = "Without console.enabled there must be no console."
+  }
+}
+
+run "console_on" {
+  variables {
+    source_root = "./tests/testdata/with-devices"
+    console     = { enabled = true, look = ["@shop.example"], send = ["boss@shop.example"] }
+  }
+  assert {
+    condition = google_cloudfunctions2_function.console[0].service_config[0].environment_variables == tomap({
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "300s"
+      CONSOLE_IDENTITY     = "iap", CONSOLE_LOOK = "@shop.example", CONSOLE_SEND = "boss@shop.example"
+      MAILINGS_URL         = "https://mailings.run.app", CUSTOMERS_URL = "https://customers.run.app"
+      IAP_AUDIENCE         = "/projects/${data.google_project.this.number}/locations/europe-west1/services/carillon-console"
+    })
+    error_message = "The environment of console is wrong."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.mailings.service_config[0].environment_variables.CONSOLE_CALLER == "console@shop-push.iam.gserviceaccount.com" && google_cloudfunctions2_function.customers.service_config[0].environment_variables.CONSOLE_CALLER == "console@shop-push.iam.gserviceaccount.com"
+    error_message = "mailings and customers must know the account of the console."
+  }
+  assert {
+    condition = { for name, m in google_cloud_run_v2_service_iam_member.console : name => "${m.name} ${m.role} ${m.member}" } == {
+      mailings  = "carillon-mailings roles/run.invoker serviceAccount:console@shop-push.iam.gserviceaccount.com"
+      customers = "carillon-customers roles/run.invoker serviceAccount:console@shop-push.iam.gserviceaccount.com"
+    } && !contains(keys(google_project_iam_member.datastore), "console") && alltrue([for p in google_pubsub_topic_iam_member.publisher : p.member != "serviceAccount:console@shop-push.iam.gserviceaccount.com"])
+    error_message = "The account of the console may only call mailings and customers."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service_iam_member.iap[0].name == "carillon-console" && google_cloud_run_v2_service_iam_member.iap[0].role == "roles/run.invoker" && google_cloud_run_v2_service_iam_member.iap[0].member == "serviceAccount:service-${data.google_project.this.number}@gcp-sa-iap.iam.gserviceaccount.com" && length(google_cloud_run_v2_service_iam_member.people) == 0 && length(google_cloud_run_v2_service_iam_member.public) == 0
+    error_message = "Only Identity-Aware Proxy may call the console."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.console[0].name == "carillon-console" && google_cloudfunctions2_function.console[0].build_config[0].entry_point == "console" && google_cloudfunctions2_function.console[0].service_config[0].service_account_email == "console@shop-push.iam.gserviceaccount.com" && google_cloudfunctions2_function.console[0].service_config[0].max_instance_count == 2 && output.console_url == "https://console.run.app" && output.service_accounts["console"] == "console@shop-push.iam.gserviceaccount.com" && contains(keys(google_project_service.this), "iap.googleapis.com")
+    error_message = "The deployment of console is wrong."
+  }
+}
+
+run "console_through_the_proxy" {
+  variables {
+    source_root = "./tests/testdata/with-devices"
+    console     = { enabled = true, identity = "proxy", send = ["boss@shop.example"], people = ["user:boss@shop.example"] }
+  }
+  assert {
+    condition     = google_cloud_run_v2_service_iam_member.people["user:boss@shop.example"].role == "roles/run.invoker" && google_cloud_run_v2_service_iam_member.people["user:boss@shop.example"].name == "carillon-console" && length(google_cloud_run_v2_service_iam_member.iap) == 0 && google_cloudfunctions2_function.console[0].service_config[0].environment_variables.CONSOLE_IDENTITY == "proxy"
+    error_message = "With proxy, the people must be the only ones who may call the console."
   }
 }
 

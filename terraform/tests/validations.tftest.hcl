@@ -484,6 +484,38 @@ run "taken_3" {
   }
 }
 
+run "console_refused_1" {
+  command = plan
+  variables {
+    console = { identity = "laptop" }
+  }
+  expect_failures = [var.console]
+}
+
+run "console_refused_2" {
+  command = plan
+  variables {
+    console = { send = ["*@shop.example"] }
+  }
+  expect_failures = [var.console]
+}
+
+run "console_refused_3" {
+  command = plan
+  variables {
+    console = { look = ["shop.example"] }
+  }
+  expect_failures = [var.console]
+}
+
+run "console_refused_4" {
+  command = plan
+  variables {
+    console = { people = ["allUsers"] }
+  }
+  expect_failures = [var.console]
+}
+
 run "devices_refused_1" {
   command = plan
   variables {

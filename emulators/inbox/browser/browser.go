@@ -208,3 +208,10 @@ func (p *Page) Picture() []byte {
 	p.t.Helper()
 	return Run(p, "taking a picture", chromedp.CaptureScreenshot())
 }
+
+// FullPicture returns a screenshot of the whole page, also of what is below the window,
+// as a PNG.
+func (p *Page) FullPicture() []byte {
+	p.t.Helper()
+	return Run(p, "taking a picture", chromedp.FullScreenshot(100))
+}

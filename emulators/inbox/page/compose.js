@@ -1,10 +1,13 @@
 // The form for a new mailing.
-import { $, h, others, toast } from "./dom.js";
+import { $, h, others, plural, toast } from "./dom.js";
 import { post } from "./ask.js";
 
 const field = (id, label, input, hint) => h("div", { class: "field" }, h("label", { for: id }, label), input, hint && h("small", {}, hint));
 const input = (name, props = {}) => h("input", { id: `new-${name}`, name, autocomplete: "off", ...props });
 const listed = (text) => text.split(/[\n,]/).map((s) => s.trim()).filter(Boolean);
+
+// ask is shown before a mailing rings all customers.
+const ask = "This goes to everyone: press Send once more.";
 
 const hints = { customers: "customer ids", segments: "segments; in any of them", tokens: "registered push tokens" };
 
@@ -22,7 +25,7 @@ export class Compose {
       field("new-body", "Text", h("textarea", { id: "new-body", name: "body", rows: 3 })),
       h("div", { class: "two" }, field("new-link", "Link", input("link", { inputmode: "url", placeholder: "https://" })), field("new-image", "Image", input("image", { inputmode: "url", placeholder: "https://" }))),
       h("fieldset", {}, h("legend", {}, "To"), h("div", { class: "choices" },
-        ...["everyone", "customers", "segments", "tokens"].map((v) => h("label", {}, h("input", { type: "radio", name: "to", value: v, checked: v === "everyone" }), v)))),
+        ...["everyone", "customers", "segments", "tokens"].map((v) => h("label", {}, h("input", { type: "radio", name: "to", value: v, }), v)))),
       this.whoField,
       h("div", { class: "two" },
         field("new-devices", "Devices", h("select", { id: "new-devices", name: "devices" }, h("option", { value: "" }, "as set"), h("option", { value: "all" }, "all of a customer"), h("option", { value: "latest" }, "the latest only"))),
@@ -49,8 +52,9 @@ export class Compose {
 
   #show() {
     const to = this.form.elements.to.value;
-    this.whoField.hidden = to === "everyone";
-    this.who.placeholder = to === "everyone" ? "" : `${hints[to]}, with commas or on lines`;
+    this.whoField.hidden = !to || to === "everyone";
+    this.#disagree();
+    this.who.placeholder = this.whoField.hidden ? "" : `${hints[to]}, with commas or on lines`;
   }
 
   #draft() {
@@ -65,14 +69,46 @@ export class Compose {
     return draft;
   }
 
+  // #missing says what a mailing needs that the form does not have.
+  #missing() {
+    const v = (name) => this.form.elements[name].value.trim();
+    return [!v("title") && !v("body") && "Write a title or a text.", !v("to") && "Choose who gets it."].filter(Boolean);
+  }
+
+  #complain(list) { this.faults.replaceChildren(h("ul", {}, ...list.map((t) => h("li", {}, others("span", t))))); }
+
+  #disagree() {
+    this.agreed = "";
+    this.submit.textContent = "Send";
+  }
+
+  // #ask says how many customers a mailing to everyone has, before the second click.
+  async #ask(draft, body) {
+    const p = await post("v1/mailings/preview", draft);
+    this.agreed = body;
+    this.submit.textContent = `Send to ${plural(p.customers, "customer")}`;
+    this.#complain([ask]);
+  }
+
   async #send(e) {
     e.preventDefault();
+    const missing = this.#missing();
+    if (missing.length) {
+      this.#complain(missing);
+      return;
+    }
     this.submit.disabled = true;
     this.faults.replaceChildren();
-    const body = JSON.stringify(this.#draft());
+    const draft = this.#draft();
+    const body = JSON.stringify(draft);
     if (this.last !== body) this.key = crypto.randomUUID?.() || `${Date.now()}-${Math.random()}`; // a changed mailing needs a new key
     this.last = body;
     try {
+      if (draft.audience.everyone && this.agreed !== body) {
+        await this.#ask(draft, body);
+        return;
+      }
+      this.#disagree();
       const { id } = await post("v1/mailings", body, { "Idempotency-Key": this.key });
       this.last = "";
       this.dialog.close();
@@ -80,7 +116,7 @@ export class Compose {
       this.sent(id);
     } catch (err) {
       const list = err.faults?.length ? err.faults.map((f) => `${(f.location || "").replace(/^body\./, "")}: ${f.message}`) : [err.message];
-      this.faults.replaceChildren(h("ul", {}, ...list.map((t) => h("li", {}, others("span", t)))));
+      this.#complain(list);
     } finally {
       this.submit.disabled = false;
     }

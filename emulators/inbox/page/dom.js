@@ -96,3 +96,24 @@ export function toast(text, ...more) {
   $("toasts").append(el);
   setTimeout(() => el.remove(), 8000);
 }
+
+// twice makes a button that asks in its own label before it acts: the second click within
+// five seconds acts.
+export function twice(b, label, ask, act) {
+  let armed = 0;
+  const rest = () => {
+    clearTimeout(armed);
+    armed = 0;
+    put(b, label);
+  };
+  b.addEventListener("click", () => {
+    if (armed) {
+      rest();
+      act();
+      return;
+    }
+    put(b, ask());
+    armed = setTimeout(rest, 5000);
+  });
+  return b;
+}

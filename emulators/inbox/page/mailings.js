@@ -1,7 +1,7 @@
 // The mailings Carillon has, the newest first, each with where its tokens
 // went. A mailing under way is asked about again when phones ring for it, at
 // most once a second; one that has ended is not.
-import { $, anchor, brief, clip, h, number, others, put, plural, timeOf, toast } from "./dom.js";
+import { $, anchor, brief, clip, h, number, others, put, plural, timeOf, toast, twice } from "./dom.js";
 import { gate, get, post, query } from "./ask.js";
 import { isSingle, text } from "./message.js";
 
@@ -152,7 +152,8 @@ export function fill(el, m) {
   const t = m.tokens;
   put(el.sums, !t ? "" : [reach(m), sum(t.invalid) ? `${number(sum(t.invalid))} invalid` : "", m.dryRun ? "dry run" : ""].filter(Boolean).join(" · "));
   put(el.time, "");
-  el.time.replaceChildren(timeOf(Date.parse(m.createdAt)));
+  const planned = m.state === "scheduled" && m.sendAt;
+  el.time.replaceChildren(planned ? "at " : "", timeOf(Date.parse(planned || m.createdAt)));
 }
 
 const audience = (a, list) => {
@@ -191,8 +192,14 @@ export class Sheet {
     mailings.look(id).then(() => this.draw(), (e) => toast(`Mailing ${brief(id)}: ${e.message}`));
   }
 
-  #act(name, label, cls = "quiet") {
-    return h("button", { type: "button", class: cls, onclick: async () => {
+  // #cancel asks first, because a cancelled mailing cannot be resumed. The button stays the
+  // same when the sheet is drawn again, and so does its question.
+  #cancel() { return this.cancel ||= twice(h("button", { type: "button", class: "quiet" }, "Cancel"), "Cancel", () => "Cancel it for good?", this.#acting("cancel", "Cancel")); }
+
+  #act(name, label, cls = "quiet") { return h("button", { type: "button", class: cls, onclick: this.#acting(name, label) }, label); }
+
+  #acting(name, label) {
+    return async () => {
       try {
         const answer = await post(`v1/mailings/${encodeURIComponent(this.id)}/${name}`);
         if (name === "unflag") {
@@ -204,7 +211,7 @@ export class Sheet {
       } catch (e) {
         toast(`${label}: ${e.message}`);
       }
-    } }, label);
+    };
   }
 
   draw() {
@@ -220,14 +227,15 @@ export class Sheet {
         h("div", { class: "buttons" },
           ["accepted", "sending", "scheduled"].includes(m.state) && this.#act("pause", "Pause"),
           m.state === "paused" && this.#act("resume", "Resume", "primary"),
-          m.state && !over && this.#act("cancel", "Cancel"),
+          m.state && !over && this.#cancel(),
           sum(m.tokens?.invalid) > 0 && this.#act("unflag", "Take its invalid marks back"))),
       m.pausedBecause ? others("p", m.pausedBecause, { class: "warning" }) : "",
       m.refusal ? others("p", m.refusal, { class: "warning" }) : "",
       m.unflag ? h("p", { class: "warning" }, m.unflag.state === "running" ? `Its marks are being taken back: ${number(m.unflag.unflagged)} so far.` : `${plural(m.unflag.unflagged, "mark")} taken back.`) : "",
       bar(m), sums(m) || "",
       h("dl", {}, ...[["To", others("span", audience(m.audience, m.audienceList))], m.link && ["Link", anchor(m.link)], m.createdAt && ["Handed in", timeOf(Date.parse(m.createdAt))],
-        m.startedAt && ["Started", timeOf(Date.parse(m.startedAt))], m.completedAt && ["Ended", timeOf(Date.parse(m.completedAt))],
+        m.sendAt && ["Planned for", timeOf(Date.parse(m.sendAt))], m.category && ["Category", others("span", m.category)], m.devices && ["Devices", m.devices === "latest" ? "the latest only" : "all"],
+        m.expiresAt && !over && ["Sends until", timeOf(Date.parse(m.expiresAt))], m.startedAt && ["Started", timeOf(Date.parse(m.startedAt))], m.completedAt && ["Ended", timeOf(Date.parse(m.completedAt))],
         m.secondsLeft > 0 && ["Left", `about ${m.secondsLeft < 90 ? plural(m.secondsLeft, "second") : plural(Math.round(m.secondsLeft / 60), "minute")}`],
         m.ratePerMinute && ["Rate", `${number(m.ratePerMinute)} a minute`], m.dryRun && ["Dry run", "no phone shows it"]]
         .filter(Boolean).flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)])),

@@ -1,5 +1,5 @@
 // The page: which view is shown, and what becomes of what happens.
-import { $, h, number, plural, put, toast } from "./dom.js";
+import { $, h, number, plural, put, toast, twice } from "./dom.js";
 import { del, get } from "./ask.js";
 import { Store } from "./store.js";
 import { Live } from "./live.js";
@@ -238,7 +238,7 @@ $("fresh").addEventListener("click", () => {
   else phones.toTop();
 });
 $("compose").addEventListener("click", () => compose.open());
-$("clear").addEventListener("click", () => del("emulator/messages").catch((e) => toast(`Nothing was cleared: ${e.message}`)));
+twice($("clear"), "Clear", () => `Clear ${number(store.size)} messages?`, () => del("emulator/messages").catch((e) => toast(`Nothing was cleared: ${e.message}`)));
 addEventListener("hashchange", () => route());
 addEventListener("keydown", (e) => {
   if (e.altKey || e.ctrlKey || e.metaKey || $("composer").open) return;

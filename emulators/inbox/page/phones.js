@@ -2,7 +2,7 @@
 // rung first.
 import { $, brief, clip, h, number, plural, put, when } from "./dom.js";
 import { List } from "./list.js";
-import { matches, parse } from "./search.js";
+import { matches, parse, shown } from "./search.js";
 import { nameOf } from "./rules.js";
 
 const slice = 8; // milliseconds of searching at a time
@@ -151,8 +151,8 @@ export class Phones {
     row.dataset.address = p.address;
     put(row.mark, same ? "" : initials(customer || p.address));
     put(row.who, customer ? clip(customer, 80) : nameOfPhone(p));
-    const last = p.messages.at(-1);
-    const at = Math.max(last?.at || 0, p.refused?.at || 0);
+    const last = shown(this.#terms, p);
+    const at = this.#terms.length && last ? last.at : Math.max(last?.at || 0, p.refused?.at || 0);
     put(row.time, at ? when(at) : "");
     this.#say(row.said, last);
     put(row.token, customer ? brief(p.address) : kinds[p.kind]);

@@ -22,6 +22,13 @@ function inPhone(t, p) {
   }
 }
 
+// shown is the message of a found phone that its row shows: the last one with the words
+// that were searched for, else its last one.
+export function shown(terms, p) {
+  const rest = terms.filter((t) => t.field === "mailing" || !inPhone(t, p));
+  return rest.length === 0 ? p.messages.at(-1) : p.messages.findLast((s) => rest.every((t) => inMessage(t, s))) || p.messages.at(-1);
+}
+
 // matches reports whether a phone is found: words about it and its customer
 // are looked for there, the others all in one of its messages.
 export function matches(terms, p) {

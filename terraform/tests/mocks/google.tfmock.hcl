@@ -224,3 +224,18 @@ override_resource {
   target = google_pubsub_topic.dead["messages"]
   values = { id = "projects/shop-push/topics/messages-dead" }
 }
+
+override_resource {
+  target = google_cloudfunctions2_function.console[0]
+  values = {
+    service_config = { uri = "https://console.run.app" }
+  }
+}
+
+override_resource {
+  target = google_service_account.console[0]
+  values = {
+    email  = "console@shop-push.iam.gserviceaccount.com"
+    member = "serviceAccount:console@shop-push.iam.gserviceaccount.com"
+  }
+}

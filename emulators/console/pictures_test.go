@@ -1,0 +1,61 @@
+package console
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"carillon.example/emulators/inbox/browser"
+)
+
+var screenshots = flag.String("screenshots", "", "a folder for pictures of every view")
+
+// furnish makes what the views show: mailings in every state, customers and statistics.
+// It returns the addresses of all views.
+func (w *world) furnish() map[string]string {
+	w.t.Helper()
+	w.seed("p", 600)
+	w.ninetyDays()
+	done := w.send(map[string]any{"name": "Spring sale, Riga", "tags": []string{"spring"}, "audience": map[string]any{"segments": map[string]any{"any": []string{"p"}}}, "variants": []map[string]any{
+		{"name": "a", "share": 0.5, "message": message("Spring sale"), "link": "https://shop.example/sale"}, {"name": "b", "share": 0.5, "message": message("Everything 20 % off until Sunday evening, in every shop and online as well")}}})
+	w.await(done, "completed")
+	everyone := map[string]any{"everyone": true}
+	w.send(map[string]any{"name": "Next week", "message": message("Later"), "audience": everyone, "sendAt": "2027-03-01T09:00:00Z"})
+	halted := w.send(map[string]any{"name": "Weekend", "message": message("Weekend"), "audience": everyone, "ratePerMinute": 600, "maxCustomers": 10})
+	w.await(halted, "paused")
+	running := w.send(map[string]any{"message": message("Slow and steady: a title of about sixty characters, as most are"), "audience": everyone, "ratePerMinute": 600})
+	return map[string]string{
+		"overview": "#/", "mailings": "#/mailings", "mailing": "#/mailings/" + done, "running": "#/mailings/" + running, "paused": "#/mailings/" + halted,
+		"customers": "#/customers", "customer": "#/customers/p0006", "nobody": "#/customers/nobody", "compose": "#/compose?from=" + done, "settings": "#/settings", "nowhere": "#/nowhere",
+	}
+}
+
+// sizes are those that every view is looked at in.
+var sizes = []struct {
+	name          string
+	width, height int64
+}{{"desktop", 1280, 900}, {"phone", 390, 844}}
+
+// TestPictures leaves pictures of every view in the folder of -screenshots.
+func TestPictures(t *testing.T) {
+	if *screenshots == "" {
+		t.Skip("pictures are wanted with -screenshots FOLDER only")
+	}
+	p := browser.Open(t, 1280, 900)
+	w := newWorld(t)
+	for name, place := range w.furnish() {
+		for _, size := range sizes {
+			for _, scheme := range []string{"light", "dark"} {
+				p.Resize(size.width, size.height, scheme)
+				p.Go(at(w.url[sender], place))
+				browser.Eval[bool](p, `new Promise((done) => setTimeout(() => done(true), 1200))`)
+				file := filepath.Join(*screenshots, fmt.Sprintf("%s-%s-%s.png", name, size.name, scheme))
+				if err := os.WriteFile(file, p.FullPicture(), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}

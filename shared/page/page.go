@@ -1,0 +1,21 @@
+// Package page has the files of the console's page. They are embedded and load nothing
+// from other origins.
+package page
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+)
+
+//go:embed files
+var files embed.FS
+
+// Handler serves the files of the page at /.
+func Handler() http.Handler {
+	sub, err := fs.Sub(files, "files")
+	if err != nil {
+		panic("page: " + err.Error()) // cannot happen: the folder is embedded above
+	}
+	return http.FileServerFS(sub)
+}
