@@ -42,3 +42,14 @@ func (f *errorList) joinErrors() error {
 	}
 	return errors.Join(append(f.named, fmt.Errorf("and %d faults more", f.more))...)
 }
+
+// An unreadableError says that a round could not read what is due. Then it did nothing for
+// any mailing, or for any message to one customer, and is not logged as done.
+type unreadableError struct{ error }
+
+func (e *unreadableError) Unwrap() error { return e.error }
+
+func isUnreadable(err error) bool {
+	_, ok := errors.AsType[*unreadableError](err)
+	return ok
+}

@@ -165,10 +165,16 @@ func (t *ticker) receiveFromPubSub(ctx context.Context, msg queue.Message) queue
 		err = t.checkWokenMailing(ctx, w.Mailing, until, &n)
 	} else {
 		err = t.runRound(ctx, until, &n)
-		t.Log.Log(ctx, t.logLevel(&n, began), "tick done", "started", n.started.Load(), "republished", n.republished.Load(),
-			"expired", n.expired.Load(), "completed", n.completed.Load(), "milliseconds", t.Now().Sub(began)/time.Millisecond)
+		if !isUnreadable(err) { // an alert waits for this line
+			t.Log.Log(ctx, t.logLevel(&n, began), "tick done", "started", n.started.Load(), "republished", n.republished.Load(),
+				"expired", n.expired.Load(), "completed", n.completed.Load(), "milliseconds", t.Now().Sub(began)/time.Millisecond)
+		}
 	}
-	if err != nil {
+
+	switch {
+	case isUnreadable(err):
+		t.Log.ErrorContext(ctx, "tick failed", "error", err)
+	case err != nil:
 		t.Log.ErrorContext(ctx, "tick failed in part", "mailing", w.Mailing, "error", err)
 	}
 	t.publishUntil(ctx, until)
@@ -237,7 +243,7 @@ func (t *ticker) runRound(ctx context.Context, until time.Time, n *roundCounts) 
 func (t *ticker) checkMessages(ctx context.Context, until time.Time, n *roundCounts) error {
 	list, err := t.Store.ListDueMessages(ctx, until)
 	if err != nil {
-		return err
+		return &unreadableError{err}
 	}
 	items := make([]agendaItem, len(list))
 	for i, m := range list {
@@ -252,7 +258,7 @@ func (t *ticker) checkMessages(ctx context.Context, until time.Time, n *roundCou
 func (t *ticker) checkMailings(ctx context.Context, until time.Time, n *roundCounts) error {
 	list, err := t.Store.ListDueMailings(ctx, until)
 	if err != nil {
-		return err
+		return &unreadableError{err}
 	}
 	if len(list) > 0 {
 		k := rand.IntN(len(list))
