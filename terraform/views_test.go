@@ -63,10 +63,11 @@ func sampleEvents(t *testing.T) map[string]map[string]any {
 	at := time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
 	totals := push.NewTotals(push.AudienceCounts{Targeted: 1}, 1, push.Tally{}, nil)
 	totals.Platforms = map[string]push.TokenTotals{"android": {}}
+	totals.Apps = map[string]push.TokenTotals{"shop": {}}
 	totals.Variants = map[string]push.VariantTotals{"a": {}}
 	m := &push.Mailing{ID: "m", Draft: push.Draft{Name: "n", Tags: []string{"t"}, DryRun: true}, CreatedBy: "crm@shop.example", Title: "t",
 		State: push.Completed, CreatedAt: at, StartedAt: at, CompletedAt: at, ExpiresAt: at, Totals: &totals}
-	invalid := push.Token{ID: "t", Invalid: &push.TokenFlag{Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, Mailing: "m"}}
+	invalid := push.Token{ID: "t", Platform: push.Android, App: "shop", Invalid: &push.TokenFlag{Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, Mailing: "m"}}
 	c := &push.Customer{ID: "c", Tokens: []push.Token{invalid}}
 
 	out := map[string]map[string]any{}

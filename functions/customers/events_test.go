@@ -38,7 +38,7 @@ func TestDocumentedEvents(t *testing.T) {
 	}
 	w := newHarness(t)
 	at := time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
-	invalid := push.Token{ID: push.TokenID("token"), Invalid: &push.TokenFlag{Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, Mailing: "m-7f3a"}}
+	invalid := push.Token{ID: push.TokenID("token"), Platform: push.Android, App: "shop", Invalid: &push.TokenFlag{Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, Mailing: "m-7f3a"}}
 	c := &push.Customer{ID: "anna", Version: 1795512600000002, Availability: 1795512600000002, Tokens: []push.Token{invalid},
 		Reported: push.Availability{State: push.StateUnreachable, Since: at, Evidence: push.CodeUnregistered}}
 	totals := push.NewTotals(push.AudienceCounts{Targeted: 8, Excluded: push.Excluded{NoValidToken: 1, OptedOut: 1}}, 12,

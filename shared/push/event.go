@@ -38,19 +38,23 @@ type AvailabilityData struct {
 
 // InvalidatedData is the data of token.invalidated.
 type InvalidatedData struct {
-	Customer string `json:"customer"`
-	TokenID  string `json:"tokenId"`
+	Customer string   `json:"customer"`
+	TokenID  string   `json:"tokenId"`
+	Platform Platform `json:"platform,omitempty"`
+	App      string   `json:"app,omitempty"`
 	TokenFlag
 	Version int64 `json:"version"`
 }
 
 // SupersededData is the data of token.superseded.
 type SupersededData struct {
-	Customer string `json:"customer"`
-	TokenID  string `json:"tokenId"`
-	Code     string `json:"code"` // always CodeSuperseded
-	By       string `json:"by"`   // id of the token that took its place
-	Version  int64  `json:"version"`
+	Customer string   `json:"customer"`
+	TokenID  string   `json:"tokenId"`
+	Platform Platform `json:"platform,omitempty"`
+	App      string   `json:"app,omitempty"`
+	Code     string   `json:"code"` // always CodeSuperseded
+	By       string   `json:"by"`   // id of the token that took its place
+	Version  int64    `json:"version"`
 }
 
 // ErasedData is the data of customer.erased.
@@ -130,7 +134,7 @@ func InvalidatedEvent(c *Customer, t Token) Event {
 	return Event{
 		ID:   t.ID + "-" + strconv.FormatInt(t.Invalid.At.UnixMicro(), 36),
 		Type: TokenInvalidated, Subject: "customers/" + c.ID, Time: t.Invalid.At,
-		Data: InvalidatedData{Customer: c.ID, TokenID: t.ID, TokenFlag: *t.Invalid, Version: c.Version},
+		Data: InvalidatedData{Customer: c.ID, TokenID: t.ID, Platform: t.Platform, App: t.App, TokenFlag: *t.Invalid, Version: c.Version},
 	}
 }
 
@@ -140,7 +144,7 @@ func SupersededEvent(c *Customer, t Token, by string, at time.Time) Event {
 	return Event{
 		ID:   t.ID + "-s" + strconv.FormatInt(at.UnixMicro(), 36),
 		Type: TokenSuperseded, Subject: "customers/" + c.ID, Time: at,
-		Data: SupersededData{Customer: c.ID, TokenID: t.ID, Code: CodeSuperseded, By: by, Version: c.Version},
+		Data: SupersededData{Customer: c.ID, TokenID: t.ID, Platform: t.Platform, App: t.App, Code: CodeSuperseded, By: by, Version: c.Version},
 	}
 }
 

@@ -93,7 +93,7 @@ func TestASupersededTokenIsReportedAsSuch(t *testing.T) {
 	if len(events) != 1 {
 		t.Fatalf("events %s, want one", kinds(events))
 	}
-	want := push.SupersededData{Customer: "anna", TokenID: push.TokenID("phone:x"), Code: "SUPERSEDED", By: push.TokenID("phone"), Version: w.customer(t, "anna").Version}
+	want := push.SupersededData{Customer: "anna", TokenID: push.TokenID("phone:x"), Platform: push.IOS, App: "shop", Code: "SUPERSEDED", By: push.TokenID("phone"), Version: w.customer(t, "anna").Version}
 	if d := cmp.Diff(want, events[0].Data); d != "" {
 		t.Errorf("the event (-want +got):\n%s", d)
 	}

@@ -28,6 +28,7 @@ SELECT
   CAST(JSON_VALUE(data, '$.data.tokens.cancelled') AS INT64) AS tokens_cancelled,
   CAST(JSON_VALUE(data, '$.data.missingAttribute') AS INT64) AS tokens_missing_attribute,
   JSON_QUERY(data, '$.data.platforms') AS platforms,
+  JSON_QUERY(data, '$.data.apps') AS apps,
   JSON_QUERY(data, '$.data.variants') AS variants
 FROM `${events}`
 WHERE JSON_VALUE(data, '$.type') IN ('mailing.started', 'mailing.completed')
