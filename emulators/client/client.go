@@ -206,28 +206,47 @@ func (c *Client) Follow(ctx context.Context, id string, seen func(*Mailing)) (*M
 }
 
 // WaitUntil polls a mailing until enough returns true. It returns an error if the totals
-// do not add up at any poll, or if the mailing is paused.
+// do not add up at any poll, or if the mailing is paused. A poll that finds the service
+// busy or unavailable is repeated, as every caller of the API should do.
 func (c *Client) WaitUntil(ctx context.Context, id string, enough func(*Mailing) bool) (*Mailing, error) {
 	for {
 		m := &Mailing{}
-		if err := c.Call(ctx, http.MethodGet, "/v1/mailings/"+id, nil, m); err != nil {
-			return nil, err
+		busy := c.Call(ctx, http.MethodGet, "/v1/mailings/"+id, nil, m)
+		if busy != nil && !isTemporary(busy) {
+			return nil, busy
 		}
-		if err := m.Reconcile(); err != nil {
-			return m, err
+		if busy == nil {
+			if done, err := m.check(enough); done || err != nil {
+				return m, err
+			}
 		}
-		switch {
-		case enough(m):
-			return m, nil
-		case m.State == string(push.Paused):
-			return m, fmt.Errorf("mailing %s is paused: %s", id, m.Paused)
-		}
+
 		select {
 		case <-ctx.Done():
-			return m, fmt.Errorf("mailing %s: %w", id, ctx.Err())
+			return m, fmt.Errorf("mailing %s: %w", id, errors.Join(ctx.Err(), busy))
 		case <-time.After(cmp.Or(c.Every, 100*time.Millisecond)):
 		}
 	}
+}
+
+// check reports whether a polled mailing is what a caller of WaitUntil waits for.
+func (m *Mailing) check(enough func(*Mailing) bool) (bool, error) {
+	if err := m.Reconcile(); err != nil {
+		return false, err
+	}
+	if enough(m) {
+		return true, nil
+	}
+	if m.State == string(push.Paused) {
+		return false, fmt.Errorf("mailing %s is paused: %s", m.ID, m.Paused)
+	}
+	return false, nil
+}
+
+// isTemporary reports whether an answer of the API asks to try again.
+func isTemporary(err error) bool {
+	p := AsProblem(err)
+	return p != nil && (p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests)
 }
 
 // AsProblem returns the *Problem that an error wraps, or nil.
