@@ -21,28 +21,28 @@ import (
 	"carillon.example/emulators/pubsub"
 )
 
-// A faultInjector injects the faults. The seed determines what is hit and when, but
-// not what is in progress at that time.
+// A faultInjector injects the faults. The seed determines the sequence of random numbers,
+// not which goroutine takes which of them, nor what is in progress at that time.
 type faultInjector struct {
 	cloud     *local.Cloud
 	firestore faultyFirestore
 	pubsub    faultyPubSub
 	fleet     *instances.Fleet
 	sendLog   *sendLog
-	enabled   faultSet
+	enabled   faultSet // does not change
 
 	fcmMu             sync.Mutex    // held while FCM's settings change; guards conditions
-	conditions        fcmConditions // stay when other settings of FCM change
+	conditions        fcmConditions // FCM settings of some faults; they stay when configureFCM changes the others
 	unreliableEndedAt atomic.Int64  // when FCM gave its last wrong answers (unix nanoseconds)
 	unreliableKinds   atomic.Int32  // faults in progress in which FCM gives wrong answers
 
 	slowUntil        atomic.Int64 // Firestore is slow until then (unix nanoseconds)
 	unreachableUntil atomic.Int64 // Firestore is unavailable until then (unix nanoseconds)
-	stopped          atomic.Bool  // no more faults
+	stopped          atomic.Bool  // set when the faults end: no request is failed or delayed any more
 	mu               sync.Mutex   // guards rng and counts
 	rng              *rand.Rand
 	counts           map[string]int
-	fcmOutcomes      map[string]int // FCM's own count at the end of the faults
+	fcmOutcomes      map[string]int // how often FCM gave each outcome; written when the faults end, read after that
 }
 
 func newFaultInjector(l *local.Cloud, f *instances.Fleet, g *sendLog, seed uint64, on faultSet) *faultInjector {
@@ -61,7 +61,7 @@ func (w *faultInjector) randomDuration(low, high time.Duration) time.Duration {
 	return low + time.Duration(w.randomFloat()*float64(high-low))
 }
 
-// countFault counts a fault, by what it was.
+// countFault adds one to the count of a fault, or of an error of the run itself.
 func (w *faultInjector) countFault(what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -75,12 +75,13 @@ func (w *faultInjector) Counts() map[string]int {
 	return maps.Clone(w.counts)
 }
 
-// startFaults starts the faults. They go on until ctx ends.
+// startFaults starts the faults. Their goroutines end with ctx; the faults of single
+// requests to Firestore and Pub/Sub continue until stopFaults.
 func (w *faultInjector) startFaults(ctx context.Context, all *sync.WaitGroup, seed uint64) {
 	switch {
 	case w.enabled[faultPubSub]:
 		w.pubsub.SetChaos(pubsub.Chaos{Duplicate: 0.1, Delay: time.Second, Reorder: true, Seed: seed})
-	case w.enabled[faultResume]: // the delay leaves batches without a lease when their mailing is paused
+	case w.enabled[faultResume]: // with the delay, some batches have no lease yet when their mailing is paused
 		w.pubsub.SetChaos(pubsub.Chaos{Delay: 2 * time.Second, Seed: seed})
 	}
 
@@ -107,7 +108,7 @@ func (w *faultInjector) stopFaults(ctx context.Context) error {
 	return w.fleet.StartAll(ctx)
 }
 
-// resetOutcomes removes FCM's rules, except those for invalid tokens.
+// resetOutcomes replaces all of FCM's rules with those for invalid tokens.
 func (w *faultInjector) resetOutcomes(invalid []fcm.Outcome) error {
 	w.cloud.Phones.ClearOutcomes()
 	return w.cloud.Phones.SetOutcomes(invalid...)
@@ -145,8 +146,8 @@ func (w *faultInjector) restartInstance(ctx context.Context, x *instances.Instan
 	}
 }
 
-// stopDeliver keeps all instances of deliver down for so long that Pub/Sub gives
-// messages up.
+// stopDeliver keeps all instances of deliver down long enough for Pub/Sub to give up
+// messages.
 func (w *faultInjector) stopDeliver(ctx context.Context) {
 	for sleep(ctx, w.randomDuration(20*time.Second, 90*time.Second)) {
 		w.countFault("all instances of deliver down")
@@ -199,13 +200,14 @@ func (w *faultInjector) injectFCMFaults(ctx context.Context) {
 	}
 }
 
-// burstActive reports whether a burst still goes on. A burst is a number of requests,
-// and the sender slows down during it: bursts on top of each other would never end.
+// burstActive reports whether a burst has not ended yet. A burst ends after a number of
+// requests, and the sender sends fewer requests during a burst. If a new burst could start
+// before the last one has ended, the bursts would never end.
 func (w *faultInjector) burstActive() bool {
 	return slices.ContainsFunc(w.cloud.Phones.CurrentOutcomes(), func(o fcm.Outcome) bool { return o.Token == "*" })
 }
 
-// blockFirestore makes Firestore unavailable for short times.
+// blockFirestore makes Firestore unavailable for 0.5 to 4 seconds at a time.
 func (w *faultInjector) blockFirestore(ctx context.Context) {
 	for sleep(ctx, w.randomDuration(10*time.Second, 30*time.Second)) {
 		w.countFault("Firestore unavailable for some seconds")
@@ -216,7 +218,7 @@ func (w *faultInjector) blockFirestore(ctx context.Context) {
 // slowRPCDelay is the delay that is added to each RPC while Firestore is slow.
 const slowRPCDelay = 100 * time.Millisecond
 
-// slowDownFirestore makes all RPCs of Firestore slow for some time.
+// slowDownFirestore makes all RPCs of Firestore slow for 20 to 40 seconds at a time.
 func (w *faultInjector) slowDownFirestore(ctx context.Context) {
 	for sleep(ctx, w.randomDuration(10*time.Second, 30*time.Second)) {
 		w.countFault("Firestore slow for a while")
@@ -254,8 +256,8 @@ func (w *faultInjector) failRequest(method string, req proto.Message) error {
 	return nil
 }
 
-// recordCommit records the batches of a commit, and loses the answers of some
-// commits.
+// recordCommit records the batches of an executed commit. For some commits it returns an
+// error, as if the answer had been lost.
 func (w *faultInjector) recordCommit(method string, req proto.Message) error {
 	if method != "Commit" {
 		return nil

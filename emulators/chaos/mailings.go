@@ -15,7 +15,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A testMailing is a mailing that the run submits, and what is known about it.
+// A testMailing is a mailing that the run submits, with the facts that the checks need.
 type testMailing struct {
 	n           int
 	id          string
@@ -29,10 +29,10 @@ type testMailing struct {
 	final       *client.Mailing
 	poisonToken string // the token that crashes each instance that sends to it
 
-	opens        time.Time // when its hours begin; zero: it has none
-	controlGroup float64   // share of the customers who get nothing
-	// fcmUnreliable reports whether FCM gives wrong answers now. If it is nil, FCM
-	// never does, and no mailing may pause by itself.
+	opens        time.Time // start of its window; zero: it has none
+	controlGroup float64   // share of the customers in the control group (0 to 1)
+	// fcmUnreliable reports whether FCM gives wrong answers now. nil: FCM never gives
+	// wrong answers in this run, and Carillon must not pause a mailing.
 	fcmUnreliable func() bool
 	resumedAt     time.Time // when the resume was answered; zero: not measured
 }
@@ -79,15 +79,16 @@ func newTestMailing(n int, kinds []string, m *testCustomers, r *rand.Rand) *test
 	return p
 }
 
-// leavesOut reports whether the mailing goes to none of a customer's tokens, whatever
-// they are.
+// leavesOut reports whether the mailing is sent to none of the customer's tokens, no
+// matter which tokens the customer has.
 func (p *testMailing) leavesOut(c *testCustomer) bool {
 	control := push.Targeting{Mailing: p.id, ControlGroup: p.controlGroup}
 	return !p.includes(c) || c.optedOut || p.promo && c.noPromo || control.InControlGroup(c.id)
 }
 
-// useHours makes the mailing wait for hours that begin with the next minute but a few
-// seconds. The customers have no time zone, so that the window's is theirs.
+// useHours gives the mailing a window that opens at the first full minute that is more
+// than five seconds away. The customers have no time zone, so the time zone of the window
+// applies to them: Etc/GMT-2 is UTC+2, because the sign is reversed in these names.
 func (p *testMailing) useHours() {
 	p.opens = time.Now().UTC().Add(5 * time.Second).Truncate(time.Minute).Add(time.Minute)
 	clock := func(at time.Time) string { return at.Add(2 * time.Hour).Format("15:04") }
@@ -96,8 +97,8 @@ func (p *testMailing) useHours() {
 
 // useSegments addresses the mailing to segments. includes reports which customers are
 // in them.
-func (p *testMailing) useSegments(s map[string]any, in func(*testCustomer) bool) {
-	p.includes = in
+func (p *testMailing) useSegments(s map[string]any, includes func(*testCustomer) bool) {
+	p.includes = includes
 	p.draft["audience"] = map[string]any{"segments": s}
 }
 
@@ -119,8 +120,8 @@ func (p *testMailing) useCustomerList(m *testCustomers, r *rand.Rand) {
 	p.draft["audience"] = map[string]any{"customers": ids}
 }
 
-// useTokenList addresses the mailing to valid tokens of customers whose tokens do not
-// change.
+// useTokenList addresses the mailing to all tokens of some customers whose tokens are all
+// valid and do not change, and to unknown tokens.
 func (p *testMailing) useTokenList(m *testCustomers, r *rand.Rand) {
 	p.unknown = 3
 	chosen := map[*testCustomer]bool{}
@@ -146,8 +147,8 @@ func (p *testMailing) useTokenList(m *testCustomers, r *rand.Rand) {
 	p.draft["audience"] = map[string]any{"tokens": list}
 }
 
-// submit sends the mailing to the API until it gets an answer, in some cases twice at
-// the same time.
+// submit posts the mailing, and retries until the API answers. If twice is set, two such
+// requests run at the same time.
 func (p *testMailing) submit(ctx context.Context, base string, run string, twice bool) error {
 	c := client.New(base)
 	c.HTTP = &http.Client{Timeout: time.Minute, Transport: idempotentTransport{fmt.Sprintf("chaos-%s-%d", run, p.n), http.DefaultTransport}}
@@ -177,7 +178,7 @@ func (p *testMailing) submit(ctx context.Context, base string, run string, twice
 	return nil
 }
 
-// An idempotentTransport adds an Idempotency-Key to each request.
+// An idempotentTransport adds the same Idempotency-Key to every request.
 type idempotentTransport struct {
 	key  string
 	next http.RoundTripper
@@ -189,8 +190,8 @@ func (k idempotentTransport) RoundTrip(r *http.Request) (*http.Response, error) 
 	return k.next.RoundTrip(r)
 }
 
-// runActions pauses, cancels or unflags the mailing as its kind says, and waits for
-// its end.
+// runActions does what the kind of the mailing requires (pause and resume, unflag, or
+// cancel), and then waits until the mailing has ended.
 func (p *testMailing) runActions(ctx context.Context, c *client.Client, r *rand.Rand, addFinding func(kind, format string, a ...any)) error {
 	act := func(what string) error {
 		err := callUntilAnswered(ctx, c, http.MethodPost, "/v1/mailings/"+p.id+"/"+what, nil, nil)
@@ -249,7 +250,7 @@ func (p *testMailing) waitForEnd(ctx context.Context, c *client.Client, act func
 			if p.fcmUnreliable == nil {
 				addFinding("paused by itself", "mailing %s: %s", p.id, m.Paused)
 			} else if p.fcmUnreliable() {
-				break // an operator would not resume it yet
+				break // an operator would not resume it yet: wait and read again
 			}
 			if err := act("resume"); err != nil {
 				return err
