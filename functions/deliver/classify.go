@@ -25,7 +25,8 @@ const (
 	stopSending                      // our credentials are at fault
 )
 
-// classifyInvalid decides whether an answer flags a token. No other place does.
+// classifyInvalid decides whether an answer is the fault of its token. Whether the token is
+// flagged is decided later, by decideInvalid.
 //
 // UNREGISTERED is always the token's fault. INVALID_ARGUMENT is the token's fault if
 // FCM names the token, unless the breaker is open; other answers of the batch do not

@@ -114,7 +114,7 @@ type evidenceSource interface {
 
 // decideInvalid decides which invalid answers of a group flag their token.
 //
-// FCM never accepts a token again once it is invalid (facts/fcm.md), and tokens
+// FCM never accepts a token again once it is invalid, and tokens
 // become invalid one by one. So an invalid answer is believed at once only if it
 // stands alone among accepted ones. Others have to be confirmed: FCM is asked again.
 // If it accepts one of them now, its answers are not reliable at the moment, and the
