@@ -53,6 +53,7 @@ resource "google_cloudfunctions2_function" "tick" {
       TICK_EVERY          = "60s" # the interval of its job in scheduler.tf
       TOKEN_LIFE          = var.token_life
       DELIVERY_DATA_APPS  = local.delivery_data_apps
+      DELIVERY_DATA_EVERY = "24h"
       FCM_DATA_ENDPOINT   = "https://fcmdata.googleapis.com"
     })
   }

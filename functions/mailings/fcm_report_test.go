@@ -24,7 +24,7 @@ func TestAMailingShowsWhatFCMReports(t *testing.T) {
 	m, silent := w.hand(plain, "Idempotency-Key", "reported"), w.hand(plain, "Idempotency-Key", "silent")
 	counts := push.DeliveryCounts{Accepted: 100, Delivered: 90, Pending: 4, Dropped: 2}
 	data := []push.DeliveryData{{App: "projects/shop-prod/androidApps/1:2:android:3", Day: "2026-11-01", Label: m.ID, DeliveryCounts: counts}}
-	if err := w.store.SaveDeliveryData(t.Context(), "2026-11-02", data); err != nil {
+	if err := w.store.SaveDeliveryData(t.Context(), w.clock.Now(), data); err != nil {
 		t.Fatal(err)
 	}
 

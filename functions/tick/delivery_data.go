@@ -14,19 +14,19 @@ type deliverySource interface {
 
 // deliveryStore stores it.
 type deliveryStore interface {
-	HasDeliveryData(ctx context.Context, day string) (bool, error)
-	SaveDeliveryData(ctx context.Context, day string, data []push.DeliveryData) error
+	ReadDeliveryDataTime(ctx context.Context) (time.Time, error)
+	SaveDeliveryData(ctx context.Context, at time.Time, data []push.DeliveryData) error
 }
 
 const (
-	// deliveryDays is how many days before today are fetched each day: FCM reports a
+	// deliveryDays is how many days before today are fetched each time: FCM reports a
 	// day up to some days later, and changes its counts until then.
 	deliveryDays = 8
-	// retryDelivery is how long an instance waits after a fetch that failed.
+	// retryDelivery is how long an instance waits, at most, after a fetch that failed.
 	retryDelivery = time.Hour
 )
 
-// fetchDeliveryData fetches once a day (of UTC) what FCM reports of the last days. It is
+// fetchDeliveryData fetches what FCM reports of the last days, once in DeliveryEvery. It is
 // off if no apps are set. A fetch that fails is logged and tried again an hour later; it
 // does not count as a fault of the round, because nothing else depends on it.
 func (t *ticker) fetchDeliveryData(ctx context.Context) error {
@@ -38,20 +38,19 @@ func (t *ticker) fetchDeliveryData(ctx context.Context) error {
 		return nil
 	}
 
-	day := now.Format(push.DayLayout)
-	done, err := t.Store.HasDeliveryData(ctx, day)
+	last, err := t.Store.ReadDeliveryDataTime(ctx)
 	if err != nil {
 		return err
 	}
-	if !done {
+	next := last.Add(t.DeliveryEvery)
+	if !now.Before(next) {
+		next = now.Add(t.DeliveryEvery)
 		if err := t.copyDeliveryData(ctx, now); err != nil {
-			t.Log.WarnContext(ctx, "FCM's delivery data was not fetched", "error", err, "retry_in", retryDelivery.String())
-			next := now.Add(retryDelivery)
-			t.nextDelivery.Store(&next)
-			return nil
+			retry := min(retryDelivery, t.DeliveryEvery)
+			t.Log.WarnContext(ctx, "FCM's delivery data was not fetched", "error", err, "retry_in", retry.String())
+			next = now.Add(retry)
 		}
 	}
-	next := now.Truncate(24 * time.Hour).Add(24 * time.Hour)
 	t.nextDelivery.Store(&next)
 	return nil
 }
@@ -62,7 +61,7 @@ func (t *ticker) copyDeliveryData(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := t.Store.SaveDeliveryData(ctx, now.Format(push.DayLayout), data); err != nil {
+	if err := t.Store.SaveDeliveryData(ctx, now, data); err != nil {
 		return err
 	}
 	t.Log.InfoContext(ctx, "FCM's delivery data was fetched", "entries", len(data))

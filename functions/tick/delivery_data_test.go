@@ -2,7 +2,6 @@ package tick
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -38,7 +37,7 @@ func deliverySetup(t *testing.T) (*harness, *phones.Server, *countedSource) {
 		t.Fatal(err)
 	}
 	source := &countedSource{deliverySource: client}
-	w.t.Delivery = source
+	w.t.Delivery, w.t.DeliveryEvery = source, 24*time.Hour
 	return w, p, source
 }
 
@@ -56,16 +55,21 @@ func sendLabelled(t *testing.T, p *phones.Server, label string) {
 	}
 }
 
-func (w *harness) deliveryReport(t *testing.T, label string) push.DeliveryCounts {
+// checkDelivered fails the test unless FCM is known to have accepted and delivered n messages
+// with a label.
+func (w *harness) checkDelivered(t *testing.T, label string, n int64) {
 	t.Helper()
 	report, err := w.ReadDeliveryReport(t.Context(), label)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("reading the report of %q: %v", label, err)
 	}
 	if report == nil {
-		return push.DeliveryCounts{}
+		t.Fatalf("there is no report of %q, want %d messages", label, n)
 	}
-	return report.DeliveryCounts
+	want := push.DeliveryCounts{Accepted: n, Delivered: n}
+	if diff := cmp.Diff(want, report.DeliveryCounts); diff != "" {
+		t.Errorf("the report of %q differs (-want +got):\n%s", label, diff)
+	}
 }
 
 // tick fetches once a day, also after an instance was replaced, and a later fetch has what
@@ -84,16 +88,12 @@ func TestTickFetchesDeliveryDataOnceADay(t *testing.T) {
 	if source.asked != 1 {
 		t.Errorf("FCM was asked %d times in a day, want once", source.asked)
 	}
-	if diff := cmp.Diff(push.DeliveryCounts{Accepted: 1, Delivered: 1}, w.deliveryReport(t, "sale")); diff != "" {
-		t.Errorf("the report differs (-want +got):\n%s", diff)
-	}
+	w.checkDelivered(t, "sale", 1)
 
 	sendLabelled(t, p, "sale")
 	w.clock.Add(24 * time.Hour)
 	w.tick(t)
-	if diff := cmp.Diff(push.DeliveryCounts{Accepted: 2, Delivered: 2}, w.deliveryReport(t, "sale")); diff != "" {
-		t.Errorf("the report of the next day differs (-want +got):\n%s", diff)
-	}
+	w.checkDelivered(t, "sale", 2)
 }
 
 // A project that has not enabled the API does not make the round fail, and is asked again
@@ -118,30 +118,40 @@ func TestTickTriesDeliveryDataAgain(t *testing.T) {
 	}
 	w.clock.Add(retryDelivery)
 	w.tick(t)
-	if diff := cmp.Diff(push.DeliveryCounts{Accepted: 1, Delivered: 1}, w.deliveryReport(t, "sale")); diff != "" {
-		t.Errorf("the report differs (-want +got):\n%s", diff)
-	}
+	w.checkDelivered(t, "sale", 1)
 }
 
-// A crash after the labels are stored and before the day is marked only repeats the fetch.
+// A crash after the labels are stored and before the time is stored only repeats the fetch.
 func TestTickRepeatsADeliveryFetchThatCrashed(t *testing.T) {
 	t.Parallel()
-	w, p, _ := deliverySetup(t)
+	w, p, source := deliverySetup(t)
 	sendLabelled(t, p, "sale")
-	crashing := newTicker(w.t.Deps)
-	crashing.Store = crashesBeforeMark{w.Store}
-	if err := crashing.fetchDeliveryData(t.Context()); err != nil {
-		t.Fatal(err)
+	data, err := source.DeliveryData(t.Context(), w.clock.Now().UTC().Format(push.DayLayout))
+	if err != nil {
+		t.Fatalf("FCM does not report: %v", err)
 	}
+	if err := w.SaveDeliveryData(t.Context(), time.Time{}, data); err != nil {
+		t.Fatalf("storing the labels without the time: %v", err)
+	}
+
 	w.tick(t)
-	if diff := cmp.Diff(push.DeliveryCounts{Accepted: 1, Delivered: 1}, w.deliveryReport(t, "sale")); diff != "" {
-		t.Errorf("the report differs (-want +got):\n%s", diff)
+	if source.asked != 2 {
+		t.Errorf("FCM was asked %d times, want again after the crash", source.asked)
 	}
+	w.checkDelivered(t, "sale", 1)
 }
 
-// crashesBeforeMark stores delivery data under the mark of an earlier day.
-type crashesBeforeMark struct{ dataStore }
-
-func (c crashesBeforeMark) SaveDeliveryData(ctx context.Context, _ string, data []push.DeliveryData) error {
-	return errors.Join(c.dataStore.SaveDeliveryData(ctx, "2000-01-01", data), context.Canceled)
+// With a shorter interval, as on a laptop, tick fetches at the next round.
+func TestTickFetchesDeliveryDataInItsInterval(t *testing.T) {
+	t.Parallel()
+	w, p, source := deliverySetup(t)
+	w.t.DeliveryEvery = 5 * time.Second
+	w.tick(t)
+	sendLabelled(t, p, "sale")
+	w.clock.Add(5 * time.Second)
+	w.tick(t)
+	if source.asked != 2 {
+		t.Errorf("FCM was asked %d times in two rounds, want each time", source.asked)
+	}
+	w.checkDelivered(t, "sale", 1)
 }

@@ -39,11 +39,13 @@ type settings struct {
 
 	DataEndpoint string           `env:"FCM_DATA_ENDPOINT" envDefault:"https://fcmdata.googleapis.com"`
 	DataApps     push.AndroidApps `env:"DELIVERY_DATA_APPS"`
+	DataEvery    time.Duration    `env:"DELIVERY_DATA_EVERY" envDefault:"24h"`
 }
 
 // Check returns every fault of the settings.
 func (s *settings) Check() []error {
 	faults := cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)
+	faults = append(faults, cloud.Between("DELIVERY_DATA_EVERY", s.DataEvery, time.Second, 7*24*time.Hour)...)
 	faults = append(faults, cloud.Between("TICK_EVERY", s.Every, 10*time.Millisecond, 10*time.Minute)...)
 
 	// If a call ended before the next round, nothing would be published at its time
@@ -61,7 +63,7 @@ func build(ctx context.Context) (http.Handler, error) {
 	}
 	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, DeliverSmall: set.SmallTopic, Messages: set.MessagesTopic, Events: set.EventsTopic})
 	s := store.New(c.Firestore, store.Options{TokenLife: set.TokenLife})
-	deps := Deps{Store: s, Queue: q, Log: c.Log, Every: set.Every, CallTimeout: set.CallTimeout}
+	deps := Deps{DeliveryEvery: set.DataEvery, Store: s, Queue: q, Log: c.Log, Every: set.Every, CallTimeout: set.CallTimeout}
 	if len(set.DataApps) > 0 {
 		if deps.Delivery, err = fcm.NewDeliveryDataClient(ctx, set.DataEndpoint, set.DataApps); err != nil {
 			return nil, c.Fail(err)

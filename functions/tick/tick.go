@@ -22,14 +22,16 @@ import (
 
 // Deps are the dependencies and settings of tick. Store and Queue are required.
 type Deps struct {
-	Store       dataStore
-	Queue       publisher
-	Delivery    deliverySource // nil: FCM's delivery data is not fetched
-	Log         *slog.Logger
-	Every       time.Duration // how often a round comes; 0: a minute
-	CallTimeout time.Duration // the function's timeout; 0: two minutes
-	Now         func() time.Time
-	Sleep       func(context.Context, time.Duration) error
+	Store    dataStore
+	Queue    publisher
+	Delivery deliverySource // nil: FCM's delivery data is not fetched
+	// DeliveryEvery is how often it is fetched; 0: once a day.
+	DeliveryEvery time.Duration
+	Log           *slog.Logger
+	Every         time.Duration // how often a round comes; 0: a minute
+	CallTimeout   time.Duration // the function's timeout; 0: two minutes
+	Now           func() time.Time
+	Sleep         func(context.Context, time.Duration) error
 }
 
 // dataStore is what tick needs of the store.
@@ -141,6 +143,7 @@ func newTicker(d Deps) *ticker {
 		d.Sleep = cloud.Sleep
 	}
 	d.Every = cmp.Or(d.Every, time.Minute)
+	d.DeliveryEvery = cmp.Or(d.DeliveryEvery, 24*time.Hour)
 	d.CallTimeout = cmp.Or(d.CallTimeout, 2*time.Minute)
 	return &ticker{Deps: d, agenda: &agenda{}, maxOpenBatches: defaultMaxOpen}
 }

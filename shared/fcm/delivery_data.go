@@ -38,7 +38,8 @@ type DeliveryDataClient struct {
 // NewDeliveryDataClient returns a client for these apps. With an endpoint other than
 // Google's, requests have no credentials.
 func NewDeliveryDataClient(ctx context.Context, endpoint string, apps push.AndroidApps) (*DeliveryDataClient, error) {
-	options := []option.ClientOption{option.WithEndpoint(strings.TrimSuffix(endpoint, "/") + "/"), option.WithUserAgent("carillon")}
+	endpoint = strings.TrimSuffix(endpoint, "/")
+	options := []option.ClientOption{option.WithEndpoint(endpoint + "/"), option.WithUserAgent("carillon")}
 	if endpoint != "https://"+dataHost {
 		options = append(options, option.WithHTTPClient(&http.Client{Timeout: 30 * time.Second}))
 	}

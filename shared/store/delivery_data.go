@@ -10,7 +10,7 @@ import (
 )
 
 // The collection deliveryData has a document for each analytics label, and one that says
-// when the data was fetched last.
+// when the data was last fetched.
 const (
 	deliveryDataCollection = "deliveryData"
 	labelPrefix            = "label-"
@@ -19,7 +19,7 @@ const (
 	// change: as long as the recipients of a mailing with the longest lifetime.
 	keepDeliveryData = 60 * 24 * time.Hour
 	// deliveryWritesAtOnce is how many documents one transaction writes; the service
-	// takes 500.
+	// allows 500.
 	deliveryWritesAtOnce = 400
 )
 
@@ -45,23 +45,23 @@ func (s *Store) deliveryDataDocument(id string) *firestore.DocumentRef {
 	return s.db.Collection(deliveryDataCollection).Doc(id)
 }
 
-// HasDeliveryData reports whether the delivery data was fetched on a day.
-func (s *Store) HasDeliveryData(ctx context.Context, day string) (bool, error) {
+// ReadDeliveryDataTime returns when the delivery data was last fetched; zero: never.
+func (s *Store) ReadDeliveryDataTime(ctx context.Context) (time.Time, error) {
 	snap, err := s.deliveryDataDocument(fetchedDocument).Get(ctx)
 	if isNotFound(err) {
-		return false, nil
+		return time.Time{}, nil
 	}
 	if err != nil {
-		return false, classifyError(err, "reading when the delivery data was fetched")
+		return time.Time{}, classifyError(err, "reading when the delivery data was fetched")
 	}
-	last, _ := snap.Data()["day"].(string)
-	return last >= day, nil
+	at, _ := snap.Data()["at"].(time.Time)
+	return at.UTC(), nil
 }
 
-// SaveDeliveryData stores what FCM reports, and then that it was fetched on a day. The
+// SaveDeliveryData stores what FCM reports, and then that it was fetched at a time. The
 // counts of a day, an app and a label replace those that are stored, so a call that is
 // repeated changes nothing. It costs a write for each label and for each day.
-func (s *Store) SaveDeliveryData(ctx context.Context, day string, data []push.DeliveryData) error {
+func (s *Store) SaveDeliveryData(ctx context.Context, at time.Time, data []push.DeliveryData) error {
 	byLabel, byDay := map[string]map[string]any{}, map[string]push.DeliveryCounts{}
 	for _, d := range data {
 		total := byDay[d.Day]
@@ -89,7 +89,7 @@ func (s *Store) SaveDeliveryData(ctx context.Context, day string, data []push.De
 	if err := s.saveDeliveryDays(ctx, byDay); err != nil {
 		return classifyError(err, "storing the delivery data of days")
 	}
-	_, err := s.deliveryDataDocument(fetchedDocument).Set(ctx, map[string]any{"day": day})
+	_, err := s.deliveryDataDocument(fetchedDocument).Set(ctx, map[string]any{"at": at})
 	return classifyError(err, "storing when the delivery data was fetched")
 }
 

@@ -28,7 +28,7 @@ func TestDeliveryDataIsReplacedNotAdded(t *testing.T) {
 		{entry("shop", "2026-11-01", "sale", 100, 90), entry("pharmacy", "2026-11-01", "sale", 7, 6), entry("shop", "2026-11-01", "", 5, 5)},
 		{entry("shop", "2026-11-01", "sale", 100, 90), entry("pharmacy", "2026-11-01", "sale", 7, 6), entry("shop", "2026-11-01", "", 5, 5)},
 	} {
-		if err := s.SaveDeliveryData(t.Context(), "2026-11-03", data); err != nil {
+		if err := s.SaveDeliveryData(t.Context(), c.Now(), data); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -54,28 +54,29 @@ func TestDeliveryDataIsReplacedNotAdded(t *testing.T) {
 	}
 }
 
-func TestDeliveryDataIsFetchedOnADay(t *testing.T) {
+// The time of the last fetch is stored beside the labels, and is not taken for one.
+func TestDeliveryDataHasTheTimeOfItsFetch(t *testing.T) {
 	t.Parallel()
 	s := store.New(testcloud.New(t).DB(), store.Options{})
-	for _, step := range []struct {
-		day  string
-		want bool
-		save bool
-	}{{day: "2026-11-02", want: false, save: true}, {day: "2026-11-02", want: true}, {day: "2026-11-03", want: false}, {day: "2026-11-01", want: true}} {
-		got, err := s.HasDeliveryData(t.Context(), step.day)
+	checkTime := func(want time.Time) {
+		t.Helper()
+		got, err := s.ReadDeliveryDataTime(t.Context())
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("reading the time of the last fetch: %v", err)
 		}
-		if got != step.want {
-			t.Errorf("fetched on %s: %v, want %v", step.day, got, step.want)
-		}
-		if !step.save {
-			continue
-		}
-		if err := s.SaveDeliveryData(t.Context(), step.day, nil); err != nil {
-			t.Fatal(err)
+		if !got.Equal(want) {
+			t.Errorf("last fetched at %v, want %v", got, want)
 		}
 	}
+	checkTime(time.Time{})
+	first := testcloud.Noon().Now()
+	for _, at := range []time.Time{first, first.Add(time.Hour)} {
+		if err := s.SaveDeliveryData(t.Context(), at, nil); err != nil {
+			t.Fatalf("storing that nothing was reported at %v: %v", at, err)
+		}
+		checkTime(at)
+	}
+
 	report, err := s.ReadDeliveryReport(t.Context(), "fetched")
 	if err != nil {
 		t.Fatal(err)

@@ -151,7 +151,7 @@ run "environment" {
     condition = google_cloudfunctions2_function.tick.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "120s"
       DISPATCH_TOPIC       = "dispatch", DELIVER_TOPIC = "deliver", DELIVER_SMALL_TOPIC = "deliver-small", MESSAGES_TOPIC = "messages", EVENTS_TOPIC = "push-events"
-      TICK_EVERY           = "60s", TOKEN_LIFE = "6480h", DELIVERY_DATA_APPS = "", FCM_DATA_ENDPOINT = "https://fcmdata.googleapis.com"
+      TICK_EVERY           = "60s", TOKEN_LIFE = "6480h", DELIVERY_DATA_APPS = "", DELIVERY_DATA_EVERY = "24h", FCM_DATA_ENDPOINT = "https://fcmdata.googleapis.com"
     })
     error_message = "The environment of tick is wrong."
   }
