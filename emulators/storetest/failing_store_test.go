@@ -17,7 +17,7 @@ var errHook = errors.New("the hook fails")
 
 // methods lists every Method that there is a constant for.
 var methods = []Method{
-	ReadBatch, CreateBatches, ListAvailabilities, EndUnflag, FlagTokens, ImportCustomers, LeaseBatch, LeaseUnflag, ReadMailingHeader,
+	ReadBatch, CreateBatches, ListAvailabilities, ListDueMailings, ListDueMessages, ListStalledUnflags, EndUnflag, FlagTokens, ImportCustomers, LeaseBatch, LeaseUnflag, ReadMailingHeader,
 	MarkMailingDispatched, MarkPayloadProven, CountOpenTargets, PauseMailingForProject, RecheckTargets, RegisterToken, SaveBatch, SaveMessage, SaveUnflagCursor,
 	StartMailing, ReadUnflagPage, UnflagTokens,
 }

@@ -16,6 +16,9 @@ const (
 	ReadBatch              Method = "ReadBatch"
 	CreateBatches          Method = "CreateBatches"
 	ListAvailabilities     Method = "ListAvailabilities"
+	ListDueMailings        Method = "ListDueMailings"
+	ListDueMessages        Method = "ListDueMessages"
+	ListStalledUnflags     Method = "ListStalledUnflags"
 	EndUnflag              Method = "EndUnflag"
 	FlagTokens             Method = "FlagTokens"
 	ImportCustomers        Method = "ImportCustomers"
@@ -57,6 +60,33 @@ func (s *FailingStore) ListAvailabilities(ctx context.Context, after string, siz
 		return err
 	})
 	return page, err
+}
+
+// ListDueMailings runs the hooks of the method around it.
+func (s *FailingStore) ListDueMailings(ctx context.Context, until time.Time) (due []*push.Mailing, err error) {
+	err = s.around(ListDueMailings, []any{until}, []any{&due}, func() (err error) {
+		due, err = s.Store.ListDueMailings(ctx, until)
+		return err
+	})
+	return due, err
+}
+
+// ListDueMessages runs the hooks of the method around it.
+func (s *FailingStore) ListDueMessages(ctx context.Context, until time.Time) (due []store.DueMessage, err error) {
+	err = s.around(ListDueMessages, []any{until}, []any{&due}, func() (err error) {
+		due, err = s.Store.ListDueMessages(ctx, until)
+		return err
+	})
+	return due, err
+}
+
+// ListStalledUnflags runs the hooks of the method around it.
+func (s *FailingStore) ListStalledUnflags(ctx context.Context) (mailings []string, err error) {
+	err = s.around(ListStalledUnflags, nil, []any{&mailings}, func() (err error) {
+		mailings, err = s.Store.ListStalledUnflags(ctx)
+		return err
+	})
+	return mailings, err
 }
 
 // EndUnflag runs the hooks of the method around it.

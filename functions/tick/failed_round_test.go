@@ -2,59 +2,38 @@ package tick
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
-	"carillon.example/shared/push"
-	"carillon.example/shared/store"
+	"carillon.example/emulators/storetest"
 )
 
 var errRefused = errors.New("permission denied")
-
-// refusesMailings is a store that may not read which mailings are due.
-type refusesMailings struct{ dataStore }
-
-func (refusesMailings) ListDueMailings(context.Context, time.Time) ([]*push.Mailing, error) {
-	return nil, errRefused
-}
-
-// refusesMessages is a store that may not read which messages are due.
-type refusesMessages struct{ dataStore }
-
-func (refusesMessages) ListDueMessages(context.Context, time.Time) ([]store.DueMessage, error) {
-	return nil, errRefused
-}
-
-// refusesUnflags is a store that may not read which unflags stand still.
-type refusesUnflags struct{ dataStore }
-
-func (refusesUnflags) ListStalledUnflags(context.Context) ([]string, error) { return nil, errRefused }
 
 // The alert "tick is missing" waits for the line "tick done". A round that cannot read
 // what is due must not write it; one that lacks another part must.
 func TestARoundThatReadsNothingIsNotDone(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		refuse func(dataStore) dataStore
-		want   string // the line of the round
+		refused []storetest.Method
+		want    string // the line of the round
 	}{
-		"nothing is refused":         {func(s dataStore) dataStore { return s }, "tick done"},
-		"the mailings":               {func(s dataStore) dataStore { return refusesMailings{s} }, "tick failed"},
-		"the messages":               {func(s dataStore) dataStore { return refusesMessages{s} }, "tick failed"},
-		"unflags, on which few wait": {func(s dataStore) dataStore { return refusesUnflags{s} }, "tick done"},
+		"nothing is refused":         {nil, "tick done"},
+		"the mailings":               {[]storetest.Method{storetest.ListDueMailings}, "tick failed"},
+		"the messages":               {[]storetest.Method{storetest.ListDueMessages}, "tick failed"},
+		"unflags, on which few wait": {[]storetest.Method{storetest.ListStalledUnflags}, "tick done"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newHarness(t)
 			var lines bytes.Buffer
 			deps := w.t.Deps
-			deps.Store, deps.Log = c.refuse(w.Store), slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			deps.Store = storetest.New(w.Store).Before(storetest.Fail(errRefused), c.refused...)
+			deps.Log = slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			push := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"message":{"messageId":"1","data":"e30="},"subscription":"s"}`))
 			push.Header.Set("Content-Type", "application/json")
 			answer := httptest.NewRecorder()
