@@ -16,7 +16,7 @@ import (
 
 // reportStore counts what phones report.
 type reportStore interface {
-	RecordReports(ctx context.Context, list []push.Report) (store.RecordedReports, error)
+	RecordReports(ctx context.Context, list []push.Report, publish store.PublishEvents) (store.RecordedReports, error)
 }
 
 // phoneEvents is the body of POST /v1/events.
@@ -69,7 +69,7 @@ func (s *service) reportEvents(ctx context.Context, in *reportInput) (*reportOut
 		return nil, faults
 	}
 
-	done, err := s.Store.RecordReports(ctx, list)
+	done, err := s.Store.RecordReports(ctx, list, s.Queue.PublishEvents)
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, done.Events)
 	if err != nil {
 		return nil, err

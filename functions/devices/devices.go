@@ -46,7 +46,7 @@ type dataStore interface {
 	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.RegistrationResult, error)
 	UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
-	RecordReports(ctx context.Context, list []push.Report) (store.RecordedReports, error)
+	RecordReports(ctx context.Context, list []push.Report, publish store.PublishEvents) (store.RecordedReports, error)
 }
 
 // publisher publishes events.

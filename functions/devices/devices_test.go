@@ -280,7 +280,7 @@ func (inputCheckingStore) RegisterToken(_ context.Context, customer string, r pu
 func (inputCheckingStore) UnregisterToken(context.Context, string, string) ([]push.Event, error) {
 	return nil, nil
 }
-func (inputCheckingStore) RecordReports(context.Context, []push.Report) (store.RecordedReports, error) {
+func (inputCheckingStore) RecordReports(context.Context, []push.Report, store.PublishEvents) (store.RecordedReports, error) {
 	return store.RecordedReports{}, nil
 }
 func (inputCheckingStore) MarkEventsPublished(context.Context, ...push.Event) error { return nil }

@@ -55,7 +55,7 @@ func (s *service) reportEvents(ctx context.Context, in *reportInput) (*reportOut
 	if err := s.limit.countEvents(customerOf(ctx), len(list), s.Now()); err != nil {
 		return nil, err
 	}
-	done, err := s.Store.RecordReports(ctx, list)
+	done, err := s.Store.RecordReports(ctx, list, s.Queue.PublishEvents)
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, done.Events)
 	if err != nil {
 		return nil, err

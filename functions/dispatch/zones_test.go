@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -171,7 +172,7 @@ func TestCustomersAreFoundInBatchesByZone(t *testing.T) {
 		id := fmt.Sprintf("c%d", i)
 		reports = append(reports, push.Report{Of: "m", Customer: id, TokenID: push.TokenID("token of " + id), Type: push.ReportOpened, At: w.clock.Now()})
 	}
-	done, err := w.RecordReports(t.Context(), reports)
+	done, err := w.RecordReports(t.Context(), reports, func(context.Context, ...push.Event) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package mailings_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -17,7 +18,7 @@ import (
 func (w *harness) reports(of, token string, types ...push.ReportType) {
 	w.t.Helper()
 	for _, typ := range types {
-		n, err := w.store.RecordReports(w.t.Context(), []push.Report{{Of: of, TokenID: push.TokenID(token), Type: typ, At: w.clock.Now()}})
+		n, err := w.store.RecordReports(w.t.Context(), []push.Report{{Of: of, TokenID: push.TokenID(token), Type: typ, At: w.clock.Now()}}, func(context.Context, ...push.Event) error { return nil })
 		if err != nil {
 			w.t.Fatalf("reporting %s: %v", typ, err)
 		}

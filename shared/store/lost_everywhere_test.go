@@ -47,8 +47,8 @@ func (l *losesAll) intercept(ctx context.Context, method string, req, reply any,
 // documents have to be the same.
 func TestLostAnswersChangeNoResult(t *testing.T) {
 	t.Parallel()
-	told := newWorld(t)
-	untold := newWorld(t, grpc.WithUnaryInterceptor((&losesAll{}).intercept))
+	told := newHarness(t)
+	untold := newHarness(t, grpc.WithUnaryInterceptor((&losesAll{}).intercept))
 	want, got := told.everyWrite(t), untold.everyWrite(t)
 	for i, step := range want {
 		if diff := cmp.Diff(step, got[i]); diff != "" {
@@ -74,7 +74,7 @@ type answered struct {
 
 // everyWrite calls every method of the store that writes, each at least once
 // with something to do.
-func (w *world) everyWrite(t *testing.T) (out []answered) {
+func (w *harness) everyWrite(t *testing.T) (out []answered) {
 	t.Helper()
 	ctx := t.Context()
 	note := func(what string, err error, answer ...any) {
@@ -177,7 +177,7 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 	})
 	note("taking the flags back", err, n, len(events))
 
-	reported, err := w.RecordReports(ctx, []push.Report{{Of: "m", Customer: "ben", TokenID: push.TokenID("b1"), Type: push.ReportOpened, At: w.clock.Now()}})
+	reported, err := w.RecordReports(ctx, []push.Report{{Of: "m", Customer: "ben", TokenID: push.TokenID("b1"), Type: push.ReportOpened, At: w.clock.Now()}}, publishNothing)
 	note("reporting", err, reported)
 	events, err = w.UnregisterToken(ctx, "ben", push.TokenID("b1"))
 	note("unregistering", err, events)

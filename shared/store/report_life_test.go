@@ -12,7 +12,7 @@ import (
 // further reports of a day write nothing more.
 func TestReportIsASignOfLife(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.starts(t, "m1")
 	w.settles(t, "m1", 0, w.phone(t, "anna", "anna-1"))
 	w.clock.Add(20 * 24 * time.Hour)
@@ -43,7 +43,7 @@ func TestReportIsASignOfLife(t *testing.T) {
 // reachable.
 func TestReportEndsSilence(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	target := w.phone(t, "anna", "anna-1")
 	w.clock.Add(32 * 24 * time.Hour)
 	w.expire(t)
@@ -66,7 +66,7 @@ func TestReportEndsSilence(t *testing.T) {
 // Phones of the customer, also of one who comes back, report nothing about it any more.
 func TestReportsOfAnErasedCustomer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.starts(t, "m1")
 	w.settles(t, "m1", 0, w.phone(t, "anna", "anna-1"), w.phone(t, "ben", "ben-1"))
 	w.reports(t, 3, 0, 0, w.report("m1", "anna-1", push.ReportDelivered), w.report("m1", "anna-1", push.ReportOpened), w.report("m1", "ben-1", push.ReportDelivered))
@@ -99,7 +99,7 @@ func TestReportsOfAnErasedCustomer(t *testing.T) {
 // customer with the same id.
 func TestReportsOfACustomerWhoCameBackStay(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "anna", "anna-1")
 	if _, err := w.EraseCustomer(t.Context(), "anna"); err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestReportsOfACustomerWhoCameBackStay(t *testing.T) {
 // later reports do not count.
 func TestCountsOfReportsOutliveThem(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.starts(t, "m1")
 	w.settles(t, "m1", 0, w.phone(t, "anna", "anna-1"))
 	w.clock.Add(push.DefaultLifetime + push.ReportsFor - time.Minute)

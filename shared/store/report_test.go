@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -20,23 +22,28 @@ import (
 )
 
 // phone registers a token of a customer and returns it as a target.
-func (w *world) phone(t *testing.T, customer, token string) push.Target {
+func (w *harness) phone(t *testing.T, customer, token string) push.Target {
 	t.Helper()
 	w.register(t, customer, token)
 	return push.Target{Customer: customer, Token: token, Kind: push.KindToken, Platform: push.Android, App: "shop"}
 }
 
 // report is a report that happens now.
-func (w *world) report(of, token string, typ push.ReportType) push.Report {
+func (w *harness) report(of, token string, typ push.ReportType) push.Report {
 	return push.Report{Of: of, TokenID: push.TokenID(token), Type: typ, At: w.clock.Now()}
 }
 
-// reports records reports and has to get that result.
-func (w *world) reports(t *testing.T, counted, repeated, unknown int, list ...push.Report) []push.Event {
+// publishNothing fails, so that openings go to the outbox.
+func publishNothing(context.Context, ...push.Event) error {
+	return errors.New("nothing is published")
+}
+
+// reports records reports and has to get that result. It returns their events.
+func (w *harness) reports(t *testing.T, counted, repeated, unknown int, list ...push.Report) []push.Event {
 	t.Helper()
-	got, err := w.RecordReports(t.Context(), list)
+	got, err := w.RecordReports(t.Context(), list, publishNothing)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("recording %d reports: %v", len(list), err)
 	}
 	if d := cmp.Diff(push.ReportResult{Counted: counted, Repeated: repeated, Unknown: unknown}, got.ReportResult); d != "" {
 		t.Errorf("the result of %d reports (-want +got):\n%s", len(list), d)
@@ -45,7 +52,7 @@ func (w *world) reports(t *testing.T, counted, repeated, unknown int, list ...pu
 }
 
 // reported has to be what phones reported of a mailing.
-func (w *world) reported(t *testing.T, id string, delivered, opened, dismissed int64) {
+func (w *harness) reported(t *testing.T, id string, delivered, opened, dismissed int64) {
 	t.Helper()
 	m, err := w.ReadMailingHeader(t.Context(), id)
 	if err != nil {
@@ -64,7 +71,7 @@ func (w *world) reported(t *testing.T, id string, delivered, opened, dismissed i
 // batch is open or settled; nothing else counts.
 func TestReportsOfTargetsCountOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	targets := sortedByKey([]push.Target{w.phone(t, "c1", "token-1"), w.phone(t, "c2", "token-2"), w.phone(t, "c3", "token-3")})
 	first, second, third := targets[0], targets[1], targets[2]
 	w.phone(t, first.Customer, "no-target")
@@ -95,7 +102,7 @@ func TestReportsOfTargetsCountOnce(t *testing.T) {
 	} {
 		r := w.report(c.of, c.token, c.typ)
 		r.Customer = c.customer
-		got, err := w.RecordReports(t.Context(), []push.Report{r})
+		got, err := w.RecordReports(t.Context(), []push.Report{r}, publishNothing)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -111,7 +118,7 @@ func TestReportsOfTargetsCountOnce(t *testing.T) {
 // times, among them unknown ones.
 func TestReportsCountExactlyInAnyOrder(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.starts(t, "m1")
 	var targets []push.Target
 	for i := range 40 {
@@ -139,7 +146,7 @@ func TestReportsCountExactlyInAnyOrder(t *testing.T) {
 	counted := make([]int, 8)
 	for i := range counted {
 		g.Go(func() error {
-			n, err := w.RecordReports(t.Context(), list[i*len(list)/8:(i+1)*len(list)/8])
+			n, err := w.RecordReports(t.Context(), list[i*len(list)/8:(i+1)*len(list)/8], publishNothing)
 			counted[i] = n.Counted
 			return err
 		})
@@ -161,7 +168,7 @@ func TestReportsCountExactlyInAnyOrder(t *testing.T) {
 // the whole.
 func TestReportsOfVariants(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	d := push.Draft{Audience: push.Audience{Everyone: true}, Name: "Spring", Tags: []string{"sale"}}
 	for _, name := range []string{"a", "b"} {
 		d.Variants = append(d.Variants, push.Variant{Name: name, Share: 0.5, Message: json.RawMessage(`{"data":{"a":"b"}}`)})
@@ -205,11 +212,53 @@ func TestReportsOfVariants(t *testing.T) {
 	}
 }
 
+// An opening is published before it is counted, and is stored in the outbox only if that
+// fails. A repeated one is not published again.
+func TestOpeningsArePublishedBeforeTheyCount(t *testing.T) {
+	t.Parallel()
+	w := newHarness(t)
+	w.starts(t, "m1")
+	w.settles(t, "m1", 0, sortedByKey([]push.Target{w.phone(t, "anna", "anna-1"), w.phone(t, "ben", "ben-1")})...)
+	stored := w.Count("outbox")
+	var published []string
+	publish := func(ctx context.Context, events ...push.Event) error {
+		w.reported(t, "m1", 0, int64(len(published)), 0)
+		for _, e := range events {
+			published = append(published, e.ID)
+		}
+		if _, limited := ctx.Deadline(); !limited {
+			t.Error("publishing has no timeout while a transaction waits for it")
+		}
+		return nil
+	}
+
+	opening := w.report("m1", "anna-1", push.ReportOpened)
+	for range 2 {
+		got, err := w.RecordReports(t.Context(), []push.Report{opening}, publish)
+		if err != nil {
+			t.Fatalf("recording an opening: %v", err)
+		}
+		if len(got.Events) > 0 {
+			t.Errorf("the outbox has %d events of an opening that is published: %+v", len(got.Events), got.Events)
+		}
+	}
+	if diff := cmp.Diff([]string{push.ReportID("m1", push.TokenID("anna-1")) + "-opened"}, published); diff != "" {
+		t.Errorf("the published events differ (-want +got):\n%s", diff)
+	}
+	equal(t, "the number of events in the outbox", w.Count("outbox"), stored)
+
+	if events := w.reports(t, 1, 0, 0, w.report("m1", "ben-1", push.ReportOpened)); len(events) != 1 {
+		t.Errorf("an opening that cannot be published has %d events, want 1: %+v", len(events), events)
+	}
+	equal(t, "the number of events in the outbox after one that could not be published", w.Count("outbox"), stored+1)
+	w.reported(t, "m1", 0, 2, 0)
+}
+
 // TestReportsOfAMessage to one customer, also those that come before its targets are
 // stored.
 func TestReportsOfAMessage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.phone(t, "anna", "anna-1")
 	w.phone(t, "ben", "ben-1")
 	m := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
@@ -243,7 +292,7 @@ func TestReportsOfAMessage(t *testing.T) {
 // TestTimesOfReportsAreBetweenSendingAndNow: the clock of a phone may be wrong.
 func TestTimesOfReportsAreBetweenSendingAndNow(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	sent := w.clock.Now()
 	w.starts(t, "m1")
 	w.settles(t, "m1", 0, w.phone(t, "anna", "anna-1"))
@@ -276,7 +325,7 @@ func TestWhatReportsCost(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Store = store.New(db, store.Options{Now: w.clock.Now})
 	w.starts(t, "m1")
 	var targets []push.Target
@@ -294,6 +343,11 @@ func TestWhatReportsCost(t *testing.T) {
 		}
 		return r
 	}
+	dayLater := func(r push.Report) push.Report {
+		w.clock.Add(25 * time.Hour)
+		r.At = w.clock.Now()
+		return r
+	}
 	var burst []push.Report
 	for i := 10; i < 90; i++ {
 		burst = append(burst, about(i, push.ReportDelivered, true))
@@ -304,16 +358,18 @@ func TestWhatReportsCost(t *testing.T) {
 		reads, writes int64 // at most
 	}{
 		{"a delivery", []push.Report{about(0, push.ReportDelivered, false)}, 4, 1},
-		{"an opening", []push.Report{about(0, push.ReportOpened, false)}, 4, 2},
-		{"an opening with the customer", []push.Report{about(1, push.ReportOpened, true)}, 3, 2},
-		{"both at once", []push.Report{about(2, push.ReportDelivered, true), about(2, push.ReportOpened, true)}, 3, 2},
+		{"an opening", []push.Report{about(0, push.ReportOpened, false)}, 4, 1},
+		{"an opening with the customer", []push.Report{about(1, push.ReportOpened, true)}, 3, 1},
+		{"both at once", []push.Report{about(2, push.ReportDelivered, true), about(2, push.ReportOpened, true)}, 3, 1},
 		{"a repeated opening", []push.Report{about(0, push.ReportOpened, true)}, 3, 0},
 		{"a burst of 80 deliveries", burst, 2*80 + 1, 80},
+		{"an opening that is a sign of life", []push.Report{dayLater(about(3, push.ReportOpened, false))}, 4, 2},
+		{"a delivery that is a sign of life", []push.Report{dayLater(about(4, push.ReportDelivered, true))}, 3, 2},
 	} {
 		before := srv.Usage()
-		done, err := w.RecordReports(t.Context(), c.list)
+		done, err := w.RecordReports(t.Context(), c.list, func(context.Context, ...push.Event) error { return nil })
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("recording %s: %v", c.name, err)
 		}
 		if err := w.MarkEventsPublished(t.Context(), done.Events...); err != nil {
 			t.Fatal(err)
