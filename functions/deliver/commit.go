@@ -90,16 +90,22 @@ func (d *delivery) pauseMailing(ctx context.Context, project string, reason push
 	return nil
 }
 
-// logBatch writes the line of a batch that the log-based metrics read.
+// logBatch writes the line of a batch that the log-based metrics read. Its sums are those
+// that the API shows of a mailing.
 func (d *delivery) logBatch(ctx context.Context) {
-	t := push.TallyOf(d.batch.Results)
 	line, ids := "batch finished", []any{"mailing", d.mailing.ID, "batch", d.batch.Batch}
 	if d.mailing.Single {
 		line, ids = "message finished", []any{"message_id", d.mailing.ID, "age_milliseconds", d.Now().Sub(d.mailing.CreatedAt) / time.Millisecond}
 	}
+
+	totals := push.NewTokenTotals(int64(len(d.batch.Results)), push.TallyOf(d.batch.Results))
+	var invalid int64
+	for _, n := range totals.Invalid {
+		invalid += n
+	}
+
 	d.Log.InfoContext(ctx, line, append(ids, "attempt", d.batch.Attempts,
 		"milliseconds", d.Now().Sub(d.started)/time.Millisecond, "settled", d.batch.Settled,
-		"accepted", t[push.ResultAccepted], "invalid", t[push.ResultUnregistered]+t[push.ResultInvalidArgument],
-		"refused", t[push.ResultRefused], "failed", t[push.ResultFailed], "expired", t[push.ResultExpired],
-		"cancelled", t[push.ResultCancelled], "pending", len(d.batch.PendingTargets()))...)
+		"accepted", totals.Accepted, "invalid", invalid, "refused", totals.Refused, "failed", totals.Failed,
+		"expired", totals.Expired, "cancelled", totals.Cancelled, "pending", totals.Pending)...)
 }

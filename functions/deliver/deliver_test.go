@@ -1,7 +1,10 @@
 package deliver
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +58,40 @@ func TestRingsFlagsAndCompletes(t *testing.T) {
 	}
 	if got := w.types(); len(got) != len(types) {
 		t.Errorf("a redelivery told more: %v", got)
+	}
+}
+
+// Dashboards count the field invalid of this line, so it has to be what the API calls
+// invalid: tokens of another sender, too.
+func TestTheLineOfABatchHasTheSumsOfTheAPI(t *testing.T) {
+	t.Parallel()
+	w := newBatchHarness(t, phones.Options{})
+	for token, outcome := range map[string]string{"gone": "UNREGISTERED", "malformed": "INVALID_TOKEN", "stranger": "SENDER_ID_MISMATCH"} {
+		w.phones.SetOutcome(token, outcome)
+	}
+	var lines bytes.Buffer
+	w.deps.Log = slog.New(slog.NewJSONHandler(&lines, nil))
+	w.d = newDeliverer(w.deps)
+	w.deliver(w.mailing("m", true, append(names("good", 20), "gone", "malformed", "stranger")...))
+
+	_, totals := w.totals("m")
+	type sums struct{ Accepted, Invalid, Refused, Failed, Pending int64 }
+	want := sums{Refused: totals.Refused, Failed: totals.Failed, Pending: totals.Pending, Accepted: 20, Invalid: 3}
+	var got []sums
+	for line := range strings.Lines(lines.String()) {
+		var l struct {
+			Msg string
+			sums
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatalf("the line %q is no JSON: %v", line, err)
+		}
+		if l.Msg == "batch finished" {
+			got = append(got, l.sums)
+		}
+	}
+	if diff := cmp.Diff([]sums{want}, got); diff != "" {
+		t.Errorf("the sums of \"batch finished\" differ (-want +got):\n%s", diff)
 	}
 }
 
