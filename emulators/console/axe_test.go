@@ -19,7 +19,7 @@ func TestAxe(t *testing.T) {
 		t.Skip("axe-core is not installed: npm ci in emulators/console")
 	}
 	p := browser.Open(t, 1280, 900)
-	w := newWorld(t)
+	w := newHarness(t)
 	places := w.furnish()
 	for name, place := range places {
 		p.Go(at(w.url[sender], place))

@@ -44,8 +44,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// A world is the cloud with a console for each role.
-type world struct {
+// A harness is the cloud with a console for each role.
+type harness struct {
 	t     *testing.T
 	cloud *local.Cloud
 	url   map[string]string // address of the console by person
@@ -54,13 +54,13 @@ type world struct {
 	statuses []int      // of the answers with recipients
 }
 
-func newWorld(t *testing.T) *world {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
 	l, err := theCloud()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, cloud: l, url: map[string]string{}}
+	w := &harness{t: t, cloud: l, url: map[string]string{}}
 	api, err := url.Parse(l.APIURL)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func newWorld(t *testing.T) *world {
 
 // watched notes the status of each answer with recipients, which a browser saves as a file
 // that the page does not see.
-func (w *world) watched(next http.Handler) http.Handler {
+func (w *harness) watched(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.URL.Path, "/recipients") {
 			next.ServeHTTP(out, r)
@@ -95,7 +95,7 @@ func (w *world) watched(next http.Handler) http.Handler {
 }
 
 // saved waits for the next answer with recipients, and returns its status.
-func (w *world) saved() int {
+func (w *harness) saved() int {
 	w.t.Helper()
 	for {
 		w.mu.Lock()
@@ -113,7 +113,7 @@ func (w *world) saved() int {
 }
 
 // call sends a request to the API itself, and returns the decoded answer.
-func (w *world) call(method, path string, body any) map[string]any {
+func (w *harness) call(method, path string, body any) map[string]any {
 	w.t.Helper()
 	status, answer := w.try(w.cloud.APIURL, method, path, body)
 	if status/100 != 2 {
@@ -123,7 +123,7 @@ func (w *world) call(method, path string, body any) map[string]any {
 }
 
 // try sends a request with headers of the page, and returns status and answer.
-func (w *world) try(base, method, path string, body any) (int, map[string]any) {
+func (w *harness) try(base, method, path string, body any) (int, map[string]any) {
 	w.t.Helper()
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -151,7 +151,7 @@ func (w *world) try(base, method, path string, body any) (int, map[string]any) {
 
 // seed imports customers with a prefix: every tenth has no phone, every twelfth is opted
 // out, every seventh has a token that FCM calls unregistered.
-func (w *world) seed(prefix string, n int) {
+func (w *harness) seed(prefix string, n int) {
 	w.t.Helper()
 	var lines strings.Builder
 	for i := range n {
@@ -175,14 +175,14 @@ func (w *world) seed(prefix string, n int) {
 }
 
 // send creates a mailing and returns its id.
-func (w *world) send(draft map[string]any) string {
+func (w *harness) send(draft map[string]any) string {
 	w.t.Helper()
 	id, _ := w.call("POST", "/v1/mailings", draft)["id"].(string)
 	return id
 }
 
 // await waits until a mailing is in a state.
-func (w *world) await(id, state string) {
+func (w *harness) await(id, state string) {
 	w.t.Helper()
 	for {
 		m := w.call("GET", "/v1/mailings/"+id, nil)
@@ -198,7 +198,7 @@ func (w *world) await(id, state string) {
 }
 
 // ninetyDays stores statistics of the last 90 days.
-func (w *world) ninetyDays() {
+func (w *harness) ninetyDays() {
 	w.t.Helper()
 	db, err := firestore.NewClient(w.t.Context(), w.cloud.Project)
 	if err != nil {

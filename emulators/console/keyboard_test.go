@@ -75,7 +75,7 @@ func contains(selector, text string) string {
 // flags, and finds a customer and why they got nothing.
 func TestWithTheKeyboardAlone(t *testing.T) {
 	k := keyboard{t, browser.Open(t, 1280, 900)}
-	w := newWorld(t)
+	w := newHarness(t)
 	w.seed("k", 1500) // at 600 a minute it lasts longer than what is done meanwhile
 	k.Go(w.url[sender])
 	k.press("[data-view=compose]")
@@ -140,7 +140,7 @@ func TestWithTheKeyboardAlone(t *testing.T) {
 // customers was typed.
 func TestEveryoneAsksForTheNumber(t *testing.T) {
 	k := keyboard{t, browser.Open(t, 1280, 900)}
-	w := newWorld(t)
+	w := newHarness(t)
 	w.seed("e", 30)
 	k.Go(w.url[sender] + "/#/compose")
 	k.press("#send")

@@ -14,7 +14,7 @@ import (
 // may only look: the page offers none, and a request of the page itself is refused.
 func TestWhoLooksChangesNothing(t *testing.T) {
 	p := browser.Open(t, 1280, 900)
-	w := newWorld(t)
+	w := newHarness(t)
 	w.seed("l", 20)
 	id := w.send(map[string]any{"name": "Not theirs", "message": message("Not theirs"), "audience": map[string]any{"segments": map[string]any{"any": []string{"l"}}}, "maxCustomers": 1})
 	w.await(id, "paused")
@@ -66,7 +66,7 @@ func TestWhoLooksChangesNothing(t *testing.T) {
 // TestHostileText: what senders and customers wrote is shown as it is, and runs nothing.
 func TestHostileText(t *testing.T) {
 	p := browser.Open(t, 1280, 900)
-	w := newWorld(t)
+	w := newHarness(t)
 	const script = `<img src=x onerror="document.title='run'"><script>document.title='run'</script>`
 	id := "h-" + script
 	b, err := json.Marshal(map[string]any{"id": id, "segments": []string{"hostile"}, "attributes": map[string]any{"x": script}, "tokens": []map[string]any{{"token": "fine-hostile:APA91bxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "platform": "web", "app": script}}})

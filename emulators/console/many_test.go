@@ -25,7 +25,7 @@ const (
 // never all of them. How long they take is only reported.
 func TestTenThousandMailings(t *testing.T) {
 	p := browser.Open(t, 1280, 900)
-	w := newWorld(t)
+	w := newHarness(t)
 	w.seed("m", 20)
 	id := w.send(map[string]any{"name": "Many times", "message": message("Many times"), "audience": map[string]any{"segments": map[string]any{"any": []string{"m"}}}})
 	w.await(id, "completed")
@@ -49,7 +49,7 @@ func TestTenThousandMailings(t *testing.T) {
 
 // copyMailing stores n copies of a mailing that has ended, each a minute older than the
 // one before.
-func (w *world) copyMailing(id string, n int) {
+func (w *harness) copyMailing(id string, n int) {
 	w.t.Helper()
 	db, err := firestore.NewClient(w.t.Context(), w.cloud.Project)
 	if err != nil {

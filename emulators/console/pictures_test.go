@@ -19,7 +19,7 @@ var screenshots = flag.String("screenshots", "", "a folder for pictures of every
 
 // furnish makes what the views show: mailings in every state, customers and statistics.
 // It returns the addresses of all views.
-func (w *world) furnish() map[string]string {
+func (w *harness) furnish() map[string]string {
 	w.t.Helper()
 	w.seed("p", 600)
 	w.ninetyDays()
@@ -47,7 +47,7 @@ var sizes = []struct {
 // flag it takes one, so that the way of taking them stays tested.
 func TestPictures(t *testing.T) {
 	p := browser.Open(t, 1280, 900)
-	w := newWorld(t)
+	w := newHarness(t)
 	views := w.furnish()
 	if *screenshots == "" {
 		p.Go(at(w.url[sender], views[slices.Sorted(maps.Keys(views))[0]]))

@@ -25,14 +25,14 @@ const (
 	dead  = "projects/p/topics/dead"
 )
 
-// world has a server, a client for it, and the topics alpha and dead.
-type world struct {
+// harness has a server, a client for it, and the topics alpha and dead.
+type harness struct {
 	t testing.TB
 	*pubsub.Server
 	*client.Client
 }
 
-func start(t testing.TB, o pubsub.Options) *world {
+func start(t testing.TB, o pubsub.Options) *harness {
 	t.Helper()
 	s, err := pubsub.Start("127.0.0.1:0", o)
 	if err != nil {
@@ -48,7 +48,7 @@ func start(t testing.TB, o pubsub.Options) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	w := &world{t, s, c}
+	w := &harness{t, s, c}
 	for _, name := range []string{alpha, dead} {
 		if _, err := c.TopicAdminClient.CreateTopic(t.Context(), &pb.Topic{Name: name}); err != nil {
 			t.Fatal(err)
@@ -58,7 +58,7 @@ func start(t testing.TB, o pubsub.Options) *world {
 }
 
 // subscribe creates a subscription of topic alpha, unless s names another.
-func (w *world) subscribe(id string, s *pb.Subscription) string {
+func (w *harness) subscribe(id string, s *pb.Subscription) string {
 	w.t.Helper()
 	s.Name = "projects/p/subscriptions/" + id
 	if s.Topic == "" {
@@ -76,7 +76,7 @@ func policy(least, most time.Duration) *pb.RetryPolicy {
 	return &pb.RetryPolicy{MinimumBackoff: durationpb.New(least), MaximumBackoff: durationpb.New(most)}
 }
 
-func (w *world) publish(data ...string) []string {
+func (w *harness) publish(data ...string) []string {
 	w.t.Helper()
 	msgs := make([]*pb.PubsubMessage, len(data))
 	for i, d := range data {
@@ -85,7 +85,7 @@ func (w *world) publish(data ...string) []string {
 	return w.publishAll(msgs...)
 }
 
-func (w *world) publishAll(msgs ...*pb.PubsubMessage) []string {
+func (w *harness) publishAll(msgs ...*pb.PubsubMessage) []string {
 	w.t.Helper()
 	r, err := w.TopicAdminClient.Publish(w.t.Context(), &pb.PublishRequest{Topic: alpha, Messages: msgs})
 	if err != nil {
@@ -94,7 +94,7 @@ func (w *world) publishAll(msgs ...*pb.PubsubMessage) []string {
 	return r.GetMessageIds()
 }
 
-func (w *world) pull(subscription string, most int32) []*pb.ReceivedMessage {
+func (w *harness) pull(subscription string, most int32) []*pb.ReceivedMessage {
 	w.t.Helper()
 	r, err := w.SubscriptionAdminClient.Pull(w.t.Context(), &pb.PullRequest{Subscription: subscription, MaxMessages: most})
 	if err != nil {
@@ -104,7 +104,7 @@ func (w *world) pull(subscription string, most int32) []*pb.ReceivedMessage {
 }
 
 // idle waits until all messages are pushed.
-func (w *world) idle() {
+func (w *harness) idle() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
 	defer cancel()

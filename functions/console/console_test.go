@@ -45,7 +45,7 @@ func TestEveryOperationByRole(t *testing.T) {
 		t.Run(string(who), func(t *testing.T) {
 			t.Parallel()
 			for _, o := range operations {
-				w := newWorld(t, who, nil)
+				w := newHarness(t, who, nil)
 				a := w.ask(o.method, filled(o), "{}", fromPage...)
 				want, reached := http.StatusForbidden, 0
 				if may == RoleSend || may == RoleLook && o.role == RoleLook {
@@ -68,7 +68,7 @@ func TestPageByRole(t *testing.T) {
 	for who, want := range map[push.Caller]string{
 		looker: `{"email":"anna@shop.example","project":"demo","role":"look"}`, sender: `{"email":"boss@shop.example","project":"demo","role":"send"}`, "eve@other.example": "",
 	} {
-		w := newWorld(t, who, nil)
+		w := newHarness(t, who, nil)
 		page, told := w.ask("GET", "/", ""), w.ask("GET", "/console.json", "")
 		status := http.StatusOK
 		if want == "" {
@@ -108,7 +108,7 @@ func TestForgedRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, sender, nil)
+			w := newHarness(t, sender, nil)
 			if a := w.ask(c.method, c.path, "{}", c.header...); a.Code != c.want {
 				t.Errorf("answered %d %s, want %d", a.Code, a.Body, c.want)
 			}
@@ -122,7 +122,7 @@ func TestForgedRequests(t *testing.T) {
 // TestWhatIsPassedOn checks what the function gets, and what the browser gets.
 func TestWhatIsPassedOn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sender, nil)
+	w := newHarness(t, sender, nil)
 	w.answer = func(out http.ResponseWriter, _ *http.Request) {
 		for k, v := range map[string]string{"Content-Type": "application/json", "Location": "/v1/mailings/m1", "Set-Cookie": "a=b", "Access-Control-Allow-Origin": "*", "Content-Security-Policy": "none"} {
 			out.Header().Set(k, v)
@@ -157,7 +157,7 @@ func TestWhatIsPassedOn(t *testing.T) {
 // TestIDsStayAsTheyAre checks that an encoded id reaches the function as it was sent.
 func TestIDsStayAsTheyAre(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, looker, nil)
+	w := newHarness(t, looker, nil)
 	for _, p := range []string{"/v1/customers/a%2Fb%3Fc", "/v1/customers/%2E%2E%2Fmailings", "/v1/customers/%C3%A4", "/v1/customers/a%20b/messages?pageToken=x%2By"} {
 		w.passed = nil
 		if a := w.ask("GET", p, "", fromPage...); a.Code != 200 || len(w.passed) != 1 || w.passed[0].RequestURI != p {
@@ -169,7 +169,7 @@ func TestIDsStayAsTheyAre(t *testing.T) {
 // TestNothingElseIsPassedOn: paths and methods that are in no row of the table.
 func TestNothingElseIsPassedOn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sender, nil)
+	w := newHarness(t, sender, nil)
 	for _, c := range []string{
 		"POST /v1/messages:batch", "POST /v1/imports", "GET /v1/exports/availability", "PATCH /v1/customers/c1", "POST /v1/customers/c1/tokens", "DELETE /v1/customers/c1/tokens/t1",
 		"POST /v1/events", "GET /openapi.json", "PUT /v1/mailings/m1", "GET /v1/customers/../mailings", "GET /v1//mailings", "POST /", "OPTIONS /v1/mailings",
@@ -187,7 +187,7 @@ func TestNothingElseIsPassedOn(t *testing.T) {
 // TestProtectingHeaders checks the headers of the page and of a refusal.
 func TestProtectingHeaders(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, looker, nil)
+	w := newHarness(t, looker, nil)
 	for _, path := range []string{"/", "/console.json", "/v1/mailings", "/v1/nowhere"} {
 		h := w.ask("GET", path, "").Header()
 		for name, want := range map[string]string{"Content-Security-Policy": policy, "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"} {
@@ -201,15 +201,15 @@ func TestProtectingHeaders(t *testing.T) {
 // TestTrouble: bodies that are too large, and functions and tokens out of reach.
 func TestTrouble(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sender, nil)
+	w := newHarness(t, sender, nil)
 	if a := w.ask("POST", "/v1/mailings", strings.Repeat("x", MaxBody+1), fromPage...); a.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("a large body: %d %s", a.Code, a.Body)
 	}
-	gone := newWorld(t, sender, func(d *Deps) { d.Mailings.URL = &url.URL{Scheme: "http", Host: "127.0.0.1:1"} })
+	gone := newHarness(t, sender, func(d *Deps) { d.Mailings.URL = &url.URL{Scheme: "http", Host: "127.0.0.1:1"} })
 	if a := gone.ask("GET", "/v1/mailings", "", fromPage...); a.Code != http.StatusBadGateway || strings.Contains(a.Body.String(), "127.0.0.1") {
 		t.Errorf("a function out of reach: %d %s", a.Code, a.Body)
 	}
-	mute := newWorld(t, sender, func(d *Deps) { d.Mailings.Tokens = noTokens{} })
+	mute := newHarness(t, sender, func(d *Deps) { d.Mailings.Tokens = noTokens{} })
 	if a := mute.ask("GET", "/v1/mailings", "", fromPage...); a.Code != http.StatusServiceUnavailable || strings.Contains(a.Body.String(), "metadata") {
 		t.Errorf("no ID token: %d %s", a.Code, a.Body)
 	}
@@ -222,7 +222,7 @@ func (noTokens) Token() (*oauth2.Token, error) { return nil, errors.New("metadat
 // TestRecipientsAreSaved checks that the browser saves the stream as a file.
 func TestRecipientsAreSaved(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, looker, nil)
+	w := newHarness(t, looker, nil)
 	a := w.ask("GET", "/v1/mailings/m1/recipients", "", "Sec-Fetch-Site", "same-origin")
 	if got := a.Header().Get("Content-Disposition"); got != `attachment; filename="recipients.ndjson"` {
 		t.Errorf("Content-Disposition is %q", got)

@@ -21,8 +21,8 @@ const (
 	sender = push.Caller("boss@shop.example")
 )
 
-// A world is a console in front of a server that takes everything.
-type world struct {
+// A harness is a console in front of a server that takes everything.
+type harness struct {
 	t       *testing.T
 	console http.Handler
 
@@ -32,10 +32,10 @@ type world struct {
 	answer http.HandlerFunc // nil: 200 {}
 }
 
-// newWorld makes a console at which who sits; change may change its dependencies.
-func newWorld(t *testing.T, who push.Caller, change func(*Deps)) *world {
+// newHarness makes a console at which who sits; change may change its dependencies.
+func newHarness(t *testing.T, who push.Caller, change func(*Deps)) *harness {
 	t.Helper()
-	w := &world{t: t}
+	w := &harness{t: t}
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
 	u, err := url.Parse(server.URL)
@@ -55,7 +55,7 @@ func newWorld(t *testing.T, who push.Caller, change func(*Deps)) *world {
 }
 
 // ServeHTTP is the function behind the console.
-func (w *world) ServeHTTP(out http.ResponseWriter, r *http.Request) {
+func (w *harness) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // a body that breaks off is compared as it is
 	w.mu.Lock()
 	w.passed, w.bodies = append(w.passed, r), append(w.bodies, string(body))
@@ -72,7 +72,7 @@ func (w *world) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 var fromPage = []string{"Sec-Fetch-Site", "same-origin", changeHeader, "1", "Origin", "https://console.example"}
 
 // ask sends a request with headers.
-func (w *world) ask(method, path, body string, header ...string) *httptest.ResponseRecorder {
+func (w *harness) ask(method, path, body string, header ...string) *httptest.ResponseRecorder {
 	w.t.Helper()
 	r := httptest.NewRequestWithContext(w.t.Context(), method, "https://console.example"+path, bytes.NewReader([]byte(body)))
 	for i := 0; i < len(header); i += 2 {

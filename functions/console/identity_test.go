@@ -146,7 +146,7 @@ func TestKeysOutOfReach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, "", func(d *Deps) { d.Identity = p })
+	w := newHarness(t, "", func(d *Deps) { d.Identity = p })
 	a := w.ask("GET", "/", "", iapHeader, sign(es256, claims(nil), google.key))
 	if a.Code != http.StatusServiceUnavailable {
 		t.Errorf("answered %d, want 503", a.Code)

@@ -13,7 +13,7 @@ import (
 // the apps are always the whole mailing.
 func TestAppsOfBatchesWithoutATally(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.starts(t, "m")
 	for n, app := range []string{"shop", "pharmacy"} {
 		w.settles(t, "m", n, push.Target{Customer: "c-" + app, Token: "t-" + app, Kind: push.KindToken, App: app})

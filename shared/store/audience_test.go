@@ -11,7 +11,7 @@ import (
 // TestAudiences reads each kind whole, by pages of two, in the order of keys.
 func TestAudiences(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for i := range 7 {
 		w.register(t, fmt.Sprintf("c%d", i), fmt.Sprintf("token-%d", i))
 	}

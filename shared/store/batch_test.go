@@ -12,7 +12,7 @@ import (
 )
 
 // begin starts a mailing with one shard and returns that.
-func (w *world) begin(t *testing.T, id string) *push.Shard {
+func (w *harness) begin(t *testing.T, id string) *push.Shard {
 	t.Helper()
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func batch(m string, n int, targets ...string) *push.Batch {
 // succeeds, and the other stores nothing.
 func TestOutboxIsAllOrNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	w.begin(t, "m")
 	first, err := w.ReadShard(t.Context(), "m", 0)
@@ -72,7 +72,7 @@ func TestOutboxIsAllOrNothing(t *testing.T) {
 // store anything.
 func TestLeaseFencesSaves(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
 	ref := push.BatchRef{Mailing: "m", Batch: "00-000000"}
@@ -122,7 +122,7 @@ func TestLeaseFencesSaves(t *testing.T) {
 // its mailing was cancelled creates no batch that the frozen totals do not have.
 func TestNoBatchAfterTheTotalsAreFrozen(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
 	if _, err := w.CancelMailing(t.Context(), "m"); err != nil {

@@ -13,7 +13,7 @@ import (
 // first one's effect.
 func TestALostAnswerIsNoOutdatedCondition(t *testing.T) {
 	t.Parallel()
-	w, l := newLossyWorld(t)
+	w, l := newLossyHarness(t)
 	w.register(t, "anna", "t")
 	out := true
 	patch := push.CustomerPatch{OptedOut: &out, Precondition: &push.Precondition{Revisions: []int64{w.customer(t, "anna").Revision}}}

@@ -14,7 +14,7 @@ import (
 // and the document; no name makes a lost write an error of another kind.
 func TestAConflictIsKnownInAnyProject(t *testing.T) {
 	t.Parallel()
-	w := &world{Cloud: testcloud.Named(t, "an-index-of-shops"), clock: testcloud.Noon()}
+	w := &harness{Cloud: testcloud.Named(t, "an-index-of-shops"), clock: testcloud.Noon()}
 	w.Store = store.New(w.DB(), store.Options{Now: w.clock.Now})
 	w.mailing(t, "index", push.Audience{Everyone: true})
 	sh := w.begin(t, "index")
@@ -45,7 +45,7 @@ func TestAConflictIsKnownInAnyProject(t *testing.T) {
 func TestAMissingIndexIsNoConflict(t *testing.T) {
 	t.Parallel()
 	official.Skip(t)
-	w := newWorld(t)
+	w := newHarness(t)
 	_, err := w.DB().Collection("mailings").Where("state", "==", "sending").Where("digest", ">", "x").Documents(t.Context()).GetAll()
 	if err == nil {
 		t.Fatal("the query needs no index; this test does")

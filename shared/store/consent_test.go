@@ -13,7 +13,7 @@ import (
 // that starts nor a file does.
 func TestAnObjectionOutlivesTheCustomer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	yes, no := true, false
 	patch := func(out *bool) {
@@ -62,7 +62,7 @@ func TestAnObjectionOutlivesTheCustomer(t *testing.T) {
 
 func TestEveryDecisionHasItsTimeAndSource(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	yes, no := true, false
 	for _, p := range []push.CustomerPatch{

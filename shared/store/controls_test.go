@@ -12,7 +12,7 @@ import (
 // TestSuspicionsAreKeptByGroup: beside the controls of the group, which stay.
 func TestSuspicionsAreKeptByGroup(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "anna", "t")
 	controls := []store.ControlToken{{Customer: "anna", Token: "t", Kind: "token"}}
 	if err := w.SaveControls(t.Context(), "a", controls); err != nil {

@@ -46,7 +46,7 @@ func (s *documentStream) RecvMsg(m any) error {
 func TestDueReadsFew(t *testing.T) {
 	t.Parallel()
 	read := &documents{}
-	w := newWorld(t, grpc.WithStreamInterceptor(read.intercept))
+	w := newHarness(t, grpc.WithStreamInterceptor(read.intercept))
 	long := json.RawMessage(`{"notification":{"title":"` + strings.Repeat("x", 3000) + `"}}`)
 	create := func(id string, at time.Duration) {
 		start := w.clock.Now().Add(at)
@@ -103,7 +103,7 @@ func TestDueReadsFew(t *testing.T) {
 // mailing one publishes a message for it, and none after a call has leased it.
 func TestOnlyOneCallMarksAsPublished(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	m := due(t, w)
 	at := w.clock.Now()
@@ -176,7 +176,7 @@ func TestOnlyOneCallMarksAsPublished(t *testing.T) {
 	equal(t, "after the lease: open[0].PublishedAt.IsZero()", open[0].PublishedAt.IsZero(), true)
 }
 
-func due(t *testing.T, w *world) *push.Mailing {
+func due(t *testing.T, w *harness) *push.Mailing {
 	t.Helper()
 	list, err := w.ListDueMailings(t.Context(), w.clock.Now())
 	if err != nil {
@@ -190,7 +190,7 @@ func due(t *testing.T, w *world) *push.Mailing {
 // those of paused ones. Batches of the small lane do not count.
 func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	cut := func(id string, lane push.Lane, tokens int) {
 		t.Helper()
 		w.mailing(t, id, push.Audience{Everyone: true})
@@ -246,7 +246,7 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 // not count as dispatched.
 func TestUndecodableShardCountsAsOpen(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
@@ -287,7 +287,7 @@ func TestFreezingLocksNoBatch(t *testing.T) {
 			}
 		}}, err
 	})
-	w := newWorld(t, un, st)
+	w := newHarness(t, un, st)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, nil, []push.Shard{{Mailing: "m", Done: true}}); err != nil {
 		t.Fatal(err)
@@ -328,7 +328,7 @@ func (s *sumStream) SendMsg(m any) error {
 func TestSegmentsAreReadByTheSmallest(t *testing.T) {
 	t.Parallel()
 	read := &documents{}
-	w := newWorld(t, grpc.WithStreamInterceptor(read.intercept))
+	w := newHarness(t, grpc.WithStreamInterceptor(read.intercept))
 	lines := make([]store.ImportLine, 3000)
 	for i := range lines {
 		id := fmt.Sprintf("c%d", i)

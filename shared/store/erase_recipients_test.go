@@ -20,7 +20,7 @@ import (
 )
 
 // settles a batch with a target for each customer, everything accepted.
-func (w *world) settles(t *testing.T, mailing string, n int, targets ...push.Target) {
+func (w *harness) settles(t *testing.T, mailing string, n int, targets ...push.Target) {
 	t.Helper()
 	b := w.cuts(t, mailing, n, targets...)
 	for i := range b.Results {
@@ -32,7 +32,7 @@ func (w *world) settles(t *testing.T, mailing string, n int, targets ...push.Tar
 	}
 }
 
-func (w *world) starts(t *testing.T, mailing string) {
+func (w *harness) starts(t *testing.T, mailing string) {
 	t.Helper()
 	w.drafts(t, mailing, "Hi", push.Audience{Everyone: true})
 	if _, err := w.StartMailing(t.Context(), mailing, push.AllDevices, nil, []push.Shard{{Mailing: mailing}}); err != nil {
@@ -42,7 +42,7 @@ func (w *world) starts(t *testing.T, mailing string) {
 
 // recipients are the batches whose recipients have the customer's key or one of the
 // tokens, by the bytes that stand for them.
-func (w *world) recipients(t *testing.T, customer string, tokens ...string) (found []string) {
+func (w *harness) recipients(t *testing.T, customer string, tokens ...string) (found []string) {
 	t.Helper()
 	raw := func(hash string) []byte {
 		b, err := base32.HexEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ToUpper(hash))
@@ -76,7 +76,7 @@ func (w *world) recipients(t *testing.T, customer string, tokens ...string) (fou
 // the customer came back.
 func TestAnErasureEmptiesRecipients(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	w.register(t, tracelessID, tracelessToken)
 	w.register(t, "stays", "another")
@@ -122,7 +122,7 @@ func TestAnErasureEmptiesRecipients(t *testing.T) {
 // continues after them.
 func TestAnErasureSearchesMailingsInSteps(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	w.register(t, tracelessID, tracelessToken)
 	var g errgroup.Group
@@ -161,7 +161,7 @@ func TestAnErasureSearchesMailingsInSteps(t *testing.T) {
 func TestALaterErasureIsNotEnded(t *testing.T) {
 	t.Parallel()
 	var between func()
-	w := newWorld(t, grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
+	w := newHarness(t, grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
 		if c, ok := req.(*firestorepb.CommitRequest); ok && between != nil && len(c.Writes) == 1 && strings.Contains(c.Writes[0].GetDelete(), "/erasures/") {
 			f := between
 			between = nil
@@ -194,7 +194,7 @@ func TestALaterErasureIsNotEnded(t *testing.T) {
 // erasure of its customer, and no other.
 func TestAnErasureThatFailsDelaysNoOther(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "anna", "a")
 	w.register(t, "ben", "b")
 	w.starts(t, "m")
@@ -226,7 +226,7 @@ func TestAnErasureThatFailsDelaysNoOther(t *testing.T) {
 // order of the keys.
 func TestErasuresThatWaitHideNoOther(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for i := range 250 {
 		if _, err := w.DB().Doc(fmt.Sprintf("erasures/0000%028d", i)).Set(t.Context(), map[string]any{"tokens": []string{}, "at": w.clock.Now().Add(time.Hour), "expireAt": w.clock.Now().Add(24 * time.Hour)}); err != nil {
 			t.Fatal(err)
@@ -246,7 +246,7 @@ func TestErasuresThatWaitHideNoOther(t *testing.T) {
 }
 
 // erasures lists the keys of erasures that have not ended.
-func (w *world) erasures(t *testing.T) (keys []string) {
+func (w *harness) erasures(t *testing.T) (keys []string) {
 	t.Helper()
 	snaps, err := w.DB().Collection("erasures").Documents(t.Context()).GetAll()
 	if err != nil {

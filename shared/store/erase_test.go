@@ -16,7 +16,7 @@ import (
 )
 
 // everything reads every document below every collection.
-func (w *world) everything(t testing.TB, collections *cloudfs.CollectionIterator, out map[string]map[string]any) {
+func (w *harness) everything(t testing.TB, collections *cloudfs.CollectionIterator, out map[string]map[string]any) {
 	t.Helper()
 	for {
 		c, err := collections.Next()
@@ -49,7 +49,7 @@ const (
 )
 
 // drafts a mailing, and records it.
-func (w *world) drafts(t testing.TB, id, title string, a push.Audience) *push.Mailing {
+func (w *harness) drafts(t testing.TB, id, title string, a push.Audience) *push.Mailing {
 	t.Helper()
 	m := push.NewMailing(id, "digest-"+id, push.Draft{Message: json.RawMessage(`{"notification":{"title":"` + title + `"}}`), Audience: a}, w.clock.Now())
 	if _, _, err := w.CreateMailing(t.Context(), m); err != nil {
@@ -59,7 +59,7 @@ func (w *world) drafts(t testing.TB, id, title string, a push.Audience) *push.Ma
 }
 
 // cuts a batch with a target for each customer, who has the token of that name.
-func (w *world) cuts(t testing.TB, mailing string, n int, targets ...push.Target) *push.Batch {
+func (w *harness) cuts(t testing.TB, mailing string, n int, targets ...push.Target) *push.Batch {
 	t.Helper()
 	sh, err := w.ReadShard(t.Context(), mailing, 0)
 	if err != nil {
@@ -76,7 +76,7 @@ func (w *world) cuts(t testing.TB, mailing string, n int, targets ...push.Target
 	return w.batchOf(t, b.BatchRef)
 }
 
-func (w *world) batchOf(t testing.TB, ref push.BatchRef) *push.Batch {
+func (w *harness) batchOf(t testing.TB, ref push.BatchRef) *push.Batch {
 	t.Helper()
 	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
@@ -88,7 +88,7 @@ func (w *world) batchOf(t testing.TB, ref push.BatchRef) *push.Batch {
 // stands puts the customer into every place: a paused personal mailing with a batch
 // that waits and one that is settled, the list of a mailing without batches, and
 // mailings to the customer alone, one of which has ended.
-func (w *world) stands(t *testing.T) {
+func (w *harness) stands(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	w.register(t, tracelessID, tracelessToken)
@@ -132,7 +132,7 @@ func (w *world) stands(t *testing.T) {
 // and in documents that TTL deletes.
 func TestErasingLeavesNoTrace(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	w.stands(t)
 	traces := func(marks ...string) (found []string, docs map[string]map[string]any) {
@@ -202,7 +202,7 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 // reconcile, and mailings to the customer alone have ended.
 func TestAnErasureTouchesNobodyElse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	w.stands(t)
 	if _, err := w.EraseCustomer(ctx, tracelessID); err != nil {
@@ -254,7 +254,7 @@ func TestAnErasureTouchesNobodyElse(t *testing.T) {
 // back stays.
 func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	w.register(t, tracelessID, tracelessToken)
 	w.drafts(t, "m", "Hi", push.Audience{Everyone: true})
@@ -308,7 +308,7 @@ func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 // TestATextToOneCustomerIsKeptThirtyDays: 29 days, and a day until TTL deletes it.
 func TestATextToOneCustomerIsKeptThirtyDays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for id, c := range map[string]struct {
 		a    push.Audience
 		most time.Duration

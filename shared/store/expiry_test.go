@@ -11,7 +11,7 @@ import (
 	"carillon.example/shared/store"
 )
 
-func (w *world) expire(t testing.TB) []push.Event {
+func (w *harness) expire(t testing.TB) []push.Event {
 	t.Helper()
 	out, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 100)
 	if err != nil {
@@ -22,7 +22,7 @@ func (w *world) expire(t testing.TB) []push.Event {
 
 func TestExpiry(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := context.Background()
 	w.register(t, "anna", "old")
 	if _, err := w.RegisterToken(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "phone", Platform: push.IOS}); err != nil {
@@ -64,7 +64,7 @@ func TestExpiry(t *testing.T) {
 // were stored before the setting changed.
 func TestLongerTokenLifeCountsForStoredTokens(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "anna", "t")
 	w.clock.Add(push.TokenLife + 48*time.Hour)
 	w.Store = store.New(w.DB(), store.Options{Now: w.clock.Now, TokenLife: 2 * push.TokenLife})

@@ -8,7 +8,7 @@ import (
 	"carillon.example/shared/store"
 )
 
-func (w *world) flag(t testing.TB, mailing, customer, token string, cut time.Time) store.FlagResult {
+func (w *harness) flag(t testing.TB, mailing, customer, token string, cut time.Time) store.FlagResult {
 	t.Helper()
 	res, err := w.FlagToken(t.Context(), store.Flag{Mailing: mailing, Customer: customer, TokenID: push.TokenID(token),
 		Code: push.CodeUnregistered, Status: "NOT_FOUND", At: w.clock.Now(), CutAt: cut})
@@ -20,7 +20,7 @@ func (w *world) flag(t testing.TB, mailing, customer, token string, cut time.Tim
 
 func TestLateFlagsLose(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "anna", "t")
 	cut := w.clock.Now().Add(time.Minute)
 	w.clock.Add(2 * time.Minute)
@@ -38,7 +38,7 @@ func TestLateFlagsLose(t *testing.T) {
 // events, and the token is gone at the time of the second.
 func TestRepeatedFlagHasTheSameEvents(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "anna", "t")
 	w.clock.Add(time.Minute)
 	cut := w.clock.Now()
@@ -61,7 +61,7 @@ func TestRepeatedFlagHasTheSameEvents(t *testing.T) {
 
 func TestUnflagTakesBackItsOwnOnly(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "anna", "t")
 	w.clock.Add(time.Minute)
 	w.flag(t, "m", "anna", "t", w.clock.Now())

@@ -16,11 +16,11 @@ import (
 	"carillon.example/shared/store"
 )
 
-// counted is a world that counts the transactions it begins.
-func counted(t *testing.T) (*world, *atomic.Int64) {
+// counted is a harness that counts the transactions it begins.
+func counted(t *testing.T) (*harness, *atomic.Int64) {
 	t.Helper()
 	begun := &atomic.Int64{}
-	return newWorld(t, grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
+	return newHarness(t, grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
 		if strings.HasSuffix(method, "/BeginTransaction") {
 			begun.Add(1)
 		}
@@ -28,7 +28,7 @@ func counted(t *testing.T) (*world, *atomic.Int64) {
 	})), begun
 }
 
-func (w *world) flagOf(customer, token string, cut time.Time) store.Flag {
+func (w *harness) flagOf(customer, token string, cut time.Time) store.Flag {
 	return store.Flag{Mailing: "m", Customer: customer, TokenID: push.TokenID(token), Code: push.CodeUnregistered,
 		Status: "NOT_FOUND", At: w.clock.Now(), CutAt: cut}
 }
@@ -94,7 +94,7 @@ func TestManyFlagsAreOneTransaction(t *testing.T) {
 // TestOneBrokenCustomerKeepsNoOtherFromItsFlag.
 func TestOneBrokenCustomerKeepsNoOtherFromItsFlag(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for _, customer := range []string{"anna", "broken", "carl"} {
 		w.register(t, customer, customer+"-token")
 	}
@@ -115,7 +115,7 @@ func TestOneBrokenCustomerKeepsNoOtherFromItsFlag(t *testing.T) {
 // flag, and the event that they cannot be reached is made nevertheless.
 func TestFlagsOfErasedCustomersHaveEvents(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "anna", "anna-token")
 	w.clock.Add(time.Minute)
 	cut := w.clock.Now()

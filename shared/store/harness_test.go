@@ -27,21 +27,21 @@ func mustEqual[T any](t testing.TB, what string, got, want T) {
 	}
 }
 
-// A world is a store over a database of its own.
-type world struct {
+// A harness is a store over a database of its own.
+type harness struct {
 	*testcloud.Cloud
 	*store.Store
 	clock *testcloud.Clock
 }
 
-func newWorld(t testing.TB, database ...grpc.DialOption) *world {
+func newHarness(t testing.TB, database ...grpc.DialOption) *harness {
 	t.Helper()
-	w := &world{Cloud: testcloud.New(t, database...), clock: testcloud.Noon()}
+	w := &harness{Cloud: testcloud.New(t, database...), clock: testcloud.Noon()}
 	w.Store = store.New(w.DB(), store.Options{Now: w.clock.Now})
 	return w
 }
 
-func (w *world) register(t *testing.T, customer, token string) store.RegistrationResult {
+func (w *harness) register(t *testing.T, customer, token string) store.RegistrationResult {
 	t.Helper()
 	r, err := w.RegisterToken(t.Context(), customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
 	if err != nil {

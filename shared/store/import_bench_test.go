@@ -40,7 +40,7 @@ func importLines(t testing.TB, prefix string, n int) []store.ImportLine {
 // reads what is there nor keeps a customer and their tokens together.
 func BenchmarkImport(b *testing.B) {
 	const n = 2000
-	w := newWorld(b)
+	w := newHarness(b)
 	var ours, bulk time.Duration
 	for i := range b.N {
 		lines := importLines(b, fmt.Sprintf("c%d", i), n)
@@ -55,19 +55,19 @@ func BenchmarkImport(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		other := newWorld(b)
+		other := newHarness(b)
 		docs := w.dump(b)
 		start = time.Now()
 		other.bulk(b, docs)
 		bulk += time.Since(start)
-		w = newWorld(b)
+		w = newHarness(b)
 	}
 	b.ReportMetric(float64(n*b.N)/ours.Seconds(), "customers/s")
 	b.ReportMetric(bulk.Seconds()/ours.Seconds(), "times-bulkwriter")
 }
 
-// dump reads the customers and tokens of a world.
-func (w *world) dump(t testing.TB) map[string]map[string]any {
+// dump reads the customers and tokens of a harness.
+func (w *harness) dump(t testing.TB) map[string]map[string]any {
 	t.Helper()
 	out := map[string]map[string]any{}
 	for _, name := range []string{"customers", "tokens"} {
@@ -82,7 +82,7 @@ func (w *world) dump(t testing.TB) map[string]map[string]any {
 	return out
 }
 
-func (w *world) bulk(t testing.TB, docs map[string]map[string]any) {
+func (w *harness) bulk(t testing.TB, docs map[string]map[string]any) {
 	t.Helper()
 	bw := w.DB().BulkWriter(t.Context())
 	var jobs []*cloudfs.BulkWriterJob

@@ -12,7 +12,7 @@ import (
 // the others of the line, for it would come back as a new one.
 func TestImportKeepsFlags(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for _, token := range []string{"dead", "other"} {
 		w.register(t, "anna", token)
 	}
@@ -51,7 +51,7 @@ func TestImportKeepsFlags(t *testing.T) {
 // customer.
 func TestImportIgnoresFutureTimes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "bert", "phone")
 	w.clock.Add(time.Hour)
 	future := w.clock.Now().Add(24 * time.Hour)

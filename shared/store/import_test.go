@@ -32,7 +32,7 @@ func importLine(t testing.TB, customer, rest string, tokens ...push.Registration
 }
 
 // imports hands lines in and wants the store to do its part.
-func (w *world) imports(t testing.TB, lines ...store.ImportLine) ([]error, []push.Event) {
+func (w *harness) imports(t testing.TB, lines ...store.ImportLine) ([]error, []push.Event) {
 	t.Helper()
 	refused, events, err := w.ImportCustomers(t.Context(), lines)
 	if err != nil {
@@ -59,7 +59,7 @@ func (c *writes) intercept(ctx context.Context, method string, req, reply any, c
 func TestImportingAgainWritesNothing(t *testing.T) {
 	t.Parallel()
 	c := &writes{}
-	w := newWorld(t, grpc.WithUnaryInterceptor(c.intercept))
+	w := newHarness(t, grpc.WithUnaryInterceptor(c.intercept))
 	lines := importLines(t, "c", 500)
 	refused, events := w.imports(t, lines...)
 	err := errors.Join(refused...)
@@ -85,7 +85,7 @@ func TestImportingAgainWritesNothing(t *testing.T) {
 // FCM reported since.
 func TestImportKeepsWhatDevicesReported(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	old := w.clock.Now().Add(-time.Hour)
 	line := importLine(t, "anna", `{}`, a("dies"), a("moves"), push.Registration{Kind: push.KindToken, Value: "stays", AddedAt: old})
 	w.imports(t, line)
@@ -126,7 +126,7 @@ func TestImportKeepsWhatDevicesReported(t *testing.T) {
 // same result as in two files.
 func TestLinesComeOneAfterTheOther(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	var lines []store.ImportLine
 	for i := range 300 { // more than one transaction
 		lines = append(lines, importLine(t, fmt.Sprintf("c%d", i), `{"timeZone": "Europe/Riga"}`, a(fmt.Sprintf("t%d", i))))
@@ -155,7 +155,7 @@ func TestLinesComeOneAfterTheOther(t *testing.T) {
 // events.
 func TestImportHasEventsOfKnownCustomersOnly(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	if _, err := w.PatchCustomer(t.Context(), "anna", push.CustomerPatch{}); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestImportHasEventsOfKnownCustomersOnly(t *testing.T) {
 
 func TestAnImportKeepsWhatALineDoesNotName(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.imports(t, importLine(t, "anna", `{"optedOut": true, "attributes": {"a": 1, "b": {"c": 2, "d": 3}}, "categories": {"promo": false}}`))
 	w.imports(t, importLine(t, "anna", `{"attributes": {"b": {"c": null}}}`, a("t")))
 	c := w.customer(t, "anna")
@@ -180,7 +180,7 @@ func TestAnImportKeepsWhatALineDoesNotName(t *testing.T) {
 // more than a file.
 func TestAnImportPushesOutNoValidToken(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	var file []push.Registration
 	for i := range push.MaxTokens {
 		file = append(file, a(fmt.Sprintf("t%d", i)))

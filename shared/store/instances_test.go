@@ -32,7 +32,7 @@ func demands(t *testing.T, i *store.Instance) []push.Demand {
 
 func TestInstancesHearOfEachOther(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	a, b, c := w.NewInstance(""), w.NewInstance(""), w.NewInstance("")
 	little := push.Demand{Rate: 5, Ramp: 0.1}
@@ -59,7 +59,7 @@ func TestInstancesHearOfEachOther(t *testing.T) {
 // quota of its own project only.
 func TestInstancesOfEachProjectAreApart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	shop, pharmacy := push.Demand{Rate: 9836, Ramp: 1}, push.Demand{Rate: 5, Ramp: 0.1}
 	if err := errors.Join(w.NewInstance("").StoreDemand(ctx, shop), w.NewInstance("pharmacy-prod").StoreDemand(ctx, pharmacy)); err != nil {
@@ -76,7 +76,7 @@ func TestInstancesOfEachProjectAreApart(t *testing.T) {
 // deleting it counts for push.DemandLife, and the next reader after that deletes it.
 func TestInstancesThatEndedAreForgotten(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	store := func(id string, age time.Duration) {
 		t.Helper()

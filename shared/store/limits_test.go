@@ -19,7 +19,7 @@ func byItself(r push.Registration) push.Registration {
 // again. The retailer's backend moves it at any time.
 func TestAMoveWaitsForTheOwnersSilence(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ok, no := true, false
 	for i, c := range []struct {
 		what     string
@@ -59,7 +59,7 @@ func TestAMoveWaitsForTheOwnersSilence(t *testing.T) {
 // is refused writes nothing.
 func TestMovesAreLimited(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	limits := push.Limits{PerHour: 4, PerDay: 6, MovesPerHour: 1, MovesPerDay: 2}
 	for _, token := range []string{"a", "b", "c"} {
 		w.register(t, "anna", token)

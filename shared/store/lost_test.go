@@ -27,9 +27,9 @@ func (l *lossy) intercept(ctx context.Context, method string, req, reply any, cc
 	return err
 }
 
-func newLossyWorld(t *testing.T) (*world, *lossy) {
+func newLossyHarness(t *testing.T) (*harness, *lossy) {
 	l := &lossy{}
-	return newWorld(t, grpc.WithUnaryInterceptor(l.intercept)), l
+	return newHarness(t, grpc.WithUnaryInterceptor(l.intercept)), l
 }
 
 // whenLost runs one step with the answer to its commit lost.
@@ -49,7 +49,7 @@ func (l *lossy) whenLost(t *testing.T, what string, step func() error) {
 
 func TestLostAnswersAreNotLostLeases(t *testing.T) {
 	t.Parallel()
-	w, l := newLossyWorld(t)
+	w, l := newLossyHarness(t)
 	ctx := t.Context()
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	if _, err := w.StartMailing(ctx, "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {
@@ -88,7 +88,7 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 // this one.
 func TestSomebodyElsesWriteIsStale(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	if _, err := w.StartMailing(ctx, "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {

@@ -12,7 +12,7 @@ import (
 // A start and a pause are events that are stored with the change, once each.
 func TestStartAndPauseAreEvents(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	m := w.mailing(t, "m", push.Audience{Everyone: true})
 	if _, err := w.StartMailing(t.Context(), m.ID, push.AllDevices, nil, []push.Shard{{Mailing: m.ID, Estimated: 7}}); err != nil {
 		t.Fatal(err)

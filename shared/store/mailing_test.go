@@ -14,7 +14,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-func (w *world) mailing(t *testing.T, id string, a push.Audience) *push.Mailing {
+func (w *harness) mailing(t *testing.T, id string, a push.Audience) *push.Mailing {
 	t.Helper()
 	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: a, Category: "promo"}
 	m, created, err := w.CreateMailing(t.Context(), push.NewMailing(id, "digest", d, w.clock.Now()))
@@ -27,7 +27,7 @@ func (w *world) mailing(t *testing.T, id string, a push.Audience) *push.Mailing 
 
 func TestMailingIsRecordedOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	var g errgroup.Group
 	results := make([]bool, 8)
 	for i := range results {
@@ -57,7 +57,7 @@ func TestMailingIsRecordedOnce(t *testing.T) {
 
 func TestMailingComesBackAsItWas(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	long := make([]string, 9_000)
 	for i := range long {
 		long[i] = fmt.Sprintf("%0200d", i)
@@ -88,7 +88,7 @@ func TestMailingComesBackAsItWas(t *testing.T) {
 
 func TestMailingsNewestFirstByPages(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for i := range 7 {
 		w.mailing(t, fmt.Sprintf("m%d", i), push.Audience{Everyone: true})
 		if i%2 == 0 {
@@ -129,7 +129,7 @@ func TestMailingsNewestFirstByPages(t *testing.T) {
 
 func TestLifeOfAMailing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	steps := []struct {
 		do       func(context.Context, string) (*push.Mailing, error)
@@ -161,7 +161,7 @@ func TestLifeOfAMailing(t *testing.T) {
 // once when it ends.
 func TestTotalsReconcileAndFreeze(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
 	sh.Targeted, sh.Excluded, sh.Done = 2, push.Excluded{NoValidToken: 1, OptedOut: 2, Category: 3, Unknown: 4}, true
@@ -236,7 +236,7 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 // answers of FCM. The reason of the pause stays, unless it was paused by hand.
 func TestPauseReasonStaysAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for reason, want := range map[push.PauseReason]push.PauseReason{push.PausedWrongSender: push.PausedWrongSender, push.PausedByHand: ""} {
 		t.Run(string(reason), func(t *testing.T) {
 			id := "m" + string(reason[:2])
@@ -278,7 +278,7 @@ func TestPauseReasonStaysAfterTheEnd(t *testing.T) {
 // created, nor if it got a batch after its open batches were counted.
 func TestNoEndBeforeTheLastBatch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
 	m, err := w.FreezeMailing(t.Context(), "m")

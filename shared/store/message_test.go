@@ -19,7 +19,7 @@ import (
 	"carillon.example/shared/store"
 )
 
-func (w *world) messageTo(t *testing.T, id string, d push.MessageDraft) *push.Message {
+func (w *harness) messageTo(t *testing.T, id string, d push.MessageDraft) *push.Message {
 	t.Helper()
 	if d.Message == nil {
 		d.Message = json.RawMessage(`{"notification":{"title":"x"}}`)
@@ -34,7 +34,7 @@ func (w *world) messageTo(t *testing.T, id string, d push.MessageDraft) *push.Me
 // A message is read as it was stored, in each stage of its life.
 func TestMessageIsReadAsItWasStored(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "anna", "anna-token")
 	m := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna", Values: map[string]any{"points": 5.0}})
 	same := func(stage string, want *push.Message) *push.Message {
@@ -89,7 +89,7 @@ func TestMessageIsReadAsItWasStored(t *testing.T) {
 // Of two calls that read the same revision one stores its result.
 func TestSecondSaveOfAMessageIsAConflict(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
 	var copies [2]*push.Message
 	for i := range copies {
@@ -111,7 +111,7 @@ func TestSecondSaveOfAMessageIsAConflict(t *testing.T) {
 // The list of a customer has mailings and messages in one order, in pages of any size.
 func TestListOfACustomerHasMailingsAndMessages(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "c-anna", "anna")
 	anna := w.customer(t, "c-anna")
 	var want []string
@@ -164,7 +164,7 @@ func TestListOfACustomerHasMailingsAndMessages(t *testing.T) {
 // has taken yet; those to others stay.
 func TestMessagesOfAnErasedCustomerAreDeleted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "anna", "anna-token")
 	w.register(t, "bob", "bob-token")
 	w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
@@ -195,7 +195,7 @@ func TestMessagesOfAnErasedCustomerAreDeleted(t *testing.T) {
 // A second try whose first commit was stored finds its own write.
 func TestCreatingAMessageTwiceIsOneMessage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	first := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
 	again := push.NewMessage("s1", first.Digest, first.MessageDraft, w.clock.Now())
 	stored, created, err := w.CreateMessage(t.Context(), again)
@@ -220,7 +220,7 @@ func TestContentionWhileAMessageIsStoredIsUnavailable(t *testing.T) {
 		}
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
-	w := newWorld(t, grpc.WithUnaryInterceptor(aborts))
+	w := newHarness(t, grpc.WithUnaryInterceptor(aborts))
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	m := push.NewMessage("s1", "digest", push.MessageDraft{Customer: "anna", Message: json.RawMessage(`{}`)}, w.clock.Now())
@@ -234,7 +234,7 @@ func TestContentionWhileAMessageIsStoredIsUnavailable(t *testing.T) {
 // it was listed.
 func TestMessageThatChangedIsNotMarkedAsPublished(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	m := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
 	due, err := w.ListDueMessages(t.Context(), w.clock.Now().Add(time.Hour))
 	if err != nil {

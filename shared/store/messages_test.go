@@ -14,7 +14,7 @@ import (
 func TestWhatAPageOfMessagesCosts(t *testing.T) {
 	t.Parallel()
 	r := &reads{}
-	w := newWorld(t, grpc.WithStreamInterceptor(r.intercept))
+	w := newHarness(t, grpc.WithStreamInterceptor(r.intercept))
 	w.register(t, "anna", "t")
 	const mailings = 20
 	for i := range mailings {

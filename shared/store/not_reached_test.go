@@ -45,7 +45,7 @@ func importSegmented(t *testing.T, s *store.Store, n int) {
 func TestMatchedAndNotReachedAreTheAudience(t *testing.T) {
 	t.Parallel()
 	const customers = 240
-	w := newWorld(t)
+	w := newHarness(t)
 	importSegmented(t, w.Store, customers)
 
 	ids, tokens := []string{"unknown"}, []string{"an-unknown-token"}
@@ -92,7 +92,7 @@ func TestMatchedAndNotReachedAreTheAudience(t *testing.T) {
 
 // cancelledAtRandom lets three calls of dispatch work on a mailing, and cancels it
 // before it starts, after a random number of pages, or not at all.
-func (w *world) cancelledAtRandom(t *testing.T, id string, a push.Audience, r *rand.Rand) {
+func (w *harness) cancelledAtRandom(t *testing.T, id string, a push.Audience, r *rand.Rand) {
 	t.Helper()
 	ctx := t.Context()
 	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: a}
@@ -137,7 +137,7 @@ func (w *world) cancelledAtRandom(t *testing.T, id string, a push.Audience, r *r
 }
 
 // workOnPages works on a shard until it is done or another call has ended it.
-func (w *world) workOnPages(ctx context.Context, m *push.Mailing, k, size int, pages chan<- struct{}) error {
+func (w *harness) workOnPages(ctx context.Context, m *push.Mailing, k, size int, pages chan<- struct{}) error {
 	sh, err := w.ReadShard(ctx, m.ID, k)
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func (w *world) workOnPages(ctx context.Context, m *push.Mailing, k, size int, p
 // of them gets the mailing.
 func TestEstimateIsKnownAtTheStart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	importSegmented(t, w.Store, 50)
 	for name, c := range map[string]struct {
 		audience push.Audience
@@ -216,7 +216,7 @@ func TestEstimateIsKnownAtTheStart(t *testing.T) {
 // keys alone, with any bounds.
 func TestRangesAreCountedInParts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	importSegmented(t, w.Store, 200)
 	var keys []string
 	for i := range 200 {

@@ -44,13 +44,13 @@ func drawDeed(t *rapid.T) deed {
 
 // A crowd does deeds and remembers their events.
 type crowd struct {
-	*world
+	*harness
 	mu   sync.Mutex
 	told []push.Event
 }
 
 func newCrowd(t testing.TB) *crowd {
-	c := &crowd{world: newWorld(t)}
+	c := &crowd{harness: newHarness(t)}
 	c.Store = store.New(c.DB(), store.Options{Now: c.tick, MaxTokens: 2})
 	return c
 }

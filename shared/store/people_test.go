@@ -11,7 +11,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-func (w *world) customer(t testing.TB, id string) *push.Customer {
+func (w *harness) customer(t testing.TB, id string) *push.Customer {
 	t.Helper()
 	c, err := w.ReadCustomer(t.Context(), id)
 	if err != nil {
@@ -20,7 +20,7 @@ func (w *world) customer(t testing.TB, id string) *push.Customer {
 	return c
 }
 
-func (w *world) tokenOf(t testing.TB, customer, token string) *push.Token {
+func (w *harness) tokenOf(t testing.TB, customer, token string) *push.Token {
 	t.Helper()
 	x, ok := w.customer(t, customer).FindToken(push.TokenID(token))
 	if !ok {
@@ -44,7 +44,7 @@ func kinds(events []push.Event) string {
 
 func TestRegisteringAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	first := w.register(t, "anna", "t")
 	equal(t, "the first registration: first.Created", first.Created, true)
 	equal(t, "the first registration: kinds(first.Events)", kinds(first.Events), "anna=true")
@@ -71,7 +71,7 @@ func TestRegisteringAgain(t *testing.T) {
 
 func TestRegisteringMovesAToken(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "anna", "t")
 	w.clock.Add(time.Minute)
 	moved, err := w.RegisterToken(t.Context(), "bert", push.Registration{Kind: push.KindToken, Value: "t", App: "shop"})
@@ -97,7 +97,7 @@ func TestRegisteringMovesAToken(t *testing.T) {
 // is being registered stays.
 func TestSurplusTokensAreDropped(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for i := range push.MaxTokens {
 		w.register(t, "anna", fmt.Sprintf("t%02d", i))
 		w.clock.Add(time.Minute)
@@ -119,7 +119,7 @@ func TestSurplusTokensAreDropped(t *testing.T) {
 
 func TestUnregister(t *testing.T) {
 	t.Parallel()
-	w, l := newLossyWorld(t)
+	w, l := newLossyHarness(t)
 	w.register(t, "anna", "t")
 	w.register(t, "anna", "u")
 	events, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t"))
@@ -147,7 +147,7 @@ func TestUnregister(t *testing.T) {
 // those of a customer who comes back.
 func TestVersionsGrowAfterAnErasure(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	var events []push.Event
 	for range 2 {
 		events = append(events, w.register(t, "anna", "t").Events...)
@@ -181,7 +181,7 @@ func TestVersionsGrowAfterAnErasure(t *testing.T) {
 // events in the outbox, and they stay there until they are published.
 func TestEventsStayInTheOutboxUntilPublished(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	done := w.register(t, "anna", "t")
 	if owed, err := w.ListUnpublishedEvents(ctx, 10); err != nil {
@@ -211,7 +211,7 @@ func TestEventsStayInTheOutboxUntilPublished(t *testing.T) {
 
 func TestRegisteringWithItsAnswerLost(t *testing.T) {
 	t.Parallel()
-	w, l := newLossyWorld(t)
+	w, l := newLossyHarness(t)
 	l.whenLost(t, "registering", func() error {
 		_, err := w.RegisterToken(t.Context(), "anna", push.Registration{Kind: push.KindToken, Value: "t"})
 		return err

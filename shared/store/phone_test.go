@@ -19,7 +19,7 @@ func fid(value string) push.Registration {
 }
 
 // gives registers r for a customer, a minute after what was before.
-func (w *world) gives(t testing.TB, customer string, r push.Registration) []push.Event {
+func (w *harness) gives(t testing.TB, customer string, r push.Registration) []push.Event {
 	t.Helper()
 	w.clock.Add(time.Minute)
 	done, err := w.RegisterToken(t.Context(), customer, r)
@@ -30,7 +30,7 @@ func (w *world) gives(t testing.TB, customer string, r push.Registration) []push
 }
 
 // values are the tokens that a customer has, in alphabetical order.
-func (w *world) values(t testing.TB, customer string) (out []string) {
+func (w *harness) values(t testing.TB, customer string) (out []string) {
 	t.Helper()
 	for _, x := range w.customer(t, customer).Tokens {
 		out = append(out, x.Value)
@@ -62,7 +62,7 @@ func TestOnePhoneIsOneTarget(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newHarness(t)
 			w.gives(t, "anna", c.first)
 			events := w.gives(t, "anna", c.second)
 			if d := cmp.Diff(c.left, w.values(t, "anna")); d != "" {
@@ -86,7 +86,7 @@ func TestOnePhoneIsOneTarget(t *testing.T) {
 // place; the entry keeps the time and the device that the old name had.
 func TestASupersededTokenIsReportedAsSuch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.gives(t, "anna", push.Registration{Kind: push.KindToken, Value: "phone:x", Platform: push.IOS, App: "shop", Device: "d"})
 	before := *w.tokenOf(t, "anna", "phone:x")
 	events := w.gives(t, "anna", push.Registration{Kind: push.KindFID, Value: "phone"})
@@ -108,7 +108,7 @@ func TestASupersededTokenIsReportedAsSuch(t *testing.T) {
 // another customer than its registration token.
 func TestBothTokensOfAPhoneMove(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.gives(t, "anna", a("phone:x"))
 	events := w.gives(t, "bert", fid("phone"))
 	if got, want := kinds(events), "bert=true token.superseded anna=false"; got != want {
@@ -128,7 +128,7 @@ func TestBothTokensOfAPhoneMove(t *testing.T) {
 // is replaced, and its event is made again.
 func TestAnInvalidTokenIsSuperseded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.gives(t, "anna", a("phone:x"))
 	w.clock.Add(time.Minute)
 	w.flag(t, "m", "anna", "phone:x", w.clock.Now())
@@ -142,7 +142,7 @@ func TestAnInvalidTokenIsSuperseded(t *testing.T) {
 
 func TestAFileSupersedesOnlyWhatIsOlder(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	later := func(r push.Registration) push.Registration { r.SeenAt = w.clock.Now(); return r }
 	w.gives(t, "anna", a("phone:x"))
 	w.gives(t, "bert", a("tablet:x"))
@@ -181,7 +181,7 @@ func TestAFileSupersedesOnlyWhatIsOlder(t *testing.T) {
 // beside those that replace them.
 func TestAnImportMigratesAFullCustomer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	var fids []push.Registration
 	for i := range push.MaxTokens {
 		w.gives(t, "anna", a(fmt.Sprintf("phone%02d:x", i)))
@@ -212,7 +212,7 @@ func TestAnImportMigratesAFullCustomer(t *testing.T) {
 // often it is imported.
 func TestAFileThatNamesAPhoneTwice(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	lines := []push.Registration{a("phone:x"), fid("phone")}
 	for range 2 {
 		w.imports(t, importLine(t, "anna", `{}`, lines...))
@@ -230,7 +230,7 @@ func TestAFileThatNamesAPhoneTwice(t *testing.T) {
 func TestMigrationFromTokensToFIDs(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
-		w := newWorld(t)
+		w := newHarness(t)
 		const customers, phones = 2, 2
 		for c := range customers {
 			for p := range phones {

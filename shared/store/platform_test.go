@@ -25,7 +25,7 @@ func TestReadsOfSums(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := &reads{}
-			w := newWorld(t, grpc.WithStreamInterceptor(r.intercept))
+			w := newHarness(t, grpc.WithStreamInterceptor(r.intercept))
 			m := w.mailing(t, "m", push.Audience{Everyone: true})
 			sh := w.begin(t, "m")
 			if len(c.platforms) > 0 {

@@ -41,7 +41,7 @@ func (s *readStream) SendMsg(m any) error {
 func TestOneReadAnswersAvailability(t *testing.T) {
 	t.Parallel()
 	r, c := &reads{}, &writes{}
-	w := newWorld(t, grpc.WithStreamInterceptor(r.intercept), grpc.WithUnaryInterceptor(c.intercept))
+	w := newHarness(t, grpc.WithStreamInterceptor(r.intercept), grpc.WithUnaryInterceptor(c.intercept))
 	for _, token := range []string{"t", "u"} {
 		w.register(t, "anna", token)
 	}

@@ -13,7 +13,7 @@ import (
 // TestACustomerWithEverythingIsSmall: 1 MiB is what a document may have.
 func TestACustomerWithEverythingIsSmall(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	long := func(prefix string, n int) string { return prefix + strings.Repeat("x", n-len(prefix)) }
 	id := long("customer", push.MaxCustomerID)
 	for i := range push.MaxTokens {

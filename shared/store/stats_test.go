@@ -14,7 +14,7 @@ import (
 // A day counts customers as they are, by what their valid tokens are, and once.
 func TestDayStats(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	platforms := []push.Platform{push.Android, push.IOS, push.Web}
 	var lines []store.ImportLine
 	for i := range 12 {

@@ -13,7 +13,7 @@ import (
 
 // flagAll takes a mailing through dispatch and deliver: batches with one
 // customer a token, all of which it flags.
-func (w *world) flagAll(t testing.TB, id string, batches, size int) {
+func (w *harness) flagAll(t testing.TB, id string, batches, size int) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -59,7 +59,7 @@ func (w *world) flagAll(t testing.TB, id string, batches, size int) {
 }
 
 // unflagAll does what dispatch does, one group after the other.
-func (w *world) unflagAll(t testing.TB, id string) (took int) {
+func (w *harness) unflagAll(t testing.TB, id string) (took int) {
 	t.Helper()
 	l, err := w.LeaseUnflag(t.Context(), id, w.clock.Now().Add(time.Minute))
 	if err != nil {
@@ -95,7 +95,7 @@ func (w *world) unflagAll(t testing.TB, id string) (took int) {
 	return took
 }
 
-func (w *world) startUnflag(t testing.TB, id string) *push.Mailing {
+func (w *harness) startUnflag(t testing.TB, id string) *push.Mailing {
 	t.Helper()
 	m, err := w.StartUnflag(t.Context(), id)
 	if err != nil {
@@ -104,7 +104,7 @@ func (w *world) startUnflag(t testing.TB, id string) *push.Mailing {
 	return m
 }
 
-func (w *world) progress(t testing.TB, id string) *push.Unflag {
+func (w *harness) progress(t testing.TB, id string) *push.Unflag {
 	t.Helper()
 	m, err := w.ReadMailingHeader(t.Context(), id)
 	if err != nil {
@@ -122,7 +122,7 @@ func (w *world) progress(t testing.TB, id string) *push.Unflag {
 // batch would forget it before the unflag comes to it.
 func TestAfterUnflagNothingIsFlagged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	w.begin(t, "m")
 	w.register(t, "anna", "early")
@@ -160,7 +160,7 @@ func TestAfterUnflagNothingIsFlagged(t *testing.T) {
 // Whichever comes first, no token stays flagged after the unflag.
 func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
 	sh.Done = true
@@ -219,7 +219,7 @@ func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 // changes nothing.
 func TestUnflagTakesEachCustomerOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	w.begin(t, "m")
 	var tokens []store.CustomerTokens
@@ -265,7 +265,7 @@ func TestUnflagTakesEachCustomerOnce(t *testing.T) {
 // them.
 func TestALostAnswerCountsOnce(t *testing.T) {
 	t.Parallel()
-	w, l := newLossyWorld(t)
+	w, l := newLossyHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	w.flagAll(t, "m", 1, 5)
 	l.whenLost(t, "beginning an unflag", func() error { _, err := w.StartUnflag(t.Context(), "m"); return err })
@@ -294,7 +294,7 @@ func TestALostAnswerCountsOnce(t *testing.T) {
 // without a lease is listed as stalled.
 func TestOneCallHasAnUnflag(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	w.flagAll(t, "m", 1, 2)
 	w.startUnflag(t, "m")
@@ -360,7 +360,7 @@ func TestOneCallHasAnUnflag(t *testing.T) {
 
 func TestWhenAnUnflagIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "waits", push.Audience{Everyone: true})
 	if _, err := w.StartUnflag(t.Context(), "waits"); !push.IsConflict(err) {
 		t.Errorf("of a mailing that never started: %v, want a conflict", err)
@@ -387,7 +387,7 @@ func TestWhenAnUnflagIsRefused(t *testing.T) {
 // and all others are handled.
 func TestOneBadCustomerKeepsNoOtherFromIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	w.flagAll(t, "m", 1, 9)
 	if _, err := w.DB().Doc("customers/"+push.CustomerKey("m-0-4")).Set(t.Context(), map[string]any{"id": "m-0-4", "devices": 7}); err != nil {

@@ -16,7 +16,7 @@ import (
 // the repeated flag has to make that of the availability.
 func TestFlagOfAnErasedCustomerHasEvents(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	first := w.register(t, "anna", "t").Events[0].Data.(push.AvailabilityData)
 	w.clock.Add(time.Minute)
 	flag := store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID("t"), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()}
@@ -66,17 +66,17 @@ func TestFlagOfAnErasedCustomerHasEvents(t *testing.T) {
 // published the event. A call that removes the flag makes the event again.
 func TestRemovedFlagHasAnEvent(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*testing.T, *world) []push.Event{
-		"registered again": func(t *testing.T, w *world) []push.Event { return w.register(t, "anna", "t").Events },
-		"moved":            func(t *testing.T, w *world) []push.Event { return w.register(t, "bert", "t").Events },
-		"unregistered": func(t *testing.T, w *world) []push.Event {
+	for name, end := range map[string]func(*testing.T, *harness) []push.Event{
+		"registered again": func(t *testing.T, w *harness) []push.Event { return w.register(t, "anna", "t").Events },
+		"moved":            func(t *testing.T, w *harness) []push.Event { return w.register(t, "bert", "t").Events },
+		"unregistered": func(t *testing.T, w *harness) []push.Event {
 			events, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			return events
 		},
-		"erased": func(t *testing.T, w *world) []push.Event {
+		"erased": func(t *testing.T, w *harness) []push.Event {
 			events, err := w.EraseCustomer(t.Context(), "anna")
 			if err != nil {
 				t.Fatal(err)
@@ -87,7 +87,7 @@ func TestRemovedFlagHasAnEvent(t *testing.T) {
 		for after, wantEvent := range map[time.Duration]bool{time.Hour: true, 8 * 24 * time.Hour: false} {
 			t.Run(fmt.Sprintf("%s after %s", name, after), func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t)
+				w := newHarness(t)
 				w.register(t, "anna", "t")
 				w.clock.Add(time.Minute)
 				lost := w.flag(t, "m", "anna", "t", w.clock.Now()).Events[0]
