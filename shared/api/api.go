@@ -68,7 +68,7 @@ type Options struct {
 func New(title string, log *slog.Logger, o Options) *API {
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	if o.Identify == nil {
-		o.Identify = func(r *http.Request) push.Caller { return callerOfToken(r.Header) }
+		o.Identify = func(r *http.Request) push.Caller { return CallerOfToken(r.Header) }
 	}
 
 	c := huma.DefaultConfig(title, push.Version)

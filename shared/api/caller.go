@@ -46,15 +46,11 @@ func personBehind(account, console push.Caller, h http.Header) push.Caller {
 	return person
 }
 
-// CallerOfToken returns the caller of the ID token that Cloud Run has verified, ""
-// if there is none.
-func CallerOfToken(h http.Header) push.Caller { return callerOfToken(h) }
-
-// callerOfToken reads the caller from the ID token that Cloud Run has verified. It does
+// CallerOfToken returns the caller of the ID token that Cloud Run has verified. It does
 // not verify the token itself, because Cloud Run has replaced the signature. If
 // X-Serverless-Authorization is present, Cloud Run has verified only that token, and
 // Authorization may hold anything. The caller is "" if there is no valid token.
-func callerOfToken(h http.Header) push.Caller {
+func CallerOfToken(h http.Header) push.Caller {
 	all := h.Values("X-Serverless-Authorization")
 	if len(all) == 0 {
 		all = h.Values("Authorization")
