@@ -38,7 +38,6 @@ type plan struct {
 	messages      int         // to one customer each; 0: a mailing is measured
 	messageRate   float64     // a second
 	besideMailing bool        // one mailing to everyone beside the messages
-	gcOff         bool        // no garbage collection while messages are sent
 	campaign      bool        // one mailing by time zones is measured
 	stray         strayErrors // errors that FCM answers to a share of the sends
 	seed          uint64
@@ -93,7 +92,6 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&p.messages, "messages", 0, "number of messages to one customer each, sent instead of a mailing; reports the time from POST to FCM")
 	f.Float64Var(&p.messageRate, "message-rate", 100, "with -messages: messages a second")
 	f.BoolVar(&p.besideMailing, "beside-mailing", false, "with -messages: also send a mailing to all -customers")
-	f.BoolVar(&p.gcOff, "gc-off", false, "with -messages: no garbage collection while they are sent (the limit of GOMEMLIMIT still applies): the Firestore emulator keeps all customers in this process, which no function does")
 	f.BoolVar(&p.campaign, "campaign", false, "send one mailing with variants, a control group, a filter and hours to -customers in 25 time zones, and check every sum and every message")
 	o.RegisterFleetFlags(f)
 	f.DurationVar(&o.FCMLatency, "fcm-latency", 70*time.Millisecond, "time that FCM takes for each answer")

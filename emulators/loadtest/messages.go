@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -179,10 +177,6 @@ func (p plan) runMessages(ctx context.Context, l *local.Cloud, out io.Writer) (*
 	l.Phones.OnRequest(r.recordAccepted)
 	defer l.Phones.OnRequest(nil)
 
-	if p.gcOff {
-		runtime.GC()
-		defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the limit of GOMEMLIMIT still applies
-	}
 	var mailing string
 	if p.besideMailing {
 		var err error
