@@ -143,7 +143,7 @@ func (p *Problem) Error() string {
 }
 
 // Call sends body as JSON, or as NDJSON if it is an io.Reader, and decodes the response
-// into answer, unless answer is nil. From status 300 on, the error wraps a *Problem.
+// into answer, unless answer is nil. From status 300 on, the error is that of RefusalOf, and wraps a *Problem.
 func (c *Client) Call(ctx context.Context, method, path string, body, answer any) error {
 	var r io.Reader
 	kind := "application/json"
@@ -173,14 +173,12 @@ func (c *Client) Call(ctx context.Context, method, path string, body, answer any
 	}
 
 	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		return RefusalOf(resp, method+" "+path)
+	}
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
-	}
-	if resp.StatusCode >= 300 {
-		p := &Problem{Status: resp.StatusCode, Title: resp.Status}
-		_ = json.Unmarshal(b, p) // if the body is not a problem, the status line stays
-		return fmt.Errorf("%s %s: %w", method, path, p)
 	}
 	if answer == nil {
 		return nil
@@ -212,7 +210,7 @@ func (c *Client) WaitUntil(ctx context.Context, id string, enough func(*Mailing)
 	for {
 		m := &Mailing{}
 		busy := c.Call(ctx, http.MethodGet, "/v1/mailings/"+id, nil, m)
-		if busy != nil && !isTemporary(busy) {
+		if _, temporary := errors.AsType[*Temporary](busy); busy != nil && !temporary {
 			return nil, busy
 		}
 		if busy == nil {
@@ -241,12 +239,6 @@ func (m *Mailing) check(enough func(*Mailing) bool) (bool, error) {
 		return false, fmt.Errorf("mailing %s is paused: %s", m.ID, m.Paused)
 	}
 	return false, nil
-}
-
-// isTemporary reports whether an answer of the API asks to try again.
-func isTemporary(err error) bool {
-	p := AsProblem(err)
-	return p != nil && (p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests)
 }
 
 // AsProblem returns the *Problem that an error wraps, or nil.

@@ -26,16 +26,16 @@ const (
 // this machine.
 type Remote struct{ URL, Token string }
 
-// RegisterFlags adds the flags for the URL and the token to f. Client applies the default
-// of the token, because the help prints the defaults of flags.
+// RegisterFlags adds the flags for the URL and the token to f; where is the name of the flag
+// for the URL. Client applies the default of the token: the help prints the defaults of
+// flags, and would show it.
 func (r *Remote) RegisterFlags(f *flag.FlagSet, where string) {
 	f.StringVar(&r.URL, where, "http://127.0.0.1:5001", "URL of the API")
 	f.StringVar(&r.Token, "token", "", "ID token for a deployment (default: the environment variable CARILLON_TOKEN)")
 }
 
-// Client returns a client of the API. It does not follow redirects, so that it does not
-// send the token to another server: a redirect leads to a sign-in page, or from http to
-// https.
+// Client returns a client of the API. It does not follow redirects, because that could
+// send the token to another server. A redirect means that the API wants a sign-in, or https.
 func (r *Remote) Client() (*Client, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
@@ -49,7 +49,8 @@ func (r *Remote) Client() (*Client, error) {
 	return c, nil
 }
 
-// bearer adds an ID token to requests: in the cloud, IAM admits only invokers.
+// bearer adds an ID token to requests: in the cloud, IAM accepts only callers that may
+// invoke the function.
 type bearer struct {
 	token string
 	next  http.RoundTripper
@@ -76,12 +77,12 @@ func (l *Temporary) Unwrap() error { return l.Err }
 // RefusalOf returns the error of a response that is not 200. what names the request. The
 // error is Temporary for 429, 502, 503 and 504.
 func RefusalOf(resp *http.Response, what string) error {
-	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // on an error the problem has less text
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // if reading fails, the error only has less detail
 	p := &Problem{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode)}
 	if to := resp.Header.Get("Location"); to != "" {
-		p.Detail = "it redirects to " + to
+		p.Detail = "the server redirects to " + to
 	}
-	_ = json.Unmarshal(b, p) // if the body is not a problem, the status line stays
+	_ = json.Unmarshal(b, p) // if the body is no problem document, status and title stay
 	err := fmt.Errorf("%s: %w", what, p)
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -95,25 +96,27 @@ func RefusalOf(resp *http.Response, what string) error {
 	return err
 }
 
-// Retry calls once until it succeeds, returns an error that is not Temporary, or has
-// failed MaxTries times without progress. It passes the reason of each wait to say.
-func Retry(ctx context.Context, pause time.Duration, say func(string), once func() (gotOn bool, err error)) error {
+// Retry calls attempt until it succeeds, fails with an error that is not Temporary, has
+// failed MaxTries times in a row without progress, or ctx ends. Before each wait it calls
+// report with the reason.
+func Retry(ctx context.Context, pause time.Duration, report func(string), attempt func() (progressed bool, err error)) error {
 	wait := pause
 	for try := 1; ; try++ {
-		gotOn, err := once()
-		l, passing := errors.AsType[*Temporary](err)
-		if gotOn {
+		progressed, err := attempt()
+		temporary, isTemporary := errors.AsType[*Temporary](err) // false, too, if it succeeded
+		if progressed {
 			try, wait = 1, pause
 		}
-		if !passing || try == MaxTries || ctx.Err() != nil {
+		if !isTemporary || try == MaxTries || ctx.Err() != nil {
 			return err
 		}
-		rest := max(wait, l.wait)
-		say(fmt.Sprintf("%v; again in %v", err, rest))
+
+		delay := max(wait, temporary.wait)
+		report(fmt.Sprintf("%v; retrying in %v", err, delay))
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w, while waiting after: %w", ctx.Err(), err)
-		case <-time.After(rest):
+			return fmt.Errorf("%w while waiting to retry after this error: %w", ctx.Err(), err)
+		case <-time.After(delay):
 		}
 		wait *= 2
 	}

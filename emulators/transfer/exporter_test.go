@@ -133,7 +133,7 @@ func TestExportGoesOnBehindWhatBreaksOff(t *testing.T) {
 		if want := s.text(format, ""); got != want {
 			t.Errorf("%s: the export has %d bytes, want %d, or differs in its text", format, len(got), len(want))
 		}
-		for _, want := range []string{"again in 1ms", "100 % 3000 customers"} {
+		for _, want := range []string{"retrying in 1ms", "100 % 3000 customers"} {
 			if !strings.Contains(said, want) {
 				t.Errorf("%s: the progress is %q, want %q in it", format, said, want)
 			}
@@ -154,7 +154,7 @@ func TestExportComesWhenAskedTo(t *testing.T) {
 	if want := s.text("ndjson", ""); got != want {
 		t.Errorf("the export is %q, want %q", got, want)
 	}
-	if want := "503 Service Unavailable; again in 1s"; !strings.Contains(said, want) {
+	if want := "503 Service Unavailable; retrying in 1s"; !strings.Contains(said, want) {
 		t.Errorf("the progress is %q, want %q in it", said, want)
 	}
 	if came := s.at[1].Sub(s.at[0]); came < time.Second {
