@@ -248,7 +248,7 @@ func TestFollowEvents(t *testing.T) {
 	if err != nil {
 		t.Fatalf("reading the first line: %v", err)
 	}
-	if want := "printing push-events"; !strings.HasPrefix(first, want) {
+	if want := "printing the events"; !strings.HasPrefix(first, want) {
 		t.Fatalf("the first line is %q, want it to begin with %q", first, want)
 	}
 	if a := r.ask(t, "POST", "/v1/customers/anna/tokens", `{"token":"anna-phone:APA91b","platform":"android"}`); a.Code != http.StatusCreated {

@@ -48,7 +48,7 @@ locals {
     }
     breaker_open = {
       filter      = local.line["breaker_open"]
-      description = "Batches with a share of INVALID_ARGUMENT above invalid_share"
+      description = "Calls for a batch with a share of INVALID_ARGUMENT above invalid_share"
       labels      = {}
     }
     dead_letters = {
@@ -78,7 +78,7 @@ locals {
     }
     mailings_paused = {
       filter      = "${local.state_line} AND severity=ERROR"
-      description = "Mailings that Carillon paused because FCM refused our own credentials, or too many tokens belong to another sender"
+      description = "Mailings that Carillon paused: FCM refused our own credentials, or said of too many tokens that they are invalid or belong to another sender; pauses by hand are not counted"
       labels      = {}
     }
   }

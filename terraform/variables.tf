@@ -448,7 +448,7 @@ variable "invalid_share" {
   type        = number
   default     = 0.3
   nullable    = false
-  description = "Threshold of the breaker: if the share of INVALID_ARGUMENT among the answers for a batch is greater, flags are held back."
+  description = "If the share of INVALID_ARGUMENT among the answers of one call for one project is greater, the breaker opens: no such answer is believed before FCM has accepted the payload again. If the share of held flags in a mailing is greater, the mailing is paused."
 
   validation {
     condition     = var.invalid_share >= 0.01 && var.invalid_share <= 1

@@ -10,8 +10,8 @@ const maxConditionTopics = 5
 
 var conditionPart = regexp.MustCompile(`^(?:'([a-zA-Z0-9\-_.~%]+)'\s+in\s+topics\b|&&|\|\||[()!])`)
 
-// validCondition reports whether a text is a condition: topics in the form 'NAME' in
-// topics, joined by && and ||, with ! and brackets.
+// validCondition reports whether a text is a valid condition. Each operand has the form
+// "'NAME' in topics". && and || join operands, ! negates one, and brackets group them.
 func validCondition(text string) bool {
 	c := conditionParser{}
 	for text = strings.TrimSpace(text); text != ""; text = strings.TrimSpace(text) {
@@ -25,14 +25,14 @@ func validCondition(text string) bool {
 	return c.parseOr() && len(c.parts) == 0 && c.topicCount <= maxConditionTopics
 }
 
-// A conditionParser has the tokens of a condition that are not parsed yet.
+// A conditionParser holds the parts of a condition that are not parsed yet.
 type conditionParser struct {
 	parts      []string
 	topicCount int
-	depth      int // of brackets and negations
+	depth      int // how deeply the current operand is nested in brackets and negations
 }
 
-// takePart removes the next token if it is the given one.
+// takePart removes the next part if it equals part, and reports whether it did.
 func (c *conditionParser) takePart(part string) bool {
 	if len(c.parts) == 0 || c.parts[0] != part {
 		return false

@@ -19,7 +19,7 @@ type Message struct {
 	MailingID    string    `json:"mailingId,omitempty"`  // data.mailing_id
 	CustomerID   string    `json:"customerId,omitempty"` // data.customer_id
 	ReceivedAt   time.Time `json:"receivedAt"`
-	ValidateOnly bool      `json:"validateOnly,omitempty"` // only in events, because such messages are not stored
+	ValidateOnly bool      `json:"validateOnly,omitempty"` // set only in events: messages with validate_only are not stored
 	// NotificationsOff says that the phone does not show notifications: the message
 	// was accepted and not shown.
 	NotificationsOff bool            `json:"notificationsOff,omitempty"`
@@ -34,14 +34,15 @@ type Filter struct {
 	Mailing, Customer string
 	// Text is searched for in the names and values of the message, ignoring case.
 	Text string
-	// Before selects messages with a smaller Sequence: the previous page.
+	// Before selects messages with a smaller Sequence, to read the next page of older
+	// messages; 0: no limit.
 	Before uint64
-	// Limit selects so many of the newest messages; 0: all.
+	// Limit is the largest number of messages to return, the newest ones; 0: no limit.
 	Limit int
 }
 
-// A storedMessage is a message in memory. Its strings are parts of the text of the
-// request, not copies.
+// A storedMessage is a message in memory. Its strings share the memory of the
+// request's text. After add it does not change.
 type storedMessage struct {
 	sequence          uint64
 	at                time.Time
@@ -79,12 +80,12 @@ func (k *storedMessage) toMessage() Message {
 type memory struct {
 	mu    sync.Mutex // guards all fields
 	ring  []*storedMessage
-	next  int // index of the next message once the ring is full
-	size  int
-	total uint64
+	next  int    // index of the oldest message, which the next one replaces; 0 until the ring is full
+	size  int    // how many messages the ring holds
+	total uint64 // the last sequence number; clear keeps it, so that none is used twice
 }
 
-// add stores a message and gives it its number.
+// add stores a message and sets its sequence number.
 func (m *memory) add(k *storedMessage) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -129,22 +130,22 @@ func (m *memory) inOrderLocked() []*storedMessage {
 
 // find returns the messages that match a filter, oldest first.
 func (m *memory) find(f Filter) []*storedMessage {
-	m.mu.Lock()
+	m.mu.Lock() // only for the copy: stored messages do not change
 	all := m.inOrderLocked()
 	m.mu.Unlock()
 	f.Text = strings.ToLower(f.Text)
-	at := len(all) // the messages that match are moved to the end of all
+	start := len(all) // all[start:] holds the messages that match so far
 	for i := len(all) - 1; i >= 0; i-- {
-		if f.Limit > 0 && len(all)-at == f.Limit {
+		if f.Limit > 0 && len(all)-start == f.Limit {
 			break
 		}
 		if f.selects(all[i]) {
-			at--
-			all[at] = all[i]
+			start--
+			all[start] = all[i]
 		}
 	}
 
-	return all[at:]
+	return all[start:]
 }
 
 func (f *Filter) selects(k *storedMessage) bool {
@@ -155,8 +156,8 @@ func (f *Filter) selects(k *storedMessage) bool {
 		(f.Text == "" || strings.Contains(strings.ToLower(resolveEscapes(k.raw)), f.Text))
 }
 
-// resolveEscapes replaces the escapes of a JSON text, so that a search for a visible
-// text finds it in every way of writing it.
+// resolveEscapes decodes the escapes in a JSON text, so that a search finds a text whether
+// or not the sender escaped its characters.
 func resolveEscapes(raw string) string {
 	if !strings.Contains(raw, `\`) {
 		return raw

@@ -27,13 +27,13 @@ func FollowEvents(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("events")
 	o := Defaults()
 	addr := f.String("pubsub", cmp.Or(os.Getenv("PUBSUB_EMULATOR_HOST"), o.PubSubAddr), "address of Pub/Sub")
-	project := f.String("project", o.Project, "the project")
-	kind := f.String("type", "", "only events of this type, like token.invalidated")
+	project := f.String("project", o.Project, "Google Cloud project")
+	kind := f.String("type", "", "print only events of this type, for example token.invalidated")
 	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
 	if f.NArg() > 0 {
-		return errors.New("events: takes flags only, no arguments")
+		return errors.New("events: this command takes flags but no arguments")
 	}
 	if err := os.Setenv("PUBSUB_EMULATOR_HOST", *addr); err != nil {
 		return err
@@ -48,7 +48,7 @@ func FollowEvents(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("events: on %s: %w", *addr, err)
 	}
 	defer deleteSubscription(ctx, client, name)
-	fmt.Fprintln(os.Stderr, "printing push-events of project "+*project+" on "+*addr+", until Ctrl-C")
+	fmt.Fprintln(os.Stderr, "printing the events of the topic push-events in project "+*project+" from Pub/Sub on "+*addr+"; press Ctrl-C to stop")
 
 	var mu sync.Mutex // guards out: Receive calls the function concurrently
 	err = client.Subscriber(name).Receive(ctx, func(_ context.Context, m *pubsub.Message) {
@@ -65,7 +65,7 @@ func FollowEvents(ctx context.Context, args []string, out io.Writer) error {
 		fmt.Fprintln(out, line.String())
 	})
 	if ctx.Err() != nil {
-		return nil
+		return nil // Ctrl-C ends the command without an error
 	}
 	return err
 }
@@ -87,7 +87,7 @@ func subscribeEvents(ctx context.Context, client *pubsub.Client, project string)
 	}
 	_, err := client.SubscriptionAdminClient.CreateSubscription(ctx, s)
 	if status.Code(err) == codes.NotFound {
-		return "", fmt.Errorf("project %s has no topic push-events: do the functions run there?", project)
+		return "", fmt.Errorf("project %s has no topic push-events; perhaps the functions do not run in this project", project)
 	}
 
 	return s.Name, err

@@ -82,7 +82,7 @@ func (d *delivery) pauseIfImplausible(ctx context.Context, project string) error
 	return d.pauseMailing(ctx, project, reason, implausibleText(c.held, c.answered))
 }
 
-// heldCounts are counts of answers about tokens.
+// heldCounts are counts of the targets that FCM has answered.
 type heldCounts struct {
 	answered    int // all of them
 	held        int // those that wait for evidence before they flag a token

@@ -100,7 +100,7 @@ type tokenDecision struct {
 	cleared bool // FCM accepts most of the young installation ids that it had refused
 }
 
-// A evidenceSource asks FCM for evidence. Both methods use validate_only, so that phones
+// An evidenceSource asks FCM for evidence. Both methods use validate_only, so that phones
 // show nothing.
 type evidenceSource interface {
 	// askAgain asks for the tokens of these answers, by their index in

@@ -124,9 +124,9 @@ func (r *results) setReason(reason string) {
 	}
 }
 
-// setInvalid gives a target an invalid result. From the save of the result on the
-// batch owes the flag of the token and its event. The flag is held until weigh finds
-// the answer credible.
+// setInvalid gives a target an invalid result. Once the result is saved, the
+// batch owes the flag of the token and its event. The flag is held until weighHeldFlags
+// finds the answer credible.
 func (r *results) setInvalid(a answer, result push.Result) {
 	t := r.batch.Targets[a.target]
 	r.setResult(a.target, result)

@@ -98,7 +98,7 @@ func (d *deliverer) pickMessageTargets(ctx context.Context, m *push.Message, c *
 	}
 
 	var attributes []string
-	if p, err := d.payloads.getPayloads(mailing); err == nil && p[0].isPersonal() { // a fault is prepare's to report
+	if p, err := d.payloads.getPayloads(mailing); err == nil && p[0].isPersonal() { // prepareBatch reports a fault
 		attributes = p[0].template.Names()
 	}
 	m.PickTargets(c, set, attributes, d.Now())
@@ -173,7 +173,7 @@ func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
 
 		stored, readErr := s.dataStore.ReadMessage(ctx, s.message.ID)
 		if readErr != nil {
-			return readErr // abandon tries again
+			return readErr // abandonBatch tries again
 		}
 		if stored.Picked || stored.Batch.Attempts > 0 || stored.Batch.Settled {
 			return err // another call is sending the message, or has sent it

@@ -31,7 +31,7 @@ type evidenceStore interface {
 	ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, error)
 }
 
-// An tokenAnswer is an answer of FCM that says something about the token.
+// A tokenAnswer is an answer of FCM that says something about the token.
 type tokenAnswer struct {
 	target  int
 	invalid bool

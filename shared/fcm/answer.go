@@ -45,7 +45,7 @@ var classNames = [...]string{Accepted: "accepted", Invalid: "invalid", Doubtful:
 
 func (o AnswerClass) String() string {
 	if o < Accepted || o > Waiting {
-		return fmt.Sprintf("Outcome(%d)", int(o))
+		return fmt.Sprintf("AnswerClass(%d)", int(o))
 	}
 	return classNames[o]
 }

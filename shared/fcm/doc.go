@@ -9,14 +9,17 @@
 //
 // The steps of one message, in order:
 //
-//	Send             an Item becomes a job in the queue of its mailing      send.go, job.go, queue.go
-//	startReadyJobs   choose the project whose turn it is, and its next      schedule.go, project.go
-//	                 job: fairness, retries, the rate                       scheduler.go, limiter.go, quota.go, share.go
-//	reserveConn      reserve a place on a connection                        pool.go
-//	sendRequest      a worker makes one attempt over this connection        worker.go
-//	classify         say what the response means                            result.go, answer.go
-//	completeAttempt  record what the response says about FCM, and answer    complete.go, answers.go
-//	                 the caller or add the job to the retries               retries.go
+//	Send              an Item becomes a job in the queue of its project,     send.go, job.go, queue.go
+//	                  where each mailing has a queue of its own
+//	startReadyJobs    choose the project whose turn it is, and its next      schedule.go, project.go
+//	                  job: fairness, retries, the rate                       scheduler.go, limiter.go, quota.go, share.go
+//	  reserveConn     reserve a place on a connection for it                 pool.go
+//	runAttempts       a worker makes attempts until there is no next job     worker.go
+//	  sendRequest     one attempt over this connection                       worker.go, exchange.go
+//	  completeAttempt record what the response says about FCM, and answer    complete.go, answers.go, outage.go
+//	                  the caller or add the job to the retries; then choose  retries.go
+//	                  the next job of the worker
+//	    classify      say what the response means                            result.go, answer.go
 //
 // scheduler decides and Sender acts: scheduler and its parts (queue, retries, limiter)
 // take no lock, start no goroutine and read no clock. Each project has a scheduler of

@@ -74,7 +74,7 @@ func (l *limiter) exchangeDue(now time.Time) (t exchangeStep) {
 	listed := !l.share.sentAt.IsZero()
 	resting := l.usage.last.IsZero() || now.Sub(l.usage.last) > leaveAfter && now.After(l.heldUntil())
 	switch {
-	case l.share.alone:
+	case l.share.unconnected:
 		return exchangeStep{}
 	case x.leaving || resting:
 		t.leave = listed && now.Sub(x.asked) >= retryEvery

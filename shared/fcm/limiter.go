@@ -59,15 +59,15 @@ const (
 )
 
 // newLimiter makes the limiter of one instance. quotaPerMinute is the quota of the project
-// in messages a minute, which at most that many instances share. alone says that they do
+// in messages a minute, which at most that many instances share. unconnected says that they do
 // not know the demands of each other: then each uses an equal part.
-func newLimiter(quotaPerMinute, instances int, alone bool, now time.Time) limiter {
+func newLimiter(quotaPerMinute, instances int, unconnected bool, now time.Time) limiter {
 	full := float64(quotaPerMinute) / quotaSeconds
 	static := full / float64(max(instances, 1))
 	l := limiter{bucket: bucket{at: now}, usage: usage{since: now}, minRamp: static / full}
-	l.share = share{full: full, static: static, floor: min(static, full/100), alone: alone}
+	l.share = share{full: full, static: static, floor: min(static, full/100), unconnected: unconnected}
 	l.ramp = l.minRamp
-	if alone {
+	if unconnected {
 		l.ramp, l.minRamp = 1, 1 // all parts together are the rate that the project starts with
 	}
 	l.refreshShare(now)
@@ -80,7 +80,7 @@ func (l *limiter) refreshShare(now time.Time) { l.allowed = l.share.allowedRate(
 
 // rate returns how many messages a second this sender may send.
 func (l *limiter) rate() float64 {
-	if l.share.readAt.IsZero() && !l.share.alone {
+	if l.share.readAt.IsZero() && !l.share.unconnected {
 		return l.allowed // its equal part, until it has read the others
 	}
 	return max(l.share.floor, l.allowed*l.ramp) * (1 - l.quota.stray)

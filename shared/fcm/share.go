@@ -34,7 +34,9 @@ type share struct {
 	full   float64 // the quota of all senders together
 	static float64 // part of one sender as long as it does not know the others
 	floor  float64 // what a sender may always use
-	alone  bool    // there are no other senders: the share is static
+	// unconnected says that the senders do not know each other's demands: the share is
+	// static.
+	unconnected bool
 
 	mine    push.Demand
 	known   float64   // the part of mine that all others have read
@@ -74,7 +76,7 @@ func (s *share) knownRate(now time.Time) float64 {
 
 // allowedRate returns this sender's part of the quota in messages a second.
 func (s *share) allowedRate(now time.Time) float64 {
-	if s.alone || s.readAt.IsZero() || now.Sub(s.readAt) > leaseFor {
+	if s.unconnected || s.readAt.IsZero() || now.Sub(s.readAt) > leaseFor {
 		return s.static
 	}
 

@@ -15,21 +15,21 @@ import (
 // caller.
 type Caller string
 
-// MaxCaller is the longest name of a caller in bytes: an e-mail address has at
+// MaxCaller is the maximum length of a caller's name in bytes: an e-mail address has at
 // most 254, a subject 255.
 const MaxCaller = 255
 
-// CheckCaller returns the fault of the name of a caller, "" if there is none.
+// CheckCaller returns what is wrong with a caller's name, "" if it is valid.
 func CheckCaller(name Caller) string { return checkText(string(name), MaxCaller) }
 
-// CallerWithEmail returns the caller with an e-mail address. Addresses are compared in lower
-// case.
+// CallerWithEmail returns the caller for an e-mail address, in lower case, so that case does
+// not matter in comparisons.
 func CallerWithEmail(email string) Caller { return Caller(strings.ToLower(email)) }
 
 // A Permission allows a caller some operations.
 type Permission string
 
-// The permissions of an API. Every operation needs exactly one.
+// The permissions. Every operation of the API needs exactly one.
 const (
 	PermissionRead     Permission = "read"     // show mailings, customers, settings, exports
 	PermissionRegister Permission = "register" // register and remove push tokens
@@ -39,7 +39,7 @@ const (
 	PermissionSettings Permission = "settings" // change the settings
 )
 
-// Permissions lists every permission.
+// Permissions returns all permissions, in the order of error texts.
 func Permissions() []Permission {
 	return []Permission{PermissionRead, PermissionRegister, PermissionProfile, PermissionErase, PermissionSend, PermissionSettings}
 }
@@ -47,8 +47,8 @@ func Permissions() []Permission {
 // Callers says what each caller may do. nil: every caller may do everything.
 type Callers map[Caller][]Permission
 
-// HasPermission reports whether a caller has a permission. If callers are listed, others have
-// none.
+// HasPermission reports whether a caller has a permission. If c is not nil, a caller that is
+// not in it has none.
 func (c Callers) HasPermission(caller Caller, p Permission) bool {
 	return c == nil || slices.Contains(c[caller], p)
 }
@@ -57,7 +57,8 @@ func (c Callers) HasPermission(caller Caller, p Permission) bool {
 // permissions, as in {"crm@shop.iam.gserviceaccount.com": ["read", "send"]}. An
 // empty text is nil. The error names every fault.
 func (c *Callers) UnmarshalText(text []byte) error {
-	if *c = nil; len(bytes.TrimSpace(text)) == 0 {
+	*c = nil
+	if len(bytes.TrimSpace(text)) == 0 {
 		return nil
 	}
 
@@ -77,13 +78,13 @@ func (c *Callers) UnmarshalText(text []byte) error {
 			faults = append(faults, fmt.Sprintf("the name %q %s", Truncate(name, 60), why))
 		}
 		if _, twice := callers[caller]; twice {
-			faults = append(faults, fmt.Sprintf("%s is given twice", caller))
+			faults = append(faults, fmt.Sprintf("the caller %q is listed twice", caller))
 		}
 
 		callers[caller] = listed[name]
 		for _, p := range listed[name] {
 			if !slices.Contains(Permissions(), p) {
-				faults = append(faults, fmt.Sprintf("%s has %q, which is not one of %v", caller, p, Permissions()))
+				faults = append(faults, fmt.Sprintf("the caller %q has the permission %q, which is not one of %v", caller, p, Permissions()))
 			}
 		}
 	}

@@ -45,9 +45,9 @@ func TestFaultyCallersAreRefused(t *testing.T) {
 		`null`:                             "must be a JSON object",
 		`{"a": "read"}`:                    "must be a JSON object",
 		`{"": ["read"]}`:                   "is empty",
-		`{"a": ["read", "write"]}`:         `a has "write"`,
-		`{"a@b": ["read"], "A@B": []}`:     "a@b is given twice",
-		`{"a": ["all"], "b": ["nothing"]}`: `b has "nothing"`,
+		`{"a": ["read", "write"]}`:         `the caller "a" has the permission "write"`,
+		`{"a@b": ["read"], "A@B": []}`:     `the caller "a@b" is listed twice`,
+		`{"a": ["all"], "b": ["nothing"]}`: `the caller "b" has the permission "nothing"`,
 	} {
 		t.Run(text, func(t *testing.T) {
 
