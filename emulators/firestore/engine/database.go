@@ -79,6 +79,7 @@ type collection struct {
 	size    int // number of documents, including deleted ones with history
 	names   *index
 	indexes map[string]*index // all except names, by indexID
+	builds  map[string]*build // indexes that are being built, by indexID
 }
 
 // collectionAt returns the collection with a path, and creates it when it does not
@@ -110,6 +111,7 @@ func (db *Database) storeVersion(path string, v *version) {
 		d.in.size++
 	}
 
+	d.in.noteChange(d)
 	v.prev = d.last
 	d.last = v
 	d.in.names.updateEntries(d, v.prev, v)

@@ -74,6 +74,7 @@ func (db *Database) pruneHistory() {
 
 // dropVersion makes the version before a change unreachable. db.mu must be held.
 func (db *Database) dropVersion(c change) {
+	c.doc.in.noteChange(c.doc)
 	c.doc.in.names.dropPastEntries(c.doc, c.after)
 	for _, ix := range c.doc.in.indexes {
 		ix.dropPastEntries(c.doc, c.after)

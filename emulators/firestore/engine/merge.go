@@ -123,21 +123,6 @@ func (db *Database) streamsOfPlan(q *Query, p *plan, at instant) []*stream {
 	return out
 }
 
-// findOrBuildIndex returns the index of a collection with the given parts. It
-// builds the index when it does not exist.
-func (db *Database) findOrBuildIndex(c *collection, parts []part) *index {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	id := indexID(parts)
-	ix := c.indexes[id]
-	if ix == nil {
-		ix = c.buildIndex(parts)
-		c.keepIndex(id, ix)
-	}
-	ix.used.Store(uses.Add(1))
-	return ix
-}
-
 var uses atomic.Int64 // counts all uses of indexes, to find the least recently used one
 
 func (c *collection) keepIndex(id string, ix *index) {
