@@ -10,7 +10,7 @@
 //
 // Missing:
 //   - Pipelines (ExecutePipeline) return UNIMPLEMENTED: they belong to the
-//     Enterprise edition. Query explanations (explain_options) are ignored.
+//     Enterprise edition. Queries with explain_options do, too.
 //   - Security rules and App Check: every caller has full access, as server SDKs
 //     have.
 //   - TTL policies delete nothing. The service takes up to a day, so code has to

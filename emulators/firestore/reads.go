@@ -71,8 +71,15 @@ func (s *service) BatchGetDocuments(r *pb.BatchGetDocumentsRequest, st pb.Firest
 	return nil
 }
 
+// errNoExplain is the answer to explain_options: an answer without the plan would be taken
+// for one.
+var errNoExplain = status.Error(codes.Unimplemented, "This emulator does not explain queries: explain_options is not supported.")
+
 // RunQuery returns the documents of a query.
 func (s *service) RunQuery(r *pb.RunQueryRequest, st pb.Firestore_RunQueryServer) error {
+	if r.GetExplainOptions() != nil {
+		return errNoExplain
+	}
 	q, err := engine.NewQuery(r.GetParent(), r.GetStructuredQuery())
 	if err != nil {
 		return err
@@ -121,6 +128,9 @@ func sendResult(res *engine.Result, st pb.Firestore_RunQueryServer) error {
 
 // RunAggregationQuery returns counts, sums and averages over a query.
 func (s *service) RunAggregationQuery(r *pb.RunAggregationQueryRequest, st pb.Firestore_RunAggregationQueryServer) error {
+	if r.GetExplainOptions() != nil {
+		return errNoExplain
+	}
 	a, err := engine.NewAggregation(r.GetParent(), r.GetStructuredAggregationQuery())
 	if err != nil {
 		return err

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 
+	sdk "cloud.google.com/go/firestore"
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/api/option"
 	"google.golang.org/grpc/codes"
 
 	"carillon.example/emulators/firestore"
@@ -269,6 +272,62 @@ func TestPipelinesAreRefused(t *testing.T) {
 	if !strings.Contains(err.Error(), "RunQuery") {
 		t.Errorf("%v does not say what to use", err)
 	}
+}
+
+// An answer without the plan could be taken for one, so explain_options is refused.
+func TestExplanationsAreRefused(t *testing.T) {
+	t.Parallel()
+	c, _ := wire(t, firestore.Options{})
+	query := &pb.StructuredQuery{From: []*pb.StructuredQuery_CollectionSelector{{CollectionId: "c"}}}
+	for name, ask := range map[string]func() error{
+		"query": func() error {
+			st, err := c.RunQuery(t.Context(), &pb.RunQueryRequest{Parent: root, QueryType: &pb.RunQueryRequest_StructuredQuery{StructuredQuery: query}, ExplainOptions: &pb.ExplainOptions{}})
+			if err == nil {
+				_, err = st.Recv()
+			}
+			return err
+		},
+		"aggregation": func() error {
+			count := &pb.StructuredAggregationQuery{QueryType: &pb.StructuredAggregationQuery_StructuredQuery{StructuredQuery: query},
+				Aggregations: []*pb.StructuredAggregationQuery_Aggregation{{Operator: &pb.StructuredAggregationQuery_Aggregation_Count_{Count: &pb.StructuredAggregationQuery_Aggregation_Count{}}}}}
+			st, err := c.RunAggregationQuery(t.Context(), &pb.RunAggregationQueryRequest{Parent: root, QueryType: &pb.RunAggregationQueryRequest_StructuredAggregationQuery{StructuredAggregationQuery: count}, ExplainOptions: &pb.ExplainOptions{Analyze: true}})
+			if err == nil {
+				_, err = st.Recv()
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) { wantCode(t, name, ask(), codes.Unimplemented) })
+	}
+}
+
+// Null and NaN in a list match no document, as the SDKs' own tests expect of the service.
+func TestNullAndNaNInAListMatchNothing(t *testing.T) {
+	t.Parallel()
+	c, err := sdk.NewClient(t.Context(), "lists", option.WithGRPCConn(dial(t, start(t, firestore.Options{}).Addr())))
+	if err != nil {
+		t.Fatalf("opening the client: %v", err)
+	}
+	defer c.Close()
+	mustSet(t, c.Doc("c/____"), doc{"v": 1, "list": []any{1}}) // an id that the service accepts
+	mustSet(t, c.Doc("c/nan"), doc{"v": math.NaN(), "list": []any{math.NaN()}})
+	mustSet(t, c.Doc("c/null"), doc{"v": nil, "list": []any{nil}})
+
+	odd := []any{nil, math.NaN()}
+	for name, q := range map[string]struct {
+		field, op string
+		list      []any
+		want      string
+	}{
+		"in":                              {"v", "in", odd, ""},
+		"in, with a number":               {"v", "in", append(odd, 1), "____"},
+		"array-contains-any":              {"list", "array-contains-any", odd, ""},
+		"array-contains-any, with number": {"list", "array-contains-any", append(odd, 1), "____"},
+	} {
+		t.Run(name, func(t *testing.T) { wantIDs(t, name, c.Collection("c").Where(q.field, q.op, q.list), q.want) })
+	}
+	_, err = c.Doc("c/_____").Set(t.Context(), doc{})
+	wantCode(t, "an id of five underscores", err, codes.InvalidArgument)
 }
 
 func TestRequestsOverTenMebibytesAreRefused(t *testing.T) {

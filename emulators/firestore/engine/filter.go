@@ -180,7 +180,9 @@ func (r *filterReader) documentPath(v *pb.Value) (string, error) {
 	return path, err
 }
 
-// anyOf handles in and array-contains-any: it returns one branch per value.
+// anyOf handles in and array-contains-any: it returns one branch per value. Null and NaN in
+// the list match nothing: the integration tests of the JavaScript SDK (query.test.ts, "can
+// use IN filters" and "can use array-contains-any filters") expect this of the service.
 func (r *filterReader) anyOf(c condition, op pb.StructuredQuery_FieldFilter_Operator) ([]branch, error) {
 	vs := c.value.GetArrayValue().GetValues()
 	if len(vs) == 0 {
@@ -197,7 +199,7 @@ func (r *filterReader) anyOf(c condition, op pb.StructuredQuery_FieldFilter_Oper
 		if err != nil {
 			return nil, err
 		}
-		if kindOf(v) != kindNull || c.op == arrayContains { // in never matches null
+		if kindOf(v) != kindNull && !isNaN(v) {
 			out = append(out, branch{one})
 		}
 	}

@@ -88,7 +88,7 @@ func checkID(s string) error {
 		return invalidArgument("Resource id %q is invalid", s)
 	case len(s) > maxIDSize:
 		return invalidArgument("Resource id is longer than %d bytes", maxIDSize)
-	case isReserved(s):
+	case len(s) > len("____") && isReserved(s): // the service accepts the id ____
 		if _, ok := numericID(s); !ok {
 			return invalidArgument("Resource id %q is invalid because it is reserved.", s)
 		}
