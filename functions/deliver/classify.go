@@ -58,9 +58,9 @@ func classifyInvalid(a fcm.Answer, e evidence) decision {
 	return refuseTarget
 }
 
-// resolveSuspect gives a suspect its result by what is known about its payload. It
+// decideAnswer gives an undecided answer its result by what is known about its payload. It
 // reports whether a proof is needed first that was not asked for yet.
-func (r *results) resolveSuspect(a answer, e evidence) (open bool) {
+func (r *results) decideAnswer(a answer, e evidence) (open bool) {
 	switch classifyInvalid(a.Answer, e) {
 	case flagToken:
 		r.setInvalid(a, push.ResultInvalidArgument)

@@ -24,21 +24,21 @@ func (d *delivery) resolveInvalid(ctx context.Context) error {
 	if err := d.resolvePlatforms(ctx); err != nil {
 		return err
 	}
-	if len(d.suspects) == 0 {
+	if len(d.undecided) == 0 {
 		return nil
 	}
 
 	open := d.openBreakers(ctx)
-	d.resolveSuspects(func(a answer) evidence { return d.evidenceOf(a, open) })
-	if len(d.suspects) == 0 {
+	d.decideAnswers(func(a answer) evidence { return d.evidenceOf(a, open) })
+	if len(d.undecided) == 0 {
 		return nil
 	}
 
 	if err := d.saveUnsaved(ctx); err != nil {
 		return err
 	}
-	proofs := d.proveSuspects(ctx)
-	d.resolveSuspects(func(a answer) evidence {
+	proofs := d.proveUndecided(ctx)
+	d.decideAnswers(func(a answer) evidence {
 		e := d.evidenceOf(a, open)
 		proof := proofs[d.payloadOf(a)]
 		e.proof = &proof
@@ -57,32 +57,32 @@ func (d *delivery) isProvenByAnswers() bool {
 // openBreakers returns the projects whose breaker is open.
 func (d *delivery) openBreakers(ctx context.Context) map[string]bool {
 	open := map[string]bool{}
-	for _, a := range d.suspects {
+	for _, a := range d.undecided {
 		project := d.projectOf(a.target)
 		if _, known := open[project]; known {
 			continue
 		}
 		if open[project] = d.breakerOpen(project); open[project] {
 			d.Log.WarnContext(ctx, "breaker open", "mailing", d.mailing.ID, "batch", d.batch.Batch, "project", project,
-				"share", float64(d.suspectsIn(project))/float64(d.answered[project]))
+				"share", float64(d.countUndecided(project))/float64(d.answered[project]))
 		}
 	}
 	return open
 }
 
-// resolveSuspects gives results to the suspects that can be decided, and keeps the
+// decideAnswers gives results to the undecided answers that can be decided, and keeps the
 // others.
-func (d *delivery) resolveSuspects(of func(answer) evidence) {
+func (d *delivery) decideAnswers(of func(answer) evidence) {
 	var open []answer
-	for _, a := range d.suspects {
-		if d.resolveSuspect(a, of(a)) {
+	for _, a := range d.undecided {
+		if d.decideAnswer(a, of(a)) {
 			open = append(open, a)
 		}
 	}
-	d.suspects = open
+	d.undecided = open
 }
 
-// evidenceOf returns what is known about the payload of a suspect without asking FCM.
+// evidenceOf returns what is known about the payload of an undecided answer without asking FCM.
 // What one project accepts says nothing about another: only the proof of the default
 // project is recorded in the mailing.
 func (d *delivery) evidenceOf(a answer, breakerOpen map[string]bool) evidence {
@@ -101,7 +101,7 @@ type payloadKey struct {
 	customer string
 }
 
-// payloadOf names the payload of a suspect.
+// payloadOf names the payload of an answer.
 func (d *delivery) payloadOf(a answer) payloadKey {
 	t := d.batch.Targets[a.target]
 	key := payloadKey{project: d.projectOf(a.target), variant: t.Variant}
@@ -111,13 +111,13 @@ func (d *delivery) payloadOf(a answer) payloadKey {
 	return key
 }
 
-// proveSuspects proves each payload of a suspect once.
-func (d *delivery) proveSuspects(ctx context.Context) map[payloadKey]fcm.Answer {
+// proveUndecided proves each payload of an undecided answer once.
+func (d *delivery) proveUndecided(ctx context.Context) map[payloadKey]fcm.Answer {
 	ctx, cancel := d.untilDeadline(ctx)
 	defer cancel()
 
-	sentTo := map[payloadKey]push.Target{} // by payload: one of its suspects
-	for _, a := range d.suspects {
+	sentTo := map[payloadKey]push.Target{} // by payload: one of its undecided targets
+	for _, a := range d.undecided {
 		sentTo[d.payloadOf(a)] = d.batch.Targets[a.target]
 	}
 

@@ -23,7 +23,7 @@ type results struct {
 	unsaved           int               // results that are not stored yet
 	answered          map[string]int    // by project: answers of this call that are final
 	observed          []tokenAnswer     // answers of this call that say something about their token, in order
-	suspects          []answer          // INVALID_ARGUMENT: undecided until the payload is known to be good
+	undecided         []answer          // INVALID_ARGUMENT: undecided until the payload is known to be good
 	refusedByPlatform []answer          // Apple, or a browser's push service, refused the credentials of the app
 	due               map[int]time.Time // by target: when one that waits may be sent again
 	stop              stop
@@ -83,13 +83,13 @@ func (r *results) recordAnswer(a answer) {
 	case fcm.Invalid:
 		r.observed = append(r.observed, tokenAnswer{a.target, true})
 		if a.Code == push.CodeInvalidArgument {
-			r.suspects = append(r.suspects, a)
+			r.undecided = append(r.undecided, a)
 			return
 		}
 		r.setInvalid(a, push.ResultUnregistered)
 	case fcm.Doubtful:
 		r.observed = append(r.observed, tokenAnswer{a.target, true})
-		r.suspects = append(r.suspects, a)
+		r.undecided = append(r.undecided, a)
 	case fcm.Refused:
 		r.setFailed(a.target, push.ResultRefused, a.Text)
 	case fcm.Mismatch:
@@ -148,12 +148,12 @@ func (r *results) projectOf(target int) string {
 // breakerOpen reports whether there is more INVALID_ARGUMENT in a project than can be
 // true.
 func (r *results) breakerOpen(project string) bool {
-	return isImplausible(r.suspectsIn(project), r.answered[project], r.invalidShare)
+	return isImplausible(r.countUndecided(project), r.answered[project], r.invalidShare)
 }
 
-// suspectsIn counts the suspects of a project.
-func (r *results) suspectsIn(project string) (n int) {
-	for _, a := range r.suspects {
+// countUndecided counts the undecided answers of a project.
+func (r *results) countUndecided(project string) (n int) {
+	for _, a := range r.undecided {
 		if r.projectOf(a.target) == project {
 			n++
 		}

@@ -23,16 +23,16 @@ func newResults(n int) *results {
 func TestRecord(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		answer  fcm.Answer
-		want    push.Result
-		owed    bool
-		suspect bool
-		stop    stopReason
+		answer    fcm.Answer
+		want      push.Result
+		owed      bool
+		undecided bool
+		stop      stopReason
 	}{
 		"accepted":              {answer: fcm.Answer{Class: fcm.Accepted}, want: push.ResultAccepted},
 		"unregistered":          {answer: fcm.Answer{Class: fcm.Invalid, Code: push.CodeUnregistered}, want: push.ResultUnregistered, owed: true},
-		"token named":           {answer: fcm.Answer{Class: fcm.Invalid, Code: push.CodeInvalidArgument}, suspect: true},
-		"nothing named":         {answer: fcm.Answer{Class: fcm.Doubtful, Code: push.CodeInvalidArgument}, suspect: true},
+		"token named":           {answer: fcm.Answer{Class: fcm.Invalid, Code: push.CodeInvalidArgument}, undecided: true},
+		"nothing named":         {answer: fcm.Answer{Class: fcm.Doubtful, Code: push.CodeInvalidArgument}, undecided: true},
 		"refused":               {answer: fcm.Answer{Class: fcm.Refused, Text: "no"}, want: push.ResultRefused},
 		"another sender's":      {answer: fcm.Answer{Class: fcm.Mismatch, Text: "no"}, want: push.ResultWrongSender, owed: true},
 		"Apple's credentials":   {answer: fcm.Answer{Class: fcm.ThirdParty, Text: "no"}},
@@ -49,8 +49,8 @@ func TestRecord(t *testing.T) {
 			if got := len(r.batch.OwedFlags) == 1; got != c.owed {
 				t.Errorf("owes a flag: %v, want %v", got, c.owed)
 			}
-			if got := len(r.suspects) == 1; got != c.suspect {
-				t.Errorf("suspect: %v, want %v", got, c.suspect)
+			if got := len(r.undecided) == 1; got != c.undecided {
+				t.Errorf("undecided: %v, want %v", got, c.undecided)
 			}
 			if r.stop.reason != c.stop {
 				t.Errorf("stop is %d, want %d", r.stop.reason, c.stop)
@@ -124,18 +124,18 @@ func TestTheFirstStopStays(t *testing.T) {
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		suspects, accepted int
-		want               bool
+		undecided, accepted int
+		want                bool
 	}{{49, 0, false}, {50, 0, true}, {30, 70, false}, {31, 69, true}} {
 		r := newResults(100)
-		for i := range c.suspects {
+		for i := range c.undecided {
 			r.recordAnswer(answer{i, fcm.Answer{Class: fcm.Doubtful, Code: push.CodeInvalidArgument}})
 		}
 		for i := range c.accepted {
-			r.recordAnswer(answer{c.suspects + i, fcm.Answer{Class: fcm.Accepted}})
+			r.recordAnswer(answer{c.undecided + i, fcm.Answer{Class: fcm.Accepted}})
 		}
 		if got := r.breakerOpen(""); got != c.want {
-			t.Errorf("%d suspects beside %d accepted: open %v, want %v", c.suspects, c.accepted, got, c.want)
+			t.Errorf("%d undecided beside %d accepted: open %v, want %v", c.undecided, c.accepted, got, c.want)
 		}
 	}
 }
