@@ -11,6 +11,7 @@ import (
 	"carillon.example/emulators/loadtest"
 	"carillon.example/emulators/local"
 	"carillon.example/emulators/transfer"
+	"carillon.example/emulators/verify"
 )
 
 func init() {
@@ -19,6 +20,7 @@ func init() {
 		{Name: "load", Args: "[flags]", What: "Sends one mailing to many customers and measures it; with -chaos sends many mailings under faults.", Run: loadtest.Run},
 		{Name: "import", Args: "[flags] FILE", What: "Streams an NDJSON or CSV file of customers to /v1/imports. Use - as FILE for standard input.", Run: transfer.ImportFile},
 		{Name: "export", Args: "[flags] FILE", What: "Streams a list of the customers that push can reach into a file, as NDJSON or CSV. Use - as FILE for standard output.", Run: transfer.ExportFile},
+		{Name: "verify", Args: "[flags]", What: "Checks a deployment, or the emulators of this machine: registers a customer, sends a dry run, reads what became of it, and deletes the customer.", Run: verify.Run},
 		{Name: "events", Args: "[flags]", What: "Prints each event of the topic push-events as a line of JSON, until Ctrl-C.", Run: local.FollowEvents},
 		{Name: "function", Args: "NAME", What: "Serves one function in its own process. -instances and load -chaos use it.", Run: instances.ServeFunction},
 		{Name: "version", Args: "", What: "Prints the version of this program.", Run: cli.Version},

@@ -6,6 +6,7 @@
 //	go run ./emulators load       measures one mailing; with -chaos sends many mailings under faults
 //	go run ./emulators import     streams an NDJSON or CSV file of customers to /v1/imports
 //	go run ./emulators export     streams a list of the customers that push can reach into a file, NDJSON or CSV
+//	go run ./emulators verify     sends a dry run through a deployment, and says what works
 //	go run ./emulators events     prints the events of the topic push-events
 //	go run ./emulators function   serves one function in its own process, as load -chaos does
 //	go run ./emulators help       prints the arguments and flags of a command
