@@ -49,7 +49,7 @@ resource "google_cloudfunctions2_function" "dispatch" {
       DELIVER_SMALL_TOPIC  = google_pubsub_topic.work["deliver-small"].name
       TICK_TOPIC           = google_pubsub_topic.work["tick"].name
       EVENTS_TOPIC         = google_pubsub_topic.events.name
-      FCM_QUOTA_PER_MINUTE = var.fcm_quota_per_minute
+      FCM_QUOTA_PER_MINUTE = local.planned_quota
     })
   }
 

@@ -5,6 +5,11 @@ locals {
   app_projects   = join(",", [for app, project in var.firebase_projects : "${app}=${project}"])
   project_quotas = join(",", [for project, quota in var.firebase_quotas : "${project}=${quota}"])
 
+  # dispatch prepares what all projects together may send: with the quota of one alone, the
+  # others would run out of batches.
+  planned_quota = min(1000000000, var.fcm_quota_per_minute + sum(concat([0], [
+    for project in local.firebase_projects : lookup(var.firebase_quotas, project, var.fcm_quota_per_minute)
+  ])))
   firebase_projects = toset([for project in values(var.firebase_projects) : project if project != var.project_id])
   foreign_senders = merge([
     for project in local.firebase_projects : {
