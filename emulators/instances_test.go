@@ -104,6 +104,7 @@ func TestNumbersOfTheFleetAreChecked(t *testing.T) {
 		"-instances -1":                   "-instances: -1 processes",
 		"-instances 1000":                 "-instances: 1000 processes",
 		"-quota 0":                        "-quota: 0 messages a minute",
+		"load -dispatch-calls -1":         "-dispatch-calls: -1 calls",
 		"-only fcm -instances 2":          "-instances does not go with -only",
 		"-only fcm -quota-shape hour":     "quotaShape: must be one of minute-retry-after, minute, bucket",
 		"load -stray QUOTA_PROJECT":       "is not NAME=SHARE",

@@ -92,6 +92,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&p.messages, "messages", 0, "number of messages to one customer each, sent instead of a mailing; reports the time from POST to FCM")
 	f.Float64Var(&p.messageRate, "message-rate", 100, "with -messages: messages a second")
 	f.BoolVar(&p.besideMailing, "beside-mailing", false, "with -messages: also send a mailing to all -customers")
+	f.IntVar(&o.DispatchCalls, "dispatch-calls", 0, "most calls of dispatch at the same time, so that a large mailing leaves processor time to others; 0: as many as Pub/Sub's emulator pushes")
 	f.BoolVar(&p.campaign, "campaign", false, "send one mailing with variants, a control group, a filter and hours to -customers in 25 time zones, and check every sum and every message")
 	o.RegisterFleetFlags(f)
 	f.DurationVar(&o.FCMLatency, "fcm-latency", 70*time.Millisecond, "time that FCM takes for each answer")

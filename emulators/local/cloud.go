@@ -102,7 +102,7 @@ func (l *Cloud) StartEmulators() (err error) {
 		l.FirestoreHost = l.Firestore.Addr()
 	}
 	if l.PubSubHost = os.Getenv("PUBSUB_EMULATOR_HOST"); l.PubSubHost == "" && l.WithPubSub && l.PubSubAddr != "" {
-		if l.PubSub, err = pubsub.Start(l.PubSubAddr, pubsub.Options{TimeScale: l.BackOff, InFlightOf: maxInFlight}); err != nil {
+		if l.PubSub, err = pubsub.Start(l.PubSubAddr, pubsub.Options{TimeScale: l.BackOff, InFlightOf: l.maxInFlight()}); err != nil {
 			return fmt.Errorf("starting Pub/Sub on %s: %w", l.PubSubAddr, err)
 		}
 		l.OnClose(l.PubSub.Close)

@@ -27,6 +27,7 @@ type Options struct {
 	FCMLatency, FCMJitter                               time.Duration
 	FCMAuth                                             bool     // FCM requires a bearer token
 	FCMTLS                                              string   // the file for FCM's certificate; "": clear text
+	DispatchCalls                                       int      // concurrent calls of dispatch; 0: as many as Pub/Sub's default
 	Quota                                               int      // FCM messages a minute, for the emulator and the functions; 0: the emulator has no quota
 	QuotaShape                                          string   // how the emulator counts the quota
 	Given                                               []string // names of the flags that the user set
@@ -104,6 +105,9 @@ func (o *Options) Check() error {
 	}
 	if o.Quota < 0 || o.Quota == 0 && o.WithFunctions {
 		faults = append(faults, fmt.Errorf("-quota: %d messages a minute, but the value must be at least 1", o.Quota))
+	}
+	if o.DispatchCalls < 0 {
+		faults = append(faults, fmt.Errorf("-dispatch-calls: %d calls at the same time, but the value must be at least 0", o.DispatchCalls))
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.LogLevel)); err != nil {

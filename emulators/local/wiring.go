@@ -135,9 +135,15 @@ func (l *Cloud) Subscribe(ctx context.Context) error {
 // pushes. In the cloud it also has its own instances.
 var subscribers = map[string]string{"dispatch": "dispatch", "deliver": "deliver", "deliver-small": "deliver", "messages": "deliver", "tick": "tick"}
 
-// maxInFlight is the largest number of concurrent pushes of a subscription, where it is
+// maxInFlight returns the largest number of concurrent pushes of subscriptions, where it is
 // not the default: a message to one customer is small and mostly waits for FCM.
-var maxInFlight = map[string]int{"messages": 256}
+func (l *Cloud) maxInFlight() map[string]int {
+	most := map[string]int{"messages": 256}
+	if l.DispatchCalls > 0 {
+		most["dispatch"] = l.DispatchCalls
+	}
+	return most
+}
 
 // TopicName returns the full name of a topic.
 func (l *Cloud) TopicName(name string) string { return "projects/" + l.Project + "/topics/" + name }
