@@ -402,8 +402,8 @@ run "projects_of_apps" {
     error_message = "The projects of the apps are missing in the environment."
   }
   assert {
-    # the default of the own project and of two others, and 60,000 of the pharmacy
-    condition     = google_cloudfunctions2_function.dispatch.service_config[0].environment_variables["FCM_QUOTA_PER_MINUTE"] == "1860000"
+    # 600,000 of the own project, as much of the kiosk, and 60,000 of the pharmacy
+    condition     = google_cloudfunctions2_function.dispatch.service_config[0].environment_variables["FCM_QUOTA_PER_MINUTE"] == "1260000"
     error_message = "dispatch must prepare batches for the quotas of all projects."
   }
 }
