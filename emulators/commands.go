@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"carillon.example/emulators/adopt"
 	"carillon.example/emulators/cli"
 	"carillon.example/emulators/demo"
 	"carillon.example/emulators/instances"
@@ -19,6 +20,7 @@ func init() {
 		{Name: "demo", Args: "[flags]", What: "Imports a thousand customers, sends two mailings, and shows the result of every token.", Run: demo.Run},
 		{Name: "load", Args: "[flags]", What: "Sends one mailing to many customers and measures it; with -chaos sends many mailings under faults.", Run: loadtest.Run},
 		{Name: "import", Args: "[flags] FILE", What: "Streams an NDJSON or CSV file of customers to /v1/imports. Use - as FILE for standard input.", Run: transfer.ImportFile},
+		{Name: "adopt", Args: "[flags]", What: "Says what would become of the push tokens of a Firestore collection, a CSV file or OneSignal's export, and with -write imports them.", Run: adopt.Run},
 		{Name: "export", Args: "[flags] FILE", What: "Streams a list of the customers that push can reach into a file, as NDJSON or CSV. Use - as FILE for standard output.", Run: transfer.ExportFile},
 		{Name: "verify", Args: "[flags]", What: "Checks a deployment, or the emulators of this machine: registers a customer, sends a dry run, reads what became of it, and deletes the customer.", Run: verify.Run},
 		{Name: "events", Args: "[flags]", What: "Prints each event of the topic push-events as a line of JSON, until Ctrl-C.", Run: local.FollowEvents},

@@ -5,6 +5,7 @@
 //	go run ./emulators demo       sends two mailings to a thousand customers and shows the results
 //	go run ./emulators load       measures one mailing; with -chaos sends many mailings under faults
 //	go run ./emulators import     streams an NDJSON or CSV file of customers to /v1/imports
+//	go run ./emulators adopt      imports push tokens from Firestore, CSV or OneSignal, or says what would become of them
 //	go run ./emulators export     streams a list of the customers that push can reach into a file, NDJSON or CSV
 //	go run ./emulators verify     sends a dry run through a deployment, and says what works
 //	go run ./emulators events     prints the events of the topic push-events

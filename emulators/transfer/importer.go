@@ -116,6 +116,11 @@ type Importer struct {
 	Imported, Failed int
 }
 
+// NewImporter returns an importer of a format of ImportKinds. It prints refused lines to out.
+func NewImporter(c *client.Client, format string, bar *progress.Bar, out io.Writer) *Importer {
+	return &Importer{Client: c, Kind: ImportKinds[format], Out: out, Bar: bar, pause: client.RetryPause}
+}
+
 // Stream imports a file. It reads line by line, so that the memory that it needs does not
 // depend on the size of the file.
 func (im *Importer) Stream(ctx context.Context, in io.Reader) error {
