@@ -63,7 +63,7 @@ func BenchmarkColdStart(b *testing.B) {
 	}
 }
 
-func compiled(b *testing.B, name string) string {
+func compiled(b testing.TB, name string) string {
 	dir := b.TempDir()
 	layOut(b, name, dir)
 	main := filepath.Join(dir, "serverless_function_app")

@@ -2,6 +2,7 @@
 package functions_test
 
 import (
+	"errors"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"carillon.example/emulators/testcloud"
 )
@@ -50,6 +52,40 @@ func TestBuildpackLayout(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAWrongRevisionDoesNotStart builds a function as the buildpack does, and starts it as
+// Cloud Run does: with wrong settings its process ends, so that the revision fails and gets
+// no traffic. Every function calls the check.
+func TestAWrongRevisionDoesNotStart(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*/function.go")
+	if err != nil {
+		t.Fatalf("listing the functions: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatalf("reading %s: %v", file, err)
+		}
+		if !strings.Contains(string(text), "func init() {\n\tcloud.ExitIfMisconfigured[settings]()\n") {
+			t.Errorf("%s does not check its settings before it serves", file)
+		}
+	}
+
+	binary := compiled(t, "console") // the one that is linked fastest
+	cmd := exec.Command(binary)
+	cmd.Env = []string{"K_SERVICE=carillon-console", "FUNCTION_TARGET=console", "PORT=0", "GOOGLE_CLOUD_PROJECT=p", "CONSOLE_IDENTITY=laptop", "MAILINGS_URL=http://m"}
+	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }) // it serves
+	defer timer.Stop()
+	out, err := cmd.CombinedOutput()
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) || ended.ExitCode() != 1 {
+		t.Errorf("the process ends with %v, want exit code 1:\n%s", err, out)
+	}
+	for _, part := range []string{`"severity":"ERROR"`, "the function cannot start", "CUSTOMERS_URL", "CONSOLE_IDENTITY is laptop"} {
+		testcloud.Contains(t, string(out), part, "the log")
 	}
 }
 

@@ -23,7 +23,10 @@ import (
 // request.
 var Handler = cloud.Lazy(build)
 
-func init() { functions.HTTP("console", Handler) }
+func init() {
+	cloud.ExitIfMisconfigured[settings]()
+	functions.HTTP("console", Handler)
+}
 
 // How the console finds out who a person is.
 const (
@@ -31,10 +34,6 @@ const (
 	identityProxy  = "proxy"  // the ID token that gcloud run services proxy sends, which Cloud Run verifies
 	identityLaptop = "laptop" // nobody is asked; not on Cloud Run
 )
-
-// serviceName is the environment variable with the name of the service, which Cloud Run
-// sets itself.
-const serviceName = "K_SERVICE"
 
 // LaptopPerson is who everybody is on a laptop, and LaptopAccount is the account of the
 // console there.
@@ -65,7 +64,7 @@ func (s *settings) Check() []error {
 		}
 	case identityProxy:
 	case identityLaptop:
-		if os.Getenv(serviceName) != "" {
+		if os.Getenv(cloud.ServiceName) != "" {
 			faults = append(faults, fmt.Errorf("CONSOLE_IDENTITY is laptop, which lets in everybody; on Cloud Run it must be iap or proxy"))
 		}
 	default:

@@ -20,7 +20,10 @@ import (
 // request.
 var Handler = cloud.Lazy(build)
 
-func init() { functions.HTTP("customers", Handler) }
+func init() {
+	cloud.ExitIfMisconfigured[settings]()
+	functions.HTTP("customers", Handler)
+}
 
 // settings is the function's environment.
 type settings struct {

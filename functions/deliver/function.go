@@ -23,7 +23,10 @@ import (
 // request.
 var Handler = cloud.Lazy(build)
 
-func init() { functions.HTTP("deliver", Handler) }
+func init() {
+	cloud.ExitIfMisconfigured[settings]()
+	functions.HTTP("deliver", Handler)
+}
 
 // settings is the function's environment.
 type settings struct {

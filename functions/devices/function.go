@@ -33,7 +33,10 @@ import (
 // request.
 var Handler = cloud.Lazy(build)
 
-func init() { functions.HTTP("devices", Handler) }
+func init() {
+	cloud.ExitIfMisconfigured[settings]()
+	functions.HTTP("devices", Handler)
+}
 
 // settings is the function's environment.
 type settings struct {

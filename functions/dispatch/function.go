@@ -18,7 +18,10 @@ import (
 // request.
 var Handler = cloud.Lazy(build)
 
-func init() { functions.HTTP("dispatch", Handler) }
+func init() {
+	cloud.ExitIfMisconfigured[settings]()
+	functions.HTTP("dispatch", Handler)
+}
 
 // settings is the function's environment.
 type settings struct {

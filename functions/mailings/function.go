@@ -21,7 +21,10 @@ import (
 // request.
 var Handler = cloud.Lazy(build)
 
-func init() { functions.HTTP("mailings", Handler) }
+func init() {
+	cloud.ExitIfMisconfigured[settings]()
+	functions.HTTP("mailings", Handler)
+}
 
 // settings is the function's environment.
 type settings struct {

@@ -24,7 +24,10 @@ import (
 // request.
 var Handler = cloud.Lazy(build)
 
-func init() { functions.HTTP("tick", Handler) }
+func init() {
+	cloud.ExitIfMisconfigured[settings]()
+	functions.HTTP("tick", Handler)
+}
 
 // settings is the function's environment.
 type settings struct {
