@@ -44,7 +44,7 @@ const (
 const (
 	ticks      = 30 * 24 * 60
 	tickSec    = 0.2
-	conditions = 22
+	conditions = 28
 )
 
 // A row is one line of the table of costs. units returns how many units n million pushes a

@@ -244,7 +244,7 @@ func TestRunbooks(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	monitoring, readme := read(t, "monitoring.tf"), read(t, "README.md")
+	monitoring, readme := read(t, "monitoring.tf")+read(t, "slo.tf"), read(t, "README.md")
 	for _, f := range files {
 		name := strings.TrimSuffix(f.Name(), ".md")
 		text := read(t, "../docs/runbooks", f.Name())

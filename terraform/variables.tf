@@ -686,6 +686,26 @@ variable "alerts" {
   }
 }
 
+variable "slo" {
+  type = object({
+    available       = optional(number, 0.999)
+    message_in_time = optional(number, 0.99)
+    message_seconds = optional(number, 60)
+  })
+  default     = {}
+  description = "Service level objectives of 28 days: the share of requests to mailings and customers that are answered without 5xx (available), and the share of messages to one customer that have their result (message_in_time) within message_seconds of their acceptance. An alert tells when the errors come too fast for them. null: no objectives."
+
+  validation {
+    condition     = var.slo == null || alltrue([for goal in [try(var.slo.available, 0), try(var.slo.message_in_time, 0)] : goal >= 0.5 && goal <= 0.9999])
+    error_message = "available and message_in_time must be between 0.5 and 0.9999."
+  }
+
+  validation {
+    condition     = var.slo == null || try(var.slo.message_seconds >= 1 && var.slo.message_seconds <= 3600, false)
+    error_message = "message_seconds must be between 1 and 3600."
+  }
+}
+
 variable "budget" {
   type = object({
     billing_account = string

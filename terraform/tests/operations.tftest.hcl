@@ -193,6 +193,55 @@ run "alerts" {
   }
 }
 
+run "objectives" {
+  variables {
+    alert_emails = ["ops@shop.example"]
+    slo          = { available = 0.995, message_seconds = 30 }
+  }
+  assert {
+    condition = { for k, s in google_monitoring_slo.available : k => "${s.goal} | ${s.rolling_period_days} | ${s.request_based_sli[0].good_total_ratio[0].total_service_filter} | ${s.request_based_sli[0].good_total_ratio[0].bad_service_filter}" } == {
+      for n in ["customers", "mailings"] : n => "0.995 | 28 | resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-${n}\" AND metric.type=\"run.googleapis.com/request_count\" | resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-${n}\" AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\""
+    }
+    error_message = "The objectives of the API are wrong."
+  }
+  assert {
+    condition     = google_monitoring_slo.message_in_time[0].goal == 0.99 && google_monitoring_slo.message_in_time[0].request_based_sli[0].distribution_cut[0].range[0].max == 30000 && google_monitoring_slo.message_in_time[0].request_based_sli[0].distribution_cut[0].distribution_filter == "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_message_age_milliseconds\""
+    error_message = "The objective of messages is wrong."
+  }
+  assert {
+    condition = { for k, p in google_monitoring_alert_policy.error_budget : k => toset([for c in p.conditions : "${c.condition_threshold[0].filter} ${c.condition_threshold[0].comparison} ${c.condition_threshold[0].threshold_value} ${c.condition_threshold[0].duration}"]) } == {
+      for k, id in {
+        customers-available = google_monitoring_slo.available["customers"].id
+        mailings-available  = google_monitoring_slo.available["mailings"].id
+        message-in-time     = google_monitoring_slo.message_in_time[0].id
+      } : k => toset(["select_slo_burn_rate(\"${id}\", \"3600s\") COMPARISON_GT 14.4 0s", "select_slo_burn_rate(\"${id}\", \"21600s\") COMPARISON_GT 6 0s"])
+    }
+    error_message = "Each objective must have alerts on its burn rate in an hour and in six hours."
+  }
+  assert {
+    condition     = alltrue([for p in google_monitoring_alert_policy.error_budget : toset(p.notification_channels) == toset([google_monitoring_notification_channel.email["ops@shop.example"].name]) && p.documentation[0].content == file("../docs/runbooks/error-budget.md") && p.alert_strategy[0].auto_close == "3600s" && p.severity == "ERROR"])
+    error_message = "The alerts of the objectives must use all channels, contain their runbook and close."
+  }
+}
+
+run "no_objectives" {
+  variables {
+    slo = null
+  }
+  assert {
+    condition     = length(google_monitoring_slo.available) + length(google_monitoring_slo.message_in_time) + length(google_monitoring_custom_service.this) + length(google_monitoring_alert_policy.error_budget) == 0
+    error_message = "Without objectives there must be none of their resources."
+  }
+}
+
+run "objective_that_cannot_be_met" {
+  command = plan
+  variables {
+    slo = { available = 1 }
+  }
+  expect_failures = [var.slo]
+}
+
 run "alert_thresholds" {
   assert {
     condition     = toset([for c in google_monitoring_alert_policy.threshold["oldest-message"].conditions : c.condition_threshold[0].threshold_value]) == toset([900, 120]) && google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].threshold_value == 0.05
