@@ -124,9 +124,8 @@ func (o *options) readSource(ctx context.Context, each func(entry)) error {
 
 // print prints what becomes of the tokens.
 func (p *plan) print(out io.Writer, customers []adoptedCustomer) {
-	tokens, platforms, reachable := 0, map[push.Platform]int{}, 0
+	tokens, platforms := 0, map[push.Platform]int{}
 	for _, c := range customers {
-		reachable++
 		tokens += len(c.tokens)
 		for _, e := range c.tokens {
 			platforms[e.platform]++
@@ -134,7 +133,7 @@ func (p *plan) print(out io.Writer, customers []adoptedCustomer) {
 	}
 
 	fmt.Fprintf(out, "%d entries read\n", p.read)
-	fmt.Fprintf(out, "%d tokens of %d customers are imported", tokens, reachable)
+	fmt.Fprintf(out, "%d tokens of %d customers are imported", tokens, len(customers))
 	for _, platform := range []push.Platform{push.Android, push.IOS, push.Web, ""} {
 		if n := platforms[platform]; n > 0 && platform == "" {
 			fmt.Fprintf(out, ", %d without a platform", n)

@@ -3,6 +3,7 @@ package adopt
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -183,6 +184,42 @@ func TestFaultsOfCSVAreNamed(t *testing.T) {
 			}
 			testcloud.Contains(t, err.Error(), test.want, "the error")
 		})
+	}
+}
+
+// An export that does not say who unsubscribed is refused: they would get pushes again.
+func TestOneSignalExportNeedsItsExtraFields(t *testing.T) {
+	t.Parallel()
+	file := "identifier,device_type,created_at,last_active,external_user_id,invalid_identifier\ntoken-a1,1,,,anna,f\n"
+	err := oneSignal.readRows(strings.NewReader(file), entry{}, func(entry) { t.Error("a row is read") })
+	if err == nil {
+		t.Fatal("the file is read without an error")
+	}
+	testcloud.Contains(t, err.Error(), `there is no column "notification_types"`, "the error")
+}
+
+// A collection is read to its end, page by page, each document once.
+func TestFirestoreIsReadInPages(t *testing.T) {
+	t.Parallel()
+	db := testcloud.New(t).DB()
+	writer := db.BulkWriter(t.Context())
+	const documents = 2*pageSize + 1
+	for i := range documents {
+		if _, err := writer.Set(db.Doc(fmt.Sprintf("users/u%d", i)), map[string]any{"fcmToken": fmt.Sprintf("token-%d", i)}); err != nil {
+			t.Fatalf("writing document %d: %v", i, err)
+		}
+	}
+	writer.End()
+
+	from, seen := fields{collection: "users", token: "fcmToken"}, map[string]int{}
+	for _, e := range readAll(t, func(each func(entry)) error { return from.readDocuments(t.Context(), db, entry{}, each) }) {
+		seen[e.token]++
+	}
+	testcloud.Equal(t, len(seen), documents, "the number of tokens")
+	for token, n := range seen {
+		if n != 1 {
+			t.Errorf("%s is read %d times, want once", token, n)
+		}
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 // columns are the names of the columns of a CSV file; "": there is none.
 type columns struct {
 	customer, token, platform, app, addedAt, seenAt string
+	// required are other columns that the file must have.
+	required []string
 	// leaveOut says whether the source knows that a row is of no use. cell returns the
 	// row's cell of a column, "" if the file has no such column.
 	leaveOut func(cell func(string) string) bool
@@ -33,6 +35,8 @@ var oneSignal = columns{
 	customer: "external_user_id", token: "identifier", platform: "device_type", addedAt: "created_at", seenAt: "last_active",
 	platforms:   map[string]push.Platform{"0": push.IOS, "1": push.Android, "5": push.Web, "7": push.Web, "8": push.Web},
 	timeLayouts: []string{"2006-01-02 15:04:05", time.RFC3339},
+	// Without them people who unsubscribed would get pushes again.
+	required: []string{"invalid_identifier", "notification_types"},
 	leaveOut: func(cell func(string) string) bool {
 		invalid := strings.ToLower(cell("invalid_identifier"))
 		return invalid == "t" || invalid == "true" || strings.HasPrefix(cell("notification_types"), "-")
@@ -70,7 +74,7 @@ func (c *columns) readRows(in io.Reader, defaults entry, each func(entry)) error
 		return fmt.Errorf("reading the header: %w", err)
 	}
 	header[0] = strings.TrimPrefix(header[0], "\ufeff")
-	for _, name := range []string{c.customer, c.token, c.platform, c.app, c.addedAt, c.seenAt} {
+	for _, name := range append([]string{c.customer, c.token, c.platform, c.app, c.addedAt, c.seenAt}, c.required...) {
 		if name != "" && !slices.Contains(header, name) {
 			return fmt.Errorf("there is no column %q; the columns are %s", name, strings.Join(header, ", "))
 		}
