@@ -52,8 +52,8 @@ func TestAdopt(t *testing.T) {
 		args           []string
 		want           []string // parts of the output of both runs
 	}{
-		{"CSV", "anna", fromCSV, []string{"4 entries read", "1 tokens of 1 customers are imported, 1 android", "1 have no customer id", "1 are no tokens that FCM could have made", "1 are there a second time"}},
-		{"Firestore", "cleo", fromFirestore, []string{"1 entries read", "1 tokens of 1 customers are imported, 1 ios"}},
+		{"CSV", "anna", fromCSV, []string{"4 entries read", "1 tokens of 1 customers to import, 1 android", "1 have no customer id", "1 are no tokens that FCM could have made", "1 are there a second time"}},
+		{"Firestore", "cleo", fromFirestore, []string{"1 entries read", "1 tokens of 1 customers to import, 1 ios"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, write := range []bool{false, true} {

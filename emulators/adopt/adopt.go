@@ -133,7 +133,7 @@ func (p *plan) print(out io.Writer, customers []adoptedCustomer) {
 	}
 
 	fmt.Fprintf(out, "%d entries read\n", p.read)
-	fmt.Fprintf(out, "%d tokens of %d customers are imported", tokens, len(customers))
+	fmt.Fprintf(out, "%d tokens of %d customers to import", tokens, len(customers))
 	for _, platform := range []push.Platform{push.Android, push.IOS, push.Web, ""} {
 		if n := platforms[platform]; n > 0 && platform == "" {
 			fmt.Fprintf(out, ", %d without a platform", n)
