@@ -208,9 +208,12 @@ func (w *batchHarness) stopped(ref push.BatchRef) {
 	ctx, stop := context.WithCancel(w.t.Context())
 	stop()
 	deps.Stopping = ctx
+	before := len(w.phones.Messages(phones.Filter{Mailing: ref.Mailing}))
 	if err := newDeliverer(deps).deliverAndFinish(w.t.Context(), ref, ""); err != nil {
 		w.t.Fatal(err)
 	}
+	sent := len(w.phones.Messages(phones.Filter{Mailing: ref.Mailing})) - before
+	testcloud.Equal(w.t, sent, 0, "messages that a stopping instance sent")
 }
 
 // openBatch is the one batch of a mailing that is not settled.

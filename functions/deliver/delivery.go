@@ -131,6 +131,9 @@ func (d *delivery) untilDeadline(ctx context.Context) (context.Context, context.
 	// d.Now may be a test's clock; a context uses the machine's.
 	out, cancel := context.WithDeadline(ctx, time.Now().Add(d.deadline.Sub(d.Now())))
 	unregister := context.AfterFunc(d.Stopping, cancel)
+	if d.Stopping.Err() != nil {
+		cancel() // now: AfterFunc calls it in a goroutine, after which some messages may be sent
+	}
 	return out, func() { unregister(); cancel() }
 }
 

@@ -166,6 +166,27 @@ func TestSigtermSavesResultsFirst(t *testing.T) {
 	}
 }
 
+// TestAStoppingInstanceSendsNothing: a call that starts after SIGTERM sends no message,
+// however late its goroutines run.
+func TestAStoppingInstanceSendsNothing(t *testing.T) {
+	t.Parallel()
+	w := newBatchHarness(t, phones.Options{})
+	stopping, stop := context.WithCancel(t.Context())
+	stop()
+	deps := w.deps
+	deps.Stopping = stopping
+	call := &delivery{deliverer: newDeliverer(deps), deadline: w.clock.Now().Add(time.Minute)}
+
+	for i := range 100 {
+		sending, cancel := call.untilDeadline(t.Context())
+		err := sending.Err()
+		cancel()
+		if err == nil {
+			t.Fatalf("call %d may still send, want not: the instance has to stop", i)
+		}
+	}
+}
+
 // TestACallThatEndsSavesItsResults: the call's own end comes with an answer.
 func TestACallThatEndsSavesItsResults(t *testing.T) {
 	t.Parallel()
