@@ -63,11 +63,13 @@ func TestOrder(t *testing.T) {
 		"metrics.tf":    {{"google_logging_metric", "result"}, {"google_logging_metric", "batch_time"}, {"google_logging_metric", "counter"}},
 		"monitoring.tf": {{"google_monitoring_notification_channel", "email"}, {"google_billing_budget", "this"}},
 	} {
-		for _, r := range resources {
-			if !strings.Contains(blockOf(t, file, r[0], r[1]), "google_project_service.this") {
-				t.Errorf("%s.%s does not wait for its API", r[0], r[1])
+		t.Run(file, func(t *testing.T) {
+			for _, r := range resources {
+				if !strings.Contains(blockOf(t, file, r[0], r[1]), "google_project_service.this") {
+					t.Errorf("%s.%s does not wait for its API", r[0], r[1])
+				}
 			}
-		}
+		})
 	}
 }
 

@@ -238,9 +238,11 @@ func TestFirestoreIsRead(t *testing.T) {
 		"users/ben/devices/two":   {"value": "token-d2"},
 		"shops/riga/devices/till": {"value": "token-t1"},
 	} {
-		if _, err := db.Doc(path).Set(t.Context(), d); err != nil {
-			t.Fatalf("writing %s: %v", path, err)
-		}
+		t.Run(path, func(t *testing.T) {
+			if _, err := db.Doc(path).Set(t.Context(), d); err != nil {
+				t.Fatalf("writing %s: %v", path, err)
+			}
+		})
 	}
 
 	for name, c := range map[string]struct {

@@ -83,9 +83,11 @@ func TestTokens(t *testing.T) {
 		"sub":      {claims.Sub, "ada"},
 		"customer": {claims.Customer, "c-1"},
 	} {
-		if c.got != c.want {
-			t.Errorf("claim %s is %q, want %q", name, c.got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if c.got != c.want {
+				t.Errorf("claim %s is %q, want %q", name, c.got, c.want)
+			}
+		})
 	}
 	if got := claims.Exp - claims.Iat; got != 3600 {
 		t.Errorf("the token is valid for %d s, want 3600 s", got)
@@ -130,9 +132,11 @@ func TestAccounts(t *testing.T) {
 	for uid, body := range map[string]string{
 		"gone": `{"deleted":true}`, "off": `{"disabled":true}`, "out": fmt.Sprintf(`{"validSince":%q}`, since.Format(time.RFC3339)),
 	} {
-		if code := call(t, http.DefaultClient, "PUT", "http://"+s.Addr()+"/emulator/accounts/"+uid, body, nil); code != 204 {
-			t.Errorf("%s: answered %d", uid, code)
-		}
+		t.Run(uid, func(t *testing.T) {
+			if code := call(t, http.DefaultClient, "PUT", "http://"+s.Addr()+"/emulator/accounts/"+uid, body, nil); code != 204 {
+				t.Errorf("%s: answered %d", uid, code)
+			}
+		})
 	}
 	type user struct {
 		LocalID    string
@@ -168,9 +172,11 @@ func TestFaults(t *testing.T) {
 		{"POST", "/v1/projects/demo-shop/accounts:lookup", `no`, 400},
 		{"GET", "/", ``, 404},
 	} {
-		if code := call(t, http.DefaultClient, c.method, "http://"+s.Addr()+c.path, c.body, nil); code != c.want {
-			t.Errorf("%s %s %s: answered %d, want %d", c.method, c.path, c.body, code, c.want)
-		}
+		t.Run(c.method, func(t *testing.T) {
+			if code := call(t, http.DefaultClient, c.method, "http://"+s.Addr()+c.path, c.body, nil); code != c.want {
+				t.Errorf("%s %s %s: answered %d, want %d", c.method, c.path, c.body, code, c.want)
+			}
+		})
 	}
 	for _, url := range []string{"https://fcm.googleapis.com/", "http://" + s.Addr() + "/"} {
 		r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)

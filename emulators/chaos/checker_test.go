@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -21,13 +22,15 @@ func TestForecast(t *testing.T) {
 		"usual,migration":      "blackouts,fcm,firestore,kills,migration,pubsub,slow-firestore",
 		"all,-base404,-poison": "blackouts,fcm,firestore,kills,migration,other-project,pubsub,resume,slow-firestore,undecodable,unflag,unknown-fids",
 	} {
-		f, err := ParseWeather(text)
-		if err != nil {
-			t.Errorf("%q: %v", text, err)
-		}
-		if f.String() != want {
-			t.Errorf("%q is %s, want %s", text, f, want)
-		}
+		t.Run(text, func(t *testing.T) {
+			f, err := ParseWeather(text)
+			if err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
+			if f.String() != want {
+				t.Errorf("%q is %s, want %s", text, f, want)
+			}
+		})
 	}
 	if _, err := ParseWeather("usual,rain"); err == nil {
 		t.Error("ParseWeather accepts rain, want an error")
@@ -61,19 +64,21 @@ func TestAPhoneRingsFiveTimesAtMost(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	for sends, want := range map[int]int{1: 0, 5: 0, 6: 1} {
-		times := make([]time.Time, sends)
-		for i := range times {
-			times[i] = now.Add(time.Duration(i) * time.Second)
-		}
+		t.Run(fmt.Sprint(sends), func(t *testing.T) {
+			times := make([]time.Time, sends)
+			for i := range times {
+				times[i] = now.Add(time.Duration(i) * time.Second)
+			}
 
-		o := newTestCheck(faultSet{}, &testMailing{id: "m"}, map[tokenKey][]time.Time{{"c", "t"}: times})
-		o.checkSendCounts()
-		if got := o.counts[brokenSendCount]; got != want {
-			t.Errorf("%d sends: %d findings, want %d", sends, got, want)
-		}
-		if o.figures.MostSends != sends {
-			t.Errorf("after %d sends MostSends is %d", sends, o.figures.MostSends)
-		}
+			o := newTestCheck(faultSet{}, &testMailing{id: "m"}, map[tokenKey][]time.Time{{"c", "t"}: times})
+			o.checkSendCounts()
+			if got := o.counts[brokenSendCount]; got != want {
+				t.Errorf("%d sends: %d findings, want %d", sends, got, want)
+			}
+			if o.figures.MostSends != sends {
+				t.Errorf("after %d sends MostSends is %d", sends, o.figures.MostSends)
+			}
+		})
 	}
 }
 
@@ -93,16 +98,18 @@ func TestAResumedMailingGoesOnSoon(t *testing.T) {
 		{"too late beside other faults", otherFaults, []time.Duration{maxResumeDelayUnderFaults + time.Second}, 1},
 		{"nothing was left", faultSet{faultResume: true}, []time.Duration{-time.Second}, 0},
 	} {
-		var times []time.Time
-		for _, d := range c.after {
-			times = append(times, resumed.Add(d))
-		}
+		t.Run(c.name, func(t *testing.T) {
+			var times []time.Time
+			for _, d := range c.after {
+				times = append(times, resumed.Add(d))
+			}
 
-		o := newTestCheck(c.f, &testMailing{id: "m", resumedAt: resumed}, map[tokenKey][]time.Time{{"c", "t"}: times})
-		o.checkResume()
-		if got := o.counts[brokenSlow]; got != c.want {
-			t.Errorf("%s: %d findings, want %d", c.name, got, c.want)
-		}
+			o := newTestCheck(c.f, &testMailing{id: "m", resumedAt: resumed}, map[tokenKey][]time.Time{{"c", "t"}: times})
+			o.checkResume()
+			if got := o.counts[brokenSlow]; got != c.want {
+				t.Errorf("%s: %d findings, want %d", c.name, got, c.want)
+			}
+		})
 	}
 }
 
@@ -120,11 +127,13 @@ func TestOnePhoneRingsOnceWhileItMigrates(t *testing.T) {
 		{"moved to another customer", map[tokenKey][]time.Time{{"c", "fid-1:rest"}: now, {"d", "fid-1:rest"}: now}, 0},
 		{"validated, not sent", map[tokenKey][]time.Time{{"c", "fid-1:rest"}: nil, {"c", "fid-1"}: now}, 0},
 	} {
-		o := newTestCheck(faultSet{faultMigration: true}, &testMailing{id: "m"}, c.rang)
-		o.checkMigration()
-		if got := o.counts[brokenDuplicates]; got != c.want {
-			t.Errorf("%s: %d findings, want %d", c.name, got, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			o := newTestCheck(faultSet{faultMigration: true}, &testMailing{id: "m"}, c.rang)
+			o.checkMigration()
+			if got := o.counts[brokenDuplicates]; got != c.want {
+				t.Errorf("%s: %d findings, want %d", c.name, got, c.want)
+			}
+		})
 	}
 }
 
@@ -149,23 +158,25 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 		{"found, and flagged", false, true, false, ""},
 		{"never found, and flagged", false, false, false, brokenFlagged},
 	} {
-		x := newChecker(&testCustomers{}, instances.NewCallLog(), faultSet{})
-		if c.undone {
-			x.unflagged[k] = true
-		}
-		if c.invalid {
-			x.foundInvalid[k] = cut
-		}
+		t.Run(c.name, func(t *testing.T) {
+			x := newChecker(&testCustomers{}, instances.NewCallLog(), faultSet{})
+			if c.undone {
+				x.unflagged[k] = true
+			}
+			if c.invalid {
+				x.foundInvalid[k] = cut
+			}
 
-		x.checkFlag(q, gone, c.valid, cut.Add(-time.Hour))
+			x.checkFlag(q, gone, c.valid, cut.Add(-time.Hour))
 
-		var want map[string]int
-		if c.want != "" {
-			want = map[string]int{c.want: 1}
-		}
-		if d := cmp.Diff(want, x.counts); d != "" {
-			t.Errorf("%s: findings (-want +got):\n%s", c.name, d)
-		}
+			var want map[string]int
+			if c.want != "" {
+				want = map[string]int{c.want: 1}
+			}
+			if d := cmp.Diff(want, x.counts); d != "" {
+				t.Errorf("%s: findings (-want +got):\n%s", c.name, d)
+			}
+		})
 	}
 }
 
@@ -186,13 +197,15 @@ func TestFalseAlarms(t *testing.T) {
 		{"a live token", func(e *eventLog) { e.invalidated[invalidationKey{"c", push.TokenID("live"), "m"}] = true }, 1},
 		{"an invalid token", func(e *eventLog) { e.invalidated[invalidationKey{"c", push.TokenID("dead"), "m"}] = true }, 0},
 	} {
-		e := newEventLog()
-		c.add(e)
-		x := newChecker(&testCustomers{all: []*testCustomer{q}}, instances.NewCallLog(), faultSet{faultBase404: true})
-		x.checkFalseEvents(e)
-		if got := x.counts[brokenFalseEvents]; got != c.want {
-			t.Errorf("%s: %d findings, want %d", c.name, got, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			e := newEventLog()
+			c.add(e)
+			x := newChecker(&testCustomers{all: []*testCustomer{q}}, instances.NewCallLog(), faultSet{faultBase404: true})
+			x.checkFalseEvents(e)
+			if got := x.counts[brokenFalseEvents]; got != c.want {
+				t.Errorf("%s: %d findings, want %d", c.name, got, c.want)
+			}
+		})
 	}
 }
 

@@ -29,8 +29,10 @@ func TestWhatAKilledCallMaySend(t *testing.T) {
 		"beside one that goes on":     {first: 217, second: 900, others: []instances.Call{{Began: at(50)}}},
 		"after one that had ended":    {first: 217, second: 900, others: []instances.Call{{Began: at(50), Ended: at(60)}}, want: true},
 	} {
-		if _, got := findKilledCall(append(c.others, killed), at(c.first), at(c.second)); got != c.want {
-			t.Errorf("%s: %t, want %t", name, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if _, got := findKilledCall(append(c.others, killed), at(c.first), at(c.second)); got != c.want {
+				t.Errorf("%s: %t, want %t", name, got, c.want)
+			}
+		})
 	}
 }

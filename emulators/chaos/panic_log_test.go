@@ -14,13 +14,15 @@ func TestPanicsAreBrokenPromises(t *testing.T) {
 		`{"severity":"INFO","message":"batch finished"}` + "\n", "{\"message\":\"http: panic serving 127.0.0.1:1: runtime error\"}\n{\"message\":\"tick done\"}\n",
 		`{"severity":"ERROR","message":"a handler panicked","panic":"x"}` + "\n", "fatal error: concurrent map writes\n",
 	} {
-		n, err := p.Write([]byte(lines))
-		if err != nil {
-			t.Errorf("writing %q: %v", lines, err)
-		}
-		if n != len(lines) {
-			t.Errorf("%d bytes were written, want %d", n, len(lines))
-		}
+		t.Run(lines, func(t *testing.T) {
+			n, err := p.Write([]byte(lines))
+			if err != nil {
+				t.Errorf("writing %q: %v", lines, err)
+			}
+			if n != len(lines) {
+				t.Errorf("%d bytes were written, want %d", n, len(lines))
+			}
+		})
 	}
 
 	x := &checker{}

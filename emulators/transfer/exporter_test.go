@@ -219,17 +219,19 @@ func TestExportTakesNothingElse(t *testing.T) {
 		"longer than":              {page("application/x-ndjson", strings.Repeat("x", maxLineBytes+1))},
 		"first customer again":     {nil, page("application/x-ndjson", all)},
 	} {
-		s := newShelf(3, faults...)
-		x, _ := exporting(t, s, "ndjson")
-		c, err := (&client.Remote{URL: x.BaseURL}).Client()
-		if err != nil {
-			t.Fatal(err)
-		}
-		x.Client, x.out = c, bufio.NewWriter(io.Discard)
-		testcloud.WantError(t, "exportAll", x.exportAll(t.Context()), want)
-		if len(s.asked) != len(faults) {
-			t.Errorf("%q: %d requests, want %d", want, len(s.asked), len(faults))
-		}
+		t.Run(want, func(t *testing.T) {
+			s := newShelf(3, faults...)
+			x, _ := exporting(t, s, "ndjson")
+			c, err := (&client.Remote{URL: x.BaseURL}).Client()
+			if err != nil {
+				t.Fatal(err)
+			}
+			x.Client, x.out = c, bufio.NewWriter(io.Discard)
+			testcloud.WantError(t, "exportAll", x.exportAll(t.Context()), want)
+			if len(s.asked) != len(faults) {
+				t.Errorf("%q: %d requests, want %d", want, len(s.asked), len(faults))
+			}
+		})
 	}
 }
 
@@ -309,14 +311,16 @@ func TestExportIntoAFile(t *testing.T) {
 
 		// a kill in the middle of a line
 		for _, n := range []int{700, 29, 5, 0} {
-			if err := os.WriteFile(name+".part", []byte(all[:n]), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := export("-continue"); err != nil {
-				t.Error(err)
-			}
-			is(name, all)
-			is(name+".part", "")
+			t.Run(fmt.Sprint(n), func(t *testing.T) {
+				if err := os.WriteFile(name+".part", []byte(all[:n]), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if err := export("-continue"); err != nil {
+					t.Error(err)
+				}
+				is(name, all)
+				is(name+".part", "")
+			})
 		}
 
 		wrong := map[string]string{"ndjson": "csv", "csv": "ndjson"}[format]

@@ -159,10 +159,12 @@ func TestIDsStayAsTheyAre(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, looker, nil)
 	for _, p := range []string{"/v1/customers/a%2Fb%3Fc", "/v1/customers/%2E%2E%2Fmailings", "/v1/customers/%C3%A4", "/v1/customers/a%20b/messages?pageToken=x%2By"} {
-		w.passed = nil
-		if a := w.ask("GET", p, "", fromPage...); a.Code != 200 || len(w.passed) != 1 || w.passed[0].RequestURI != p {
-			t.Errorf("%s answered %d, and reached the function as %v", p, a.Code, w.passed)
-		}
+		t.Run(p, func(t *testing.T) {
+			w.passed = nil
+			if a := w.ask("GET", p, "", fromPage...); a.Code != 200 || len(w.passed) != 1 || w.passed[0].RequestURI != p {
+				t.Errorf("%s answered %d, and reached the function as %v", p, a.Code, w.passed)
+			}
+		})
 	}
 }
 
@@ -174,10 +176,12 @@ func TestNothingElseIsPassedOn(t *testing.T) {
 		"POST /v1/messages:batch", "POST /v1/imports", "GET /v1/exports/availability", "PATCH /v1/customers/c1", "POST /v1/customers/c1/tokens", "DELETE /v1/customers/c1/tokens/t1",
 		"POST /v1/events", "GET /openapi.json", "PUT /v1/mailings/m1", "GET /v1/customers/../mailings", "GET /v1//mailings", "POST /", "OPTIONS /v1/mailings",
 	} {
-		method, path, _ := strings.Cut(c, " ")
-		if a := w.ask(method, path, "", fromPage...); a.Code != 404 && a.Code != 405 {
-			t.Errorf("%s answered %d", c, a.Code)
-		}
+		t.Run(c, func(t *testing.T) {
+			method, path, _ := strings.Cut(c, " ")
+			if a := w.ask(method, path, "", fromPage...); a.Code != 404 && a.Code != 405 {
+				t.Errorf("%s answered %d", c, a.Code)
+			}
+		})
 	}
 	if len(w.passed) != 0 {
 		t.Errorf("%d requests reached the function", len(w.passed))
@@ -189,12 +193,14 @@ func TestProtectingHeaders(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, looker, nil)
 	for _, path := range []string{"/", "/console.json", "/v1/mailings", "/v1/nowhere"} {
-		h := w.ask("GET", path, "").Header()
-		for name, want := range map[string]string{"Content-Security-Policy": policy, "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"} {
-			if got := h.Get(name); got != want {
-				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+		t.Run(path, func(t *testing.T) {
+			h := w.ask("GET", path, "").Header()
+			for name, want := range map[string]string{"Content-Security-Policy": policy, "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"} {
+				if got := h.Get(name); got != want {
+					t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+				}
 			}
-		}
+		})
 	}
 }
 

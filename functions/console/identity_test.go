@@ -165,17 +165,19 @@ func TestInvoker(t *testing.T) {
 		"not verified": {token(`{"email":"anna@shop.example","sub":"1"}`), ""},
 		"none":         {"", ""},
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
-		if c.token != "" {
-			r.Header.Set("Authorization", c.token)
-		}
-		got, err := Invoker{}.identify(r)
-		if string(got) != c.want {
-			t.Errorf("%s: it is %q, want %q", name, got, c.want)
-		}
-		if (err != nil) != (c.want == "") {
-			t.Errorf("%s: the error is %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest("GET", "/", nil)
+			if c.token != "" {
+				r.Header.Set("Authorization", c.token)
+			}
+			got, err := Invoker{}.identify(r)
+			if string(got) != c.want {
+				t.Errorf("%s: it is %q, want %q", name, got, c.want)
+			}
+			if (err != nil) != (c.want == "") {
+				t.Errorf("%s: the error is %v", name, err)
+			}
+		})
 	}
 }
 

@@ -52,23 +52,25 @@ func TestAvailabilityHasItsReason(t *testing.T) {
 		{"the phone that had notifications on is dead", time.Hour, w.dies("b"), push.Availability{State: "muted", Since: at(month + 29*time.Hour + time.Second), Evidence: "notifications_off"}, 0},
 		{"and the other one is dead", time.Hour, w.dies("a"), push.Availability{State: "unreachable", Since: at(month + 30*time.Hour + time.Second), Evidence: "UNREGISTERED"}, 0},
 	} {
-		w.clock.Add(c.wait)
-		c.do()
-		got := w.availability(anna)
-		if d := cmp.Diff(c.want, got); d != "" {
-			t.Fatalf("%d. %s (-want +got):\n%s", i, c.what, d)
-		}
-		for _, e := range w.published(c.told) {
-			if d := cmp.Diff(c.want, e.Data.Availability); d != "" {
-				t.Errorf("%d. %s: the event (-want +got):\n%s", i, c.what, d)
+		t.Run(c.what, func(t *testing.T) {
+			w.clock.Add(c.wait)
+			c.do()
+			got := w.availability(anna)
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Fatalf("%d. %s (-want +got):\n%s", i, c.what, d)
 			}
-		}
-		line := testcloud.Decode[exportLine](w.Ask("GET", "/v1/exports/availability", ""), http.StatusOK)
-		testcloud.Equal(t, line.State, c.want.State, "%d. %s: state", i, c.what)
-		testcloud.Equal(t, line.Since, c.want.Since, "%d. %s: Since", i, c.what)
-		if want := c.want.State != "unreachable"; line.PushAvailable != want {
-			t.Errorf("%d. %s: pushAvailable is %t, want %t", i, c.what, line.PushAvailable, want)
-		}
+			for _, e := range w.published(c.told) {
+				if d := cmp.Diff(c.want, e.Data.Availability); d != "" {
+					t.Errorf("%d. %s: the event (-want +got):\n%s", i, c.what, d)
+				}
+			}
+			line := testcloud.Decode[exportLine](w.Ask("GET", "/v1/exports/availability", ""), http.StatusOK)
+			testcloud.Equal(t, line.State, c.want.State, "%d. %s: state", i, c.what)
+			testcloud.Equal(t, line.Since, c.want.Since, "%d. %s: Since", i, c.what)
+			if want := c.want.State != "unreachable"; line.PushAvailable != want {
+				t.Errorf("%d. %s: pushAvailable is %t, want %t", i, c.what, line.PushAvailable, want)
+			}
+		})
 	}
 }
 
@@ -122,8 +124,10 @@ func TestARegistrationSetsTheTimeZone(t *testing.T) {
 		"body.notifications": `{"token":"a","notifications":"unknown"}`,
 		"body.device":        `{"token":"a","device":"` + strings.Repeat("d", push.MaxDevice+1) + `"}`,
 	} {
-		a := w.Ask("POST", anna+"/tokens", body)
-		testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
-		testcloud.Equal(t, strings.Join(a.Places(), " "), place, "%s: faults", a.Request)
+		t.Run(place, func(t *testing.T) {
+			a := w.Ask("POST", anna+"/tokens", body)
+			testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
+			testcloud.Equal(t, strings.Join(a.Places(), " "), place, "%s: faults", a.Request)
+		})
 	}
 }

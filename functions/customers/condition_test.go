@@ -71,13 +71,15 @@ func TestConditionsOfCustomers(t *testing.T) {
 		{"one of several", `"anything" , %s`, http.StatusOK},
 		{"no tag at all", `anything`, http.StatusUnprocessableEntity},
 	} {
-		var header []string
-		if c.match != "" {
-			header = []string{"If-Match", strings.ReplaceAll(c.match, "%s", w.Ask("GET", anna, "").Header.Get("ETag"))}
-		}
-		if a := w.Ask("PATCH", anna, `{"optedOut":true}`, header...); a.Code != c.code {
-			t.Errorf("%s: %d %s, want %d", c.what, a.Code, a.Body, c.code)
-		}
+		t.Run(c.what, func(t *testing.T) {
+			var header []string
+			if c.match != "" {
+				header = []string{"If-Match", strings.ReplaceAll(c.match, "%s", w.Ask("GET", anna, "").Header.Get("ETag"))}
+			}
+			if a := w.Ask("PATCH", anna, `{"optedOut":true}`, header...); a.Code != c.code {
+				t.Errorf("%s: %d %s, want %d", c.what, a.Code, a.Body, c.code)
+			}
+		})
 	}
 	before := w.Ask("GET", anna, "").Header.Get("ETag")
 	w.want(http.StatusCreated, "POST", anna+"/tokens", `{"token":"t"}`)
@@ -113,9 +115,11 @@ func TestSegmentsAreAddedAndRemoved(t *testing.T) {
 		{`{"segments":["x"]}`, "[x]"},
 		{`{"segments":{"remove":["x"]}}`, "[]"},
 	} {
-		if got := fmt.Sprint(w.want(http.StatusOK, "PATCH", anna, c.body)["segments"]); got != c.want {
-			t.Errorf("%s came to %s, want %s", c.body, got, c.want)
-		}
+		t.Run(c.body, func(t *testing.T) {
+			if got := fmt.Sprint(w.want(http.StatusOK, "PATCH", anna, c.body)["segments"]); got != c.want {
+				t.Errorf("%s came to %s, want %s", c.body, got, c.want)
+			}
+		})
 	}
 	w.importing(1, `{"id":"anna","segments":{"add":["imported"]}}`)
 	if got := fmt.Sprint(w.want(http.StatusOK, "GET", anna, "")["segments"]); got != "[imported]" {
@@ -132,11 +136,13 @@ func TestSegmentsAreAddedAndRemoved(t *testing.T) {
 		"body.segments.remove": `{"segments":{"remove":[` + strings.Join(many, ",") + `,"one more"]}}`,
 		"body.segments.add[1]": `{"segments":{"add":["a",""]}}`,
 	} {
-		a := w.Ask("PATCH", anna, body)
-		testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
-		if !slices.Contains(a.Places(), place) {
-			t.Errorf("%s: faults are %v, want %v among them", a.Request, a.Places(), place)
-		}
+		t.Run(place, func(t *testing.T) {
+			a := w.Ask("PATCH", anna, body)
+			testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
+			if !slices.Contains(a.Places(), place) {
+				t.Errorf("%s: faults are %v, want %v among them", a.Request, a.Places(), place)
+			}
+		})
 	}
 	a := w.Ask("PATCH", anna, `{"segments":{"add":[`+strings.Join(many, ",")+`]}}`)
 	testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)

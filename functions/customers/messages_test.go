@@ -188,18 +188,20 @@ func TestACustomerInTwoBatches(t *testing.T) {
 	w.settle("m", 1, slices.Repeat([]push.Result{push.ResultExpired}, len(second))...)
 
 	for i, name := range names {
-		want := map[string][]string{"m": {"accepted", "accepted"}}
-		switch {
-		case i == 1:
-			want = map[string][]string{}
-		case i == 3:
-			want["m"] = []string{"accepted", "expired"}
-		case i > 3:
-			want["m"] = []string{"expired", "expired"}
-		}
-		if d := cmp.Diff(want, w.sent(name, "").results()); d != "" {
-			t.Errorf("customer %d in order (-want +got):\n%s", i, d)
-		}
+		t.Run(name, func(t *testing.T) {
+			want := map[string][]string{"m": {"accepted", "accepted"}}
+			switch {
+			case i == 1:
+				want = map[string][]string{}
+			case i == 3:
+				want["m"] = []string{"accepted", "expired"}
+			case i > 3:
+				want["m"] = []string{"expired", "expired"}
+			}
+			if d := cmp.Diff(want, w.sent(name, "").results()); d != "" {
+				t.Errorf("customer %d in order (-want +got):\n%s", i, d)
+			}
+		})
 	}
 }
 

@@ -66,12 +66,14 @@ func TestPatch(t *testing.T) {
 		{`{"segments":null,"attributes":null,"optedOut":null,"categories":null,"timeZone":null}`,
 			`map[attributes:map[] availability:map[evidence:no_token since:2026-11-01T12:00:00Z state:unreachable] categories:map[] id:anna optedOut:false pushAvailable:false segments:[] timeZone: tokens:[]]`},
 	} {
-		w.want(http.StatusOK, "PATCH", anna, c.body)
-		shown := w.want(http.StatusOK, "GET", anna, "")
-		delete(shown, "consents")
-		if got := fmt.Sprint(shown); got != c.want {
-			t.Errorf("patched to\n%s\nwant\n%s", got, c.want)
-		}
+		t.Run(c.body, func(t *testing.T) {
+			w.want(http.StatusOK, "PATCH", anna, c.body)
+			shown := w.want(http.StatusOK, "GET", anna, "")
+			delete(shown, "consents")
+			if got := fmt.Sprint(shown); got != c.want {
+				t.Errorf("patched to\n%s\nwant\n%s", got, c.want)
+			}
+		})
 	}
 	w.want(http.StatusUnsupportedMediaType, "PATCH", anna, `{}`, "Content-Type", "text/plain")
 	w.want(http.StatusBadRequest, "PATCH", anna, `{"optedOut":`, "Content-Type", merge)
@@ -86,22 +88,26 @@ func TestPatchNamesEveryFault(t *testing.T) {
 		`{"timeZone":"Mars/Olympus"}`: "body.timeZone", `{"attributes":{"a":[[1]]}}`: "body.attributes.a", `{"attributes":{"__x__":1}}`: "body.attributes",
 		`{"categories":{"promo":"no"}}`: "body.categories", `{"id":"berta"}`: "body", `{"optedOut":"yes"}`: "body.optedOut",
 	} {
-		a := w.Ask("PATCH", anna, body, "Content-Type", merge)
-		testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
-		if len(a.Errors) != 1 {
-			t.Fatalf("%s: number of faults is %v, want 1: %+v", body, len(a.Errors), a.Errors)
-		}
-		if !strings.HasPrefix(a.Places()[0], at) {
-			t.Errorf("%s: place of the fault is %q, want it to begin with %q", body, a.Places()[0], at)
-		}
+		t.Run(body, func(t *testing.T) {
+			a := w.Ask("PATCH", anna, body, "Content-Type", merge)
+			testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
+			if len(a.Errors) != 1 {
+				t.Fatalf("%s: number of faults is %v, want 1: %+v", body, len(a.Errors), a.Errors)
+			}
+			if !strings.HasPrefix(a.Places()[0], at) {
+				t.Errorf("%s: place of the fault is %q, want it to begin with %q", body, a.Places()[0], at)
+			}
+		})
 	}
 	a := w.Ask("PATCH", anna, `{"segments":["","a\u0000"],"attributes":{"__x__":1,"a":[[1]],"":2},"optedOut":"yes",
 		"categories":{"promo":1},"timeZone":"Europe/Nowhere","tokens":[]}`)
 	for _, want := range []string{"body.segments[0]", "body.segments[1]", "body.attributes", "body.attributes.a[0]", "body.optedOut", "body.categories", "body.timeZone", "body"} {
-		testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
-		if !slices.Contains(a.Places(), want) {
-			t.Errorf("faults are %v, want %v among them", a.Places(), want)
-		}
+		t.Run(want, func(t *testing.T) {
+			testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
+			if !slices.Contains(a.Places(), want) {
+				t.Errorf("faults are %v, want %v among them", a.Places(), want)
+			}
+		})
 	}
 	a = w.Ask("PATCH", anna, `{"timeZone":"x/y","segments":[""],"optedOut":3}`, "Content-Type", merge)
 	testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)

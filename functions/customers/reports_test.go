@@ -73,16 +73,18 @@ func TestFaultsOfEventsAreNamed(t *testing.T) {
 		"a wrong customer": {`{"mailing": "m1", "token": "t", "type": "opened", "customer": "a\u0007"}`, []string{"body.events[0].customer"}},
 		"several":          {`{"token": "t", "type": "opened"},{"mailing": "m1", "type": "opened"}`, []string{"body.events[0]", "body.events[1]"}},
 	} {
-		a := w.Ask("POST", "/v1/events", `{"events": [`+c.events+`]}`)
-		if a.Code != http.StatusUnprocessableEntity {
-			t.Errorf("%s: answered %v, want 422", name, a)
-			continue
-		}
-		for _, at := range c.at {
-			if !strings.Contains(a.Body, `"location":"`+at) {
-				t.Errorf("%s: no fault at %s: %s", name, at, a.Body)
+		t.Run(name, func(t *testing.T) {
+			a := w.Ask("POST", "/v1/events", `{"events": [`+c.events+`]}`)
+			if a.Code != http.StatusUnprocessableEntity {
+				t.Errorf("%s: answered %v, want 422", name, a)
+				return
 			}
-		}
+			for _, at := range c.at {
+				if !strings.Contains(a.Body, `"location":"`+at) {
+					t.Errorf("%s: no fault at %s: %s", name, at, a.Body)
+				}
+			}
+		})
 	}
 	if n := w.Count("reports"); n != 0 {
 		t.Errorf("%d reports are stored, want none", n)

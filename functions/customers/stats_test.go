@@ -26,14 +26,16 @@ func TestStatsAreAnsweredByDay(t *testing.T) {
 		"?from=2026-11-01&to=2026-10-01": {},
 		"?from=2024-11-01":               {"2026-08-03", "2026-08-05", "2026-10-31", "2026-11-01"},
 	} {
-		answer := testcloud.Decode[struct{ Days []push.DayStats }](w.Ask("GET", "/v1/stats"+query, ""), http.StatusOK)
-		got := []string{}
-		for _, d := range answer.Days {
-			got = append(got, d.Day)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("/v1/stats%s (-want +got):\n%s", query, diff)
-		}
+		t.Run(query, func(t *testing.T) {
+			answer := testcloud.Decode[struct{ Days []push.DayStats }](w.Ask("GET", "/v1/stats"+query, ""), http.StatusOK)
+			got := []string{}
+			for _, d := range answer.Days {
+				got = append(got, d.Day)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("/v1/stats%s (-want +got):\n%s", query, diff)
+			}
+		})
 	}
 	for query, places := range map[string][]string{
 		"?from=yesterday&to=2026-13-01": {"query.to", "query.from"},

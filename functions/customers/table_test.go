@@ -106,13 +106,15 @@ func TestCSVAndNDJSONStoreTheSame(t *testing.T) {
 		"csv":    {table, "Content-Type", "text/csv; charset=utf-8; header=present"},
 		"gzip":   {zipped.String(), "Content-Type", csvType, "Content-Encoding", "gzip"},
 	} {
-		w := newHarness(t)
-		if a := w.Ask("POST", "/v1/imports", in[0], in[1:]...); a.Code != http.StatusOK {
-			t.Fatalf("%s: %v", name, a)
-		}
-		for _, c := range []string{"a", "b"} {
-			stored[name] = append(stored[name], w.want(http.StatusOK, "GET", "/v1/customers/"+c, ""))
-		}
+		t.Run(name, func(t *testing.T) {
+			w := newHarness(t)
+			if a := w.Ask("POST", "/v1/imports", in[0], in[1:]...); a.Code != http.StatusOK {
+				t.Fatalf("%s: %v", name, a)
+			}
+			for _, c := range []string{"a", "b"} {
+				stored[name] = append(stored[name], w.want(http.StatusOK, "GET", "/v1/customers/"+c, ""))
+			}
+		})
 	}
 	for _, name := range []string{"csv", "gzip"} {
 		if diff := cmp.Diff(stored["ndjson"], stored[name]); diff != "" {
@@ -139,9 +141,11 @@ func TestTheHeaderOfACSVImportIsChecked(t *testing.T) {
 		"id," + strings.Repeat("attributes.a"+strings.Repeat("a", 90)+",", 3000): "the line is longer than",
 		"id\n" + strings.Repeat("\n", maxLines):                                  "more than 5000 lines",
 	} {
-		a := w.Ask("POST", "/v1/imports", body, "Content-Type", csvType)
-		testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
-		testcloud.Contains(t, a.Body, want, "%s: body", a.Request)
+		t.Run(body, func(t *testing.T) {
+			a := w.Ask("POST", "/v1/imports", body, "Content-Type", csvType)
+			testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
+			testcloud.Contains(t, a.Body, want, "%s: body", a.Request)
+		})
 	}
 	many := testcloud.Decode[struct{ Errors push.Faults }](w.Ask("POST", "/v1/imports", "id"+strings.Repeat(",x", 1000), "Content-Type", csvType), http.StatusUnprocessableEntity)
 	if len(many.Errors) > maxLineFaults+2 {
@@ -179,13 +183,15 @@ func TestRowsOfOneCustomerAreTheirDevices(t *testing.T) {
 	}
 
 	for customer, want := range map[string]int{"many": push.MaxTokens, "few3": 1, "anna": 2, "bob": 1, "carl": 0} {
-		c, err := w.ReadCustomer(t.Context(), customer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(c.Tokens) != want {
-			t.Errorf("%s has %d tokens, want %d", customer, len(c.Tokens), want)
-		}
+		t.Run(customer, func(t *testing.T) {
+			c, err := w.ReadCustomer(t.Context(), customer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(c.Tokens) != want {
+				t.Errorf("%s has %d tokens, want %d", customer, len(c.Tokens), want)
+			}
+		})
 	}
 	got := w.want(http.StatusOK, "GET", anna, "")
 	if diff := cmp.Diff(map[string]any{"a": "3", "b": "2"}, got["attributes"]); diff != "" {

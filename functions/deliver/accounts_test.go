@@ -87,26 +87,28 @@ func TestAFewAccountsPauseNoMailing(t *testing.T) {
 		{"stranger-many", "", true, 200, push.CodeWrongSender},
 		{"stranger-app", "evil", true, 50, push.CodeWrongSender},
 	} {
-		targets := w.accounts(c.prefix, c.app, c.young, c.accounts)
-		for _, ref := range w.cutMore("m", targets, c.prefix) {
-			w.deliver(ref)
-		}
-		m, totals := w.totals("m")
-		if m.State != push.Sending {
-			t.Fatalf("%s: the mailing is %s (%s, %s), want it to go on: %+v", c.prefix, m.State, m.PausedReason, m.PausedDetail, totals)
-		}
-		last := targets[len(targets)-1]
-		customer, err := w.ReadCustomer(t.Context(), last.Customer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		code := ""
-		if token, _ := customer.FindToken(push.TokenID(last.Token)); token.Invalid != nil {
-			code = token.Invalid.Code
-		}
-		if code != c.code {
-			t.Errorf("%s: the last token is flagged %q, want %q", c.prefix, code, c.code)
-		}
+		t.Run(c.prefix, func(t *testing.T) {
+			targets := w.accounts(c.prefix, c.app, c.young, c.accounts)
+			for _, ref := range w.cutMore("m", targets, c.prefix) {
+				w.deliver(ref)
+			}
+			m, totals := w.totals("m")
+			if m.State != push.Sending {
+				t.Fatalf("%s: the mailing is %s (%s, %s), want it to go on: %+v", c.prefix, m.State, m.PausedReason, m.PausedDetail, totals)
+			}
+			last := targets[len(targets)-1]
+			customer, err := w.ReadCustomer(t.Context(), last.Customer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			code := ""
+			if token, _ := customer.FindToken(push.TokenID(last.Token)); token.Invalid != nil {
+				code = token.Invalid.Code
+			}
+			if code != c.code {
+				t.Errorf("%s: the last token is flagged %q, want %q", c.prefix, code, c.code)
+			}
+		})
 	}
 	if _, totals := w.totals("m"); totals.Targeted != 507_020 {
 		t.Errorf("%d tokens are targeted, want 507,020", totals.Targeted)

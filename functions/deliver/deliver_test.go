@@ -36,9 +36,11 @@ func TestRingsFlagsAndCompletes(t *testing.T) {
 	testcloud.Equal(t, got.Invalid[push.CodeInvalidArgument], 2, "tokens invalid with CodeInvalidArgument")
 	for token, want := range map[string]string{"gone-token": push.CodeUnregistered, "malformed-token": push.CodeInvalidArgument,
 		"bare-token": push.CodeInvalidArgument, "stranger-token": push.CodeWrongSender, "good-token-0000": ""} {
-		if got := w.invalid(token); got != want {
-			t.Errorf("token %s is marked %q, want %q", token, got, want)
-		}
+		t.Run(token, func(t *testing.T) {
+			if got := w.invalid(token); got != want {
+				t.Errorf("token %s is marked %q, want %q", token, got, want)
+			}
+		})
 	}
 	types := w.types()
 	if n := strings.Count(strings.Join(types, " "), push.TokenInvalidated); n != 4 {
@@ -152,25 +154,27 @@ func TestMisconfiguredPausesWithTheReason(t *testing.T) {
 func TestTokensOfAnotherSender(t *testing.T) {
 	t.Parallel()
 	for every, want := range map[int]push.State{10: push.Completed, 2: push.Completed, 1: push.Paused} {
-		w := newBatchHarness(t, phones.Options{})
-		tokens := names("own", 400)
-		for i := 0; i < len(tokens); i += every {
-			tokens[i] = fmt.Sprintf("stranger-token-%04d", i)
-		}
-		w.phones.SetOutcome("stranger-token-*", "SENDER_ID_MISMATCH")
-		w.deliver(w.mailing("m", true, tokens...))
-		m, totals := w.totals("m")
-		testcloud.Equal(t, m.State, want, "one of %d: state", every)
-		if want == push.Paused && m.PausedReason != push.PausedWrongSender {
-			t.Errorf("one of %d: %s because %q: %+v", every, m.State, m.PausedBecause(), totals)
-		}
-		code := push.CodeWrongSender
-		if want == push.Paused {
-			code = ""
-		}
-		if got := w.invalid("stranger-token-0000"); got != code {
-			t.Errorf("one of %d: a token of another sender has code %q, want %q", every, got, code)
-		}
+		t.Run(fmt.Sprint(every), func(t *testing.T) {
+			w := newBatchHarness(t, phones.Options{})
+			tokens := names("own", 400)
+			for i := 0; i < len(tokens); i += every {
+				tokens[i] = fmt.Sprintf("stranger-token-%04d", i)
+			}
+			w.phones.SetOutcome("stranger-token-*", "SENDER_ID_MISMATCH")
+			w.deliver(w.mailing("m", true, tokens...))
+			m, totals := w.totals("m")
+			testcloud.Equal(t, m.State, want, "one of %d: state", every)
+			if want == push.Paused && m.PausedReason != push.PausedWrongSender {
+				t.Errorf("one of %d: %s because %q: %+v", every, m.State, m.PausedBecause(), totals)
+			}
+			code := push.CodeWrongSender
+			if want == push.Paused {
+				code = ""
+			}
+			if got := w.invalid("stranger-token-0000"); got != code {
+				t.Errorf("one of %d: a token of another sender has code %q, want %q", every, got, code)
+			}
+		})
 	}
 }
 
@@ -251,12 +255,14 @@ func TestUnknownBatchesAndNonsenseAreSettled(t *testing.T) {
 		{`{}`, false, queue.Redeliver},
 		{`nonsense`, true, queue.Ack},
 	} {
-		m := queue.Message{Data: []byte(c.data)}
-		if c.dead {
-			m.Attributes = map[string]string{"CloudPubSubDeadLetterSourceSubscription": "deliver"}
-		}
-		if got := w.d.receiveFromPubSub(t.Context(), m); got != c.want {
-			t.Errorf("%s was settled by %v, want %v", c.data, got, c.want)
-		}
+		t.Run(c.data, func(t *testing.T) {
+			m := queue.Message{Data: []byte(c.data)}
+			if c.dead {
+				m.Attributes = map[string]string{"CloudPubSubDeadLetterSourceSubscription": "deliver"}
+			}
+			if got := w.d.receiveFromPubSub(t.Context(), m); got != c.want {
+				t.Errorf("%s was settled by %v, want %v", c.data, got, c.want)
+			}
+		})
 	}
 }

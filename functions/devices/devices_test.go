@@ -91,11 +91,13 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 	testcloud.Equal(t, a.Problem.Detail, unknown.Problem.Detail, "another's token: Problem.Detail")
 	testcloud.Equal(t, len(a.Body), len(unknown.Body), "another's token: length of the body")
 	for _, path := range []string{"/v1/devices", "/v1/devices/" + id, "/v1/customers/ada", "/v1/customers/ada/tokens", "/v1/settings", "/v1/imports", "/v1/devices/" + id + "/"} {
-		for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "OPTIONS"} {
-			if a := w.ask(method, path, eve, ""); a.Code != 404 && a.Code != 405 {
-				t.Errorf("%s %s: %v", method, path, a)
+		t.Run(path, func(t *testing.T) {
+			for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "OPTIONS"} {
+				if a := w.ask(method, path, eve, ""); a.Code != 404 && a.Code != 405 {
+					t.Errorf("%s %s: %v", method, path, a)
+				}
 			}
-		}
+		})
 	}
 	// The customer in a body, a query or a header is nobody's concern.
 	for _, path := range []string{"/v1/devices?customer=ada"} {
@@ -188,11 +190,13 @@ func TestBodies(t *testing.T) {
 		"addedAt":         {`{"token":"secret-token","platform":"web","addedAt":"2020-01-01T00:00:00Z"}`, 422, `body.addedAt`},
 		"too large":       {`{"token":"secret-token","platform":"web"` + strings.Repeat(" ", MaxBody) + `}`, 413, ``},
 	} {
-		a := w.ask("POST", "/v1/devices", ada, c.body)
-		at := a.Places()
-		slices.Sort(at)
-		testcloud.CheckCode(t, a, c.code)
-		testcloud.Equal(t, strings.Join(at, " "), c.faults, "%s: faults", name)
+		t.Run(name, func(t *testing.T) {
+			a := w.ask("POST", "/v1/devices", ada, c.body)
+			at := a.Places()
+			slices.Sort(at)
+			testcloud.CheckCode(t, a, c.code)
+			testcloud.Equal(t, strings.Join(at, " "), c.faults, "%s: faults", name)
+		})
 	}
 	if a := w.ask("POST", "/v1/devices", ada, `{"token":"secret-token","platform":"web"}`, "Content-Type", "application/json", "Content-Type", "text/plain"); a.Code != 201 && a.Code != 415 {
 		t.Errorf("two types: %v", a)

@@ -40,13 +40,15 @@ func TestIDTokens(t *testing.T) {
 		"too long":      strings.Repeat("x", auth.MaxToken+1),
 		"nonsense":      "nonsense",
 	} {
-		for _, call := range [][2]string{{"POST", "/v1/devices"}, {"DELETE", "/v1/devices/" + push.TokenID("x")}, {"GET", "/openapi.json"}, {"PUT", "/nowhere"}} {
-			a := w.ask(call[0], call[1], token, "")
-			testcloud.CheckCode(t, a, 401)
-			if !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), `Bearer error="invalid_token", error_description="`) {
-				t.Errorf("%s: header WWW-Authenticate is %q, want it to begin with %q", name, a.Header.Get("WWW-Authenticate"), `Bearer error="invalid_token", error_description="`)
+		t.Run(name, func(t *testing.T) {
+			for _, call := range [][2]string{{"POST", "/v1/devices"}, {"DELETE", "/v1/devices/" + push.TokenID("x")}, {"GET", "/openapi.json"}, {"PUT", "/nowhere"}} {
+				a := w.ask(call[0], call[1], token, "")
+				testcloud.CheckCode(t, a, 401)
+				if !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), `Bearer error="invalid_token", error_description="`) {
+					t.Errorf("%s: header WWW-Authenticate is %q, want it to begin with %q", name, a.Header.Get("WWW-Authenticate"), `Bearer error="invalid_token", error_description="`)
+				}
 			}
-		}
+		})
 	}
 	if got := w.tokens("ada"); got != nil {
 		t.Errorf("ada has %v", got)
@@ -70,9 +72,11 @@ func TestNoIDToken(t *testing.T) {
 		"in a cookie":  {"Cookie", "__session=" + good},
 		"elsewhere":    {"X-Authorization", "Bearer " + good},
 	} {
-		a := w.ask("POST", "/v1/devices", "", `{"token":"x","platform":"web"}`, header...)
-		testcloud.CheckCode(t, a, 401)
-		testcloud.Equal(t, a.Header.Get("WWW-Authenticate"), "Bearer", "%s: header WWW-Authenticate", name)
+		t.Run(name, func(t *testing.T) {
+			a := w.ask("POST", "/v1/devices", "", `{"token":"x","platform":"web"}`, header...)
+			testcloud.CheckCode(t, a, 401)
+			testcloud.Equal(t, a.Header.Get("WWW-Authenticate"), "Bearer", "%s: header WWW-Authenticate", name)
+		})
 	}
 	if a := w.ask("POST", "/v1/devices", "", `{"token":"x","platform":"web"}`, "Authorization", "bearer "+good); a.Code != 201 {
 		t.Errorf("a scheme in lower case: %v", a)
@@ -101,13 +105,15 @@ func TestClaim(t *testing.T) {
 		"missing": nil, "a number": 42, "a list": []string{"c-42"}, "an object": map[string]any{"id": "c-42"}, "true": true, "empty": "",
 		"too long": strings.Repeat("c", push.MaxCustomerID+1), "control": "c\n42",
 	} {
-		a := w.ask("DELETE", "/v1/devices/"+push.TokenID("token-by-claim"), as(v), "")
-		why := "has no claim https://shop.example/customer that is a text"
-		if id, ok := v.(string); ok && id != "" {
-			why = "the claim https://shop.example/customer of the ID token is not a customer's id"
-		}
-		testcloud.CheckCode(t, a, 403)
-		testcloud.Contains(t, a.Detail, why, "%s: Detail", name)
+		t.Run(name, func(t *testing.T) {
+			a := w.ask("DELETE", "/v1/devices/"+push.TokenID("token-by-claim"), as(v), "")
+			why := "has no claim https://shop.example/customer that is a text"
+			if id, ok := v.(string); ok && id != "" {
+				why = "the claim https://shop.example/customer of the ID token is not a customer's id"
+			}
+			testcloud.CheckCode(t, a, 403)
+			testcloud.Contains(t, a.Detail, why, "%s: Detail", name)
+		})
 	}
 	if len(w.tokens("c-42")) != 1 {
 		t.Error("c-42 has lost the token")
@@ -130,13 +136,15 @@ func TestTenant(t *testing.T) {
 			tenant any
 			of     string
 		}{"none": {nil, ""}, "riga": {"riga", "riga"}, "vilnius": {"vilnius", "vilnius"}} {
-			want := 403
-			if c.of == own {
-				want = 201
-			}
-			if a := w.register(of(c.tenant), "token-of-tenant-"+name); a.Code != want {
-				t.Errorf("a token of tenant %s where %q is taken: %v, want %d", name, own, a, want)
-			}
+			t.Run(name, func(t *testing.T) {
+				want := 403
+				if c.of == own {
+					want = 201
+				}
+				if a := w.register(of(c.tenant), "token-of-tenant-"+name); a.Code != want {
+					t.Errorf("a token of tenant %s where %q is taken: %v, want %d", name, own, a, want)
+				}
+			})
 		}
 	}
 }
@@ -168,12 +176,14 @@ func TestOrigins(t *testing.T) {
 	testcloud.Equal(t, a.Header.Get("Vary"), "Origin", "the shop asks: header Vary")
 	testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Credentials"), "", "the shop asks: header Access-Control-Allow-Credentials")
 	for from, want := range map[string]string{shop: shop, evil: "", "": ""} {
-		for _, token := range []string{"", person("ada")} {
-			a := open.ask("POST", "/v1/devices", token, `{"token":"x","platform":"web"}`, "Origin", from)
-			testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), want, "a call from %q: header Access-Control-Allow-Origin", from)
-			testcloud.Equal(t, a.Header.Get("Vary"), "Origin", "a call from %q: header Vary", from)
-			testcloud.Equal(t, a.Code == 401, token == "", "a call from %q: that it is unauthorized", from)
-		}
+		t.Run(from, func(t *testing.T) {
+			for _, token := range []string{"", person("ada")} {
+				a := open.ask("POST", "/v1/devices", token, `{"token":"x","platform":"web"}`, "Origin", from)
+				testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), want, "a call from %q: header Access-Control-Allow-Origin", from)
+				testcloud.Equal(t, a.Header.Get("Vary"), "Origin", "a call from %q: header Vary", from)
+				testcloud.Equal(t, a.Code == 401, token == "", "a call from %q: that it is unauthorized", from)
+			}
+		})
 	}
 	if a := open.ask("OPTIONS", "/v1/devices", "", "", "Origin", shop); a.Code != 401 {
 		t.Errorf("OPTIONS that is no preflight: %v", a)
@@ -248,11 +258,13 @@ func TestSettings(t *testing.T) {
 		{"ALLOWED_ORIGINS", "https://*.shop.example", "ALLOWED_ORIGINS"}, {"ALLOWED_ORIGINS", "https://a.example, https://b.example", "ALLOWED_ORIGINS"},
 		{"ALLOWED_ORIGINS", "ftp://localhost", "ALLOWED_ORIGINS"}, {"APP_CHECK", "on", "APP_CHECK"}, {"MAX_TOKENS", "-1", "MAX_TOKENS"}, {"TOKEN_LIFE", "-5h", "TOKEN_LIFE"},
 	} {
-		_, err := load(bad.name, bad.value)
-		if err == nil {
-			t.Fatalf("%s=%s: the error is nil, want one that says why", bad.name, bad.value)
-		}
-		testcloud.Contains(t, err.Error(), bad.said, "%s=%s: error", bad.name, bad.value)
+		t.Run(bad.name, func(t *testing.T) {
+			_, err := load(bad.name, bad.value)
+			if err == nil {
+				t.Fatalf("%s=%s: the error is nil, want one that says why", bad.name, bad.value)
+			}
+			testcloud.Contains(t, err.Error(), bad.said, "%s=%s: error", bad.name, bad.value)
+		})
 	}
 }
 
@@ -266,23 +278,25 @@ func TestABodyWithoutATokenHoldsNoCall(t *testing.T) {
 		"POST /v1/devices HTTP/1.1\r\nAuthorization: Bearer nonsense\r\n",
 		"OPTIONS /v1/devices HTTP/1.1\r\nAccess-Control-Request-Method: POST\r\n",
 	} {
-		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(w.URL, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(conn, "%sHost: a\r\nContent-Length: 3000\r\n\r\n{", head)
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Errorf("%q was not answered: %v", head, err)
-			continue
-		}
-		if res.StatusCode != 401 && res.StatusCode != 403 {
-			t.Errorf("%q was answered %d, and the connection ends: %v", head, res.StatusCode, res.Close)
-		}
-		testcloud.Equal(t, res.Close, true, "%q: Close", head)
+		t.Run(head, func(t *testing.T) {
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(w.URL, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(conn, "%sHost: a\r\nContent-Length: 3000\r\n\r\n{", head)
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Errorf("%q was not answered: %v", head, err)
+				return
+			}
+			if res.StatusCode != 401 && res.StatusCode != 403 {
+				t.Errorf("%q was answered %d, and the connection ends: %v", head, res.StatusCode, res.Close)
+			}
+			testcloud.Equal(t, res.Close, true, "%q: Close", head)
+		})
 	}
 }

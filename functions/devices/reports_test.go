@@ -50,10 +50,12 @@ func TestAPhoneReportsItsOwnMessagesOnly(t *testing.T) {
 		{"the own message", "ada", `{"message": %q, "token": "token-of-ada", "type": "opened"}`, push.ReportResult{Counted: 1}},
 		{"its id as data.mailing_id has it", "ada", `{"mailing": %q, "token": "token-of-ada", "type": "opened"}`, push.ReportResult{Repeated: 1}},
 	} {
-		a := w.ask("POST", "/v1/devices/events", person(c.uid), `{"events": [`+fmt.Sprintf(c.event, id)+`]}`)
-		if got := testcloud.Decode[push.ReportResult](a, http.StatusAccepted); got != c.want {
-			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			a := w.ask("POST", "/v1/devices/events", person(c.uid), `{"events": [`+fmt.Sprintf(c.event, id)+`]}`)
+			if got := testcloud.Decode[push.ReportResult](a, http.StatusAccepted); got != c.want {
+				t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+			}
+		})
 	}
 	if a := w.ask("POST", "/v1/devices/events", "", `{"events": []}`); a.Code != http.StatusUnauthorized {
 		t.Errorf("without an ID token: %v, want 401", a)

@@ -31,32 +31,34 @@ func TestBatchesCarryOnlyNamedAttributes(t *testing.T) {
 		"everyone": {Everyone: true}, "segments": {Segments: &push.Segments{Any: []string{"s"}}},
 		"listed": {Customers: []string{"c0", "c1", "c2"}}, "tokens": {Tokens: []string{"token-0", "token-1", "token-2"}},
 	} {
-		w.mailing(t, name, func(d *push.Draft) {
-			d.Audience, d.Link = a, `https://x.example/{{ customer["first name"] }}`
-			d.Message = json.RawMessage(`{"notification":{"title":"{{ customer.name }}{{ customer.none }}{{ customer.points }}{{ customer.id }}"}}`)
-		})
-		w.carryOut(t, push.DispatchMessage{Mailing: name, Shard: push.DispatchStart})
-		open, err := w.ListOpenBatches(t.Context(), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := 0
-		for _, o := range open {
-			b, err := w.ReadBatch(t.Context(), o.BatchRef)
+		t.Run(name, func(t *testing.T) {
+			w.mailing(t, name, func(d *push.Draft) {
+				d.Audience, d.Link = a, `https://x.example/{{ customer["first name"] }}`
+				d.Message = json.RawMessage(`{"notification":{"title":"{{ customer.name }}{{ customer.none }}{{ customer.points }}{{ customer.id }}"}}`)
+			})
+			w.carryOut(t, push.DispatchMessage{Mailing: name, Shard: push.DispatchStart})
+			open, err := w.ListOpenBatches(t.Context(), name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, x := range b.Targets {
-				n++
-				i := x.Customer[1:]
-				want := map[string]any{"name": "N" + i, "first name": "F", "points": json.Number(i)}
-				if diff := cmp.Diff(want, x.Attributes); diff != "" {
-					t.Errorf("%s, customer %s (-want +got):\n%s", name, x.Customer, diff)
+			n := 0
+			for _, o := range open {
+				b, err := w.ReadBatch(t.Context(), o.BatchRef)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, x := range b.Targets {
+					n++
+					i := x.Customer[1:]
+					want := map[string]any{"name": "N" + i, "first name": "F", "points": json.Number(i)}
+					if diff := cmp.Diff(want, x.Attributes); diff != "" {
+						t.Errorf("%s, customer %s (-want +got):\n%s", name, x.Customer, diff)
+					}
 				}
 			}
-		}
-		if n != 3 {
-			t.Errorf("%s has %d targets, want 3", name, n)
-		}
+			if n != 3 {
+				t.Errorf("%s has %d targets, want 3", name, n)
+			}
+		})
 	}
 }

@@ -20,9 +20,11 @@ func TestMutedCustomersAreLeftOutIfTheSettingSaysSo(t *testing.T) {
 		{"muted", "t1", push.NotificationsOff}, {"muted", "t2", push.NotificationsOff}, {"half", "t3", push.NotificationsOff},
 		{"half", "t4", push.NotificationsUnknown}, {"on", "t5", push.NotificationsOn}, {"out", "t6", push.NotificationsOff},
 	} {
-		if _, err := w.RegisterToken(t.Context(), c.customer, push.Registration{Kind: push.KindToken, Value: c.token, Notifications: c.notifications}); err != nil {
-			t.Fatal(err)
-		}
+		t.Run(c.customer, func(t *testing.T) {
+			if _, err := w.RegisterToken(t.Context(), c.customer, push.Registration{Kind: push.KindToken, Value: c.token, Notifications: c.notifications}); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 	out := true
 	if _, err := w.PatchCustomer(t.Context(), "out", push.CustomerPatch{OptedOut: &out}); err != nil {

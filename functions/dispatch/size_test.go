@@ -38,43 +38,45 @@ func TestTheLargestBatchesFitADocument(t *testing.T) {
 		"long tokens":     {Customer: "c", Token: strings.Repeat("t", push.MaxToken-10)},
 		"attributes":      {Customer: "c", Attributes: map[string]any{"name": strings.Repeat("é", 4000)}},
 	} {
-		x.Kind, x.Platform = push.KindToken, push.Android
-		targets := make([]push.Target, 1200)
-		for i := range targets {
-			targets[i] = x
-			targets[i].Token += fmt.Sprintf("token-%04d", i)
-		}
-		c := &shardRun{dispatcher: w.d, mailing: m, shard: sh, lane: push.LaneLarge}
-		batches := c.splitIntoBatches(targets)
-		for chunk := range slices.Chunk(batches, perCommit) {
-			sh.After += "x"
-			if err := w.CreateBatches(t.Context(), sh, chunk); err != nil {
-				t.Fatalf("%s: batches of %d: %v", name, len(chunk[0].Targets), err)
+		t.Run(name, func(t *testing.T) {
+			x.Kind, x.Platform = push.KindToken, push.Android
+			targets := make([]push.Target, 1200)
+			for i := range targets {
+				targets[i] = x
+				targets[i].Token += fmt.Sprintf("token-%04d", i)
 			}
-		}
-		n := 0
-		for _, b := range batches {
-			n += len(b.Targets)
-			stored, err := w.ReadBatch(t.Context(), b.BatchRef)
-			if err != nil {
-				t.Fatal(err)
+			c := &shardRun{dispatcher: w.d, mailing: m, shard: sh, lane: push.LaneLarge}
+			batches := c.splitIntoBatches(targets)
+			for chunk := range slices.Chunk(batches, perCommit) {
+				sh.After += "x"
+				if err := w.CreateBatches(t.Context(), sh, chunk); err != nil {
+					t.Fatalf("%s: batches of %d: %v", name, len(chunk[0].Targets), err)
+				}
 			}
-			if err := w.LeaseBatch(t.Context(), stored, push.Lease{Owner: "me", Until: at.Add(time.Minute)}); err != nil {
-				t.Fatal(err)
+			n := 0
+			for _, b := range batches {
+				n += len(b.Targets)
+				stored, err := w.ReadBatch(t.Context(), b.BatchRef)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := w.LeaseBatch(t.Context(), stored, push.Lease{Owner: "me", Until: at.Add(time.Minute)}); err != nil {
+					t.Fatal(err)
+				}
+				stored.Reason = strings.Repeat("x", 500)
+				for i, target := range stored.Targets {
+					stored.Results[i] = push.ResultInvalidArgument
+					stored.OwedFlags = append(stored.OwedFlags, i)
+					stored.InvalidTokens = append(stored.InvalidTokens, push.InvalidToken{Customer: target.Customer, TokenID: push.TokenID(target.Token),
+						Code: push.CodeInvalidArgument, Status: push.CodeInvalidArgument, At: at.Add(123456789)})
+				}
+				if err := w.SaveBatch(t.Context(), stored); err != nil {
+					t.Errorf("%s: %d dead tokens: %v", name, len(stored.InvalidTokens), err)
+				}
 			}
-			stored.Reason = strings.Repeat("x", 500)
-			for i, target := range stored.Targets {
-				stored.Results[i] = push.ResultInvalidArgument
-				stored.OwedFlags = append(stored.OwedFlags, i)
-				stored.InvalidTokens = append(stored.InvalidTokens, push.InvalidToken{Customer: target.Customer, TokenID: push.TokenID(target.Token),
-					Code: push.CodeInvalidArgument, Status: push.CodeInvalidArgument, At: at.Add(123456789)})
+			if n != len(targets) {
+				t.Errorf("%s: %d of %d targets were cut", name, n, len(targets))
 			}
-			if err := w.SaveBatch(t.Context(), stored); err != nil {
-				t.Errorf("%s: %d dead tokens: %v", name, len(stored.InvalidTokens), err)
-			}
-		}
-		if n != len(targets) {
-			t.Errorf("%s: %d of %d targets were cut", name, n, len(targets))
-		}
+		})
 	}
 }

@@ -21,9 +21,11 @@ func TestDurationIsThatOfTheLowerLimit(t *testing.T) {
 		"nothing":          {nil, 0, 0},
 		"one":              {nil, 1, time.Millisecond},
 	} {
-		s := &service{Deps: Deps{QuotaPerMinute: 60_000}}
-		if got := s.durationOf(&push.Draft{RatePerMinute: c.rate}, c.messages); got != c.want {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			s := &service{Deps: Deps{QuotaPerMinute: 60_000}}
+			if got := s.durationOf(&push.Draft{RatePerMinute: c.rate}, c.messages); got != c.want {
+				t.Errorf("%s: %s, want %s", name, got, c.want)
+			}
+		})
 	}
 }

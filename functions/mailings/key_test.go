@@ -36,9 +36,11 @@ func TestAKeyIsOfItsCaller(t *testing.T) {
 		"a quote too few": {by("ann@shop.example", `"k-1`), false},
 		"a key of quotes": {by("ann@shop.example", `"\"k-1\""`), false},
 	} {
-		if got := w.hand(plain, c.header...); (got.ID == ann.ID) != c.same {
-			t.Errorf("%s: the same mailing is %v, want %v", name, got.ID == ann.ID, c.same)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := w.hand(plain, c.header...); (got.ID == ann.ID) != c.same {
+				t.Errorf("%s: the same mailing is %v, want %v", name, got.ID == ann.ID, c.same)
+			}
+		})
 	}
 	if got := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", `""`); got.Code != http.StatusUnprocessableEntity {
 		t.Errorf("an empty key in quotes: %v", got)

@@ -63,19 +63,21 @@ func TestTransitions(t *testing.T) {
 		{"pause", 409, push.Cancelled},
 		{"resume", 409, push.Cancelled},
 	} {
-		m := w.hand(plain, "Idempotency-Key", "one")
-		got := w.Ask("POST", "/v1/mailings/"+m.ID+"/"+c.do, "")
-		if got.Code != c.status {
-			t.Errorf("%s: %d %s", c.do, got.Code, got.Body)
-		}
-		if c.status == 200 {
-			b := testcloud.Decode[brief](got, 200)
-			testcloud.Equal(t, b.ID, m.ID, "%s: ID", c.do)
-			testcloud.Equal(t, b.State, c.state, "%s: state", c.do)
-		}
-		now := w.show(m.ID)
-		testcloud.Equal(t, now.State, c.state, "after %s: state", c.do)
-		testcloud.Equal(t, now.PausedReason == push.PausedByHand && now.PausedBecause == push.PausedTextByHand, c.state == push.Paused, "after %s: that it is paused by hand", c.do)
+		t.Run(c.do, func(t *testing.T) {
+			m := w.hand(plain, "Idempotency-Key", "one")
+			got := w.Ask("POST", "/v1/mailings/"+m.ID+"/"+c.do, "")
+			if got.Code != c.status {
+				t.Errorf("%s: %d %s", c.do, got.Code, got.Body)
+			}
+			if c.status == 200 {
+				b := testcloud.Decode[brief](got, 200)
+				testcloud.Equal(t, b.ID, m.ID, "%s: ID", c.do)
+				testcloud.Equal(t, b.State, c.state, "%s: state", c.do)
+			}
+			now := w.show(m.ID)
+			testcloud.Equal(t, now.State, c.state, "after %s: state", c.do)
+			testcloud.Equal(t, now.PausedReason == push.PausedByHand && now.PausedBecause == push.PausedTextByHand, c.state == push.Paused, "after %s: that it is paused by hand", c.do)
+		})
 	}
 	done := w.hand(plain)
 	w.sent(done.ID, push.ResultAccepted)
@@ -90,18 +92,20 @@ func TestTransitions(t *testing.T) {
 		t.Fatalf("tokens accepted is %v, want 1", now.Tokens.Accepted)
 	}
 	for _, do := range []string{"cancel", "pause", "resume"} {
-		if got := w.Ask("POST", "/v1/mailings/"+done.ID+"/"+do, ""); got.Code != 409 {
-			t.Errorf("%s of a completed mailing: %d %s", do, got.Code, got.Body)
-		}
-		if got := w.Ask("POST", "/v1/mailings/mnone/"+do, ""); got.Code != 404 {
-			t.Errorf("%s of none: %d %s", do, got.Code, got.Body)
-		}
-		if got := w.Ask("POST", "/v1/mailings/"+done.ID+"/"+do, `{"why":1}`); got.Code != 422 {
-			t.Errorf("%s with a body: %d %s", do, got.Code, got.Body)
-		}
-		got := w.Ask("GET", "/v1/mailings/"+done.ID+"/"+do, "")
-		testcloud.CheckCode(t, got, 405)
-		testcloud.Equal(t, got.Header.Get("Allow"), "POST", "GET %s: header Allow", do)
+		t.Run(do, func(t *testing.T) {
+			if got := w.Ask("POST", "/v1/mailings/"+done.ID+"/"+do, ""); got.Code != 409 {
+				t.Errorf("%s of a completed mailing: %d %s", do, got.Code, got.Body)
+			}
+			if got := w.Ask("POST", "/v1/mailings/mnone/"+do, ""); got.Code != 404 {
+				t.Errorf("%s of none: %d %s", do, got.Code, got.Body)
+			}
+			if got := w.Ask("POST", "/v1/mailings/"+done.ID+"/"+do, `{"why":1}`); got.Code != 422 {
+				t.Errorf("%s with a body: %d %s", do, got.Code, got.Body)
+			}
+			got := w.Ask("GET", "/v1/mailings/"+done.ID+"/"+do, "")
+			testcloud.CheckCode(t, got, 405)
+			testcloud.Equal(t, got.Header.Get("Allow"), "POST", "GET %s: header Allow", do)
+		})
 	}
 }
 
@@ -143,15 +147,17 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 		t.Fatalf("two pages: NextPageToken is %q, want none", second.NextPageToken)
 	}
 	for i, want := range []string{push.CodeUnregistered, push.CodeInvalidArgument, push.CodeUnregistered} {
-		d := all[i]
-		testcloud.Equal(t, d.Code, want, "%d: Code", i)
-		testcloud.Equal(t, d.Customer, fmt.Sprintf("c-%s-%d", m.ID, i+1), "%d: Customer", i)
-		if d.TokenID == "" {
-			t.Errorf("%d: TokenID is empty, want a value", i)
-		}
-		if d.At.IsZero() {
-			t.Errorf("%d: At is zero, want a time", i)
-		}
+		t.Run(want, func(t *testing.T) {
+			d := all[i]
+			testcloud.Equal(t, d.Code, want, "%d: Code", i)
+			testcloud.Equal(t, d.Customer, fmt.Sprintf("c-%s-%d", m.ID, i+1), "%d: Customer", i)
+			if d.TokenID == "" {
+				t.Errorf("%d: TokenID is empty, want a value", i)
+			}
+			if d.At.IsZero() {
+				t.Errorf("%d: At is zero, want a time", i)
+			}
+		})
 	}
 	for _, q := range []string{"pageSize=0", "pageSize=501", "pageToken=x", "pageToken=a.-1.b", "pageToken=.x.y"} {
 		if got := w.Ask("GET", "/v1/mailings/"+m.ID+"/invalid-tokens?"+q, ""); got.Code != 422 {

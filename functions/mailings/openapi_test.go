@@ -81,30 +81,32 @@ func TestDocumentIsTheContract(t *testing.T) {
 		{"/v1/messages:batch", "post", "messages", "200", "messages", "Idempotency-Key"},
 		{"/v1/messages/{id}", "get", "", "200", message, "id"},
 	} {
-		op, ok := d.Paths[c.path][c.method]
-		if !ok {
-			t.Errorf("%s %s is not there", c.method, c.path)
-			continue
-		}
-		seen[c.method+" "+c.path] = true
-		var params []string
-		for _, p := range op.Parameters {
-			params = append(params, p.Name)
-		}
-		slices.Sort(params)
-		body := ""
-		if op.RequestBody != nil {
-			body = strings.Join(d.fields(op.RequestBody.Content["application/json"].Schema), " ")
-		}
-		answer := strings.Join(d.fields(op.Responses[c.status].Content["application/json"].Schema), " ")
-		testcloud.Equal(t, body, c.body, "%s %s: body", c.method, c.path)
-		testcloud.Equal(t, answer, c.answer, "%s %s: answer", c.method, c.path)
-		testcloud.Equal(t, strings.Join(params, " "), c.params, "%s %s: params", c.method, c.path)
-		for status, r := range op.Responses {
-			if _, ok := r.Content["application/problem+json"]; status >= "4" && !ok {
-				t.Errorf("%s %s: %s is not answered as a problem", c.method, c.path, status)
+		t.Run(c.method, func(t *testing.T) {
+			op, ok := d.Paths[c.path][c.method]
+			if !ok {
+				t.Errorf("%s %s is not there", c.method, c.path)
+				return
 			}
-		}
+			seen[c.method+" "+c.path] = true
+			var params []string
+			for _, p := range op.Parameters {
+				params = append(params, p.Name)
+			}
+			slices.Sort(params)
+			body := ""
+			if op.RequestBody != nil {
+				body = strings.Join(d.fields(op.RequestBody.Content["application/json"].Schema), " ")
+			}
+			answer := strings.Join(d.fields(op.Responses[c.status].Content["application/json"].Schema), " ")
+			testcloud.Equal(t, body, c.body, "%s %s: body", c.method, c.path)
+			testcloud.Equal(t, answer, c.answer, "%s %s: answer", c.method, c.path)
+			testcloud.Equal(t, strings.Join(params, " "), c.params, "%s %s: params", c.method, c.path)
+			for status, r := range op.Responses {
+				if _, ok := r.Content["application/problem+json"]; status >= "4" && !ok {
+					t.Errorf("%s %s: %s is not answered as a problem", c.method, c.path, status)
+				}
+			}
+		})
 	}
 	for path, more := range d.Paths {
 		for method := range more {

@@ -193,9 +193,11 @@ func TestPreviewNamesEveryFault(t *testing.T) {
 		"refused by FCM":       {`{"message":{"notification":{"title":"x"},"android":{"ttl":"soon"}},"audience":{"everyone":true}}`, 422},
 		"an unknown attribute": {`{"message":{"data":{"a":"b"}},"audience":{"everyone":true},"sender":"x"}`, 422},
 	} {
-		if got := w.Ask("POST", "/v1/mailings/preview", c.body); got.Code != c.code {
-			t.Errorf("%s: %s, want %d", name, got, c.code)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := w.Ask("POST", "/v1/mailings/preview", c.body); got.Code != c.code {
+				t.Errorf("%s: %s, want %d", name, got, c.code)
+			}
+		})
 	}
 	got := w.Ask("POST", "/v1/mailings/preview", `{"message":{},"audience":{},"customer":"`+"\\u0000"+`"}`)
 	places := got.Places()

@@ -22,11 +22,13 @@ func TestFCMRefuses(t *testing.T) {
 		"4,097 bytes and more":  {`{"data":{"a":"` + strings.Repeat("x", 4097) + `"}}`, "FCM takes 4096"},
 		"large when it is sent": {`{"data":{"a":"` + strings.Repeat("x", 4060) + `"}}`, "FCM takes 4096"},
 	} {
-		got := w.Ask("POST", "/v1/mailings", `{"message":`+c.message+`,"audience":{"everyone":true}}`)
-		testcloud.CheckCode(t, got, 422)
-		testcloud.Equal(t, got.Places(), []string{"body.message"}, "%s: faults", name)
-		testcloud.Equal(t, strings.Contains(got.Body, "FCM refuses it: "), c.words != "FCM takes 4096", "%s: that the answer names FCM", name)
-		testcloud.Contains(t, got.Body, c.words, "%s: body", name)
+		t.Run(name, func(t *testing.T) {
+			got := w.Ask("POST", "/v1/mailings", `{"message":`+c.message+`,"audience":{"everyone":true}}`)
+			testcloud.CheckCode(t, got, 422)
+			testcloud.Equal(t, got.Places(), []string{"body.message"}, "%s: faults", name)
+			testcloud.Equal(t, strings.Contains(got.Body, "FCM refuses it: "), c.words != "FCM takes 4096", "%s: that the answer names FCM", name)
+			testcloud.Contains(t, got.Body, c.words, "%s: body", name)
+		})
 	}
 	if n := w.stored(); n != 0 {
 		t.Errorf("%d mailings are recorded", n)
@@ -39,16 +41,18 @@ func TestFCMOutOfReach(t *testing.T) {
 	w := newHarness(t)
 	w.Topic("dispatch")
 	for _, outcome := range []string{"UNAVAILABLE", "INTERNAL", "QUOTA_PROJECT", "RESET", "UNAUTHENTICATED", "PERMISSION_DENIED"} {
-		if err := w.phones.SetOutcomes(phones.Outcome{Token: "/topics/carillon-proof", Outcome: outcome}); err != nil {
-			t.Fatal(err)
-		}
-		m := w.hand(plain)
-		kept, err := w.store.ReadMailing(t.Context(), m.ID)
-		if err != nil {
-			t.Fatalf("%s: %v", outcome, err)
-		}
-		testcloud.Equal(t, kept.Proven, false, "%s: Proven", outcome)
-		testcloud.Equal(t, kept.State, push.Accepted, "%s: state", outcome)
+		t.Run(outcome, func(t *testing.T) {
+			if err := w.phones.SetOutcomes(phones.Outcome{Token: "/topics/carillon-proof", Outcome: outcome}); err != nil {
+				t.Fatal(err)
+			}
+			m := w.hand(plain)
+			kept, err := w.store.ReadMailing(t.Context(), m.ID)
+			if err != nil {
+				t.Fatalf("%s: %v", outcome, err)
+			}
+			testcloud.Equal(t, kept.Proven, false, "%s: Proven", outcome)
+			testcloud.Equal(t, kept.State, push.Accepted, "%s: state", outcome)
+		})
 	}
 	w.phones.Close()
 	m := w.hand(plain)

@@ -59,11 +59,13 @@ func TestExpiresTokens(t *testing.T) {
 	w.clock.Add(24 * time.Hour)
 	w.tick(t)
 	for id, want := range map[string]bool{"old": false, "apple": true, "seen": true} {
-		c, err := w.ReadCustomer(t.Context(), id)
-		if err != nil {
-			t.Fatalf("reading %s: %v", id, err)
-		}
-		testcloud.Equal(t, c.HasValidToken(), want, "that push can reach %s", id)
+		t.Run(id, func(t *testing.T) {
+			c, err := w.ReadCustomer(t.Context(), id)
+			if err != nil {
+				t.Fatalf("reading %s: %v", id, err)
+			}
+			testcloud.Equal(t, c.HasValidToken(), want, "that push can reach %s", id)
+		})
 	}
 	told := map[string]int{}
 	for _, e := range w.Published()[before:] {

@@ -99,13 +99,15 @@ func TestKeysInTheWrongCaseAreUnknown(t *testing.T) {
 		{"/things", `{"name":"a","parts":[{"size":1,"Size":2}]}`, "body.parts[0].Size"},
 		{"/notes", `{"to":["a"],"text":"b","TEXT":"c"}`, "body.TEXT"},
 	} {
-		got := w.do(http.MethodPost, c.path, asJSON, c.body)
-		if got.Code != 422 {
-			t.Errorf("%s: %d %s, want 422", c.body, got.Code, got.Body)
-		}
-		if !slices.Contains(got.Places(), c.place) {
-			t.Errorf("%s: faults at %v, want one at %s", c.body, got.Places(), c.place)
-		}
+		t.Run(c.path, func(t *testing.T) {
+			got := w.do(http.MethodPost, c.path, asJSON, c.body)
+			if got.Code != 422 {
+				t.Errorf("%s: %d %s, want 422", c.body, got.Code, got.Body)
+			}
+			if !slices.Contains(got.Places(), c.place) {
+				t.Errorf("%s: faults at %v, want one at %s", c.body, got.Places(), c.place)
+			}
+		})
 	}
 }
 
@@ -131,13 +133,15 @@ func TestAllFaultsOfABodyComeAtOnce(t *testing.T) {
 		{"/notes", `{"to":["a"],"text":"","within":"99999999999h"}`, []string{"body.within", "body.text"}},
 		{"/notes", `[]`, []string{"body"}},
 	} {
-		got := w.do(http.MethodPost, c.path, asJSON, c.body)
-		if got.Code != 422 {
-			t.Errorf("%s: %d %s, want 422", c.body, got.Code, got.Body)
-		}
-		if diff := cmp.Diff(c.want, got.Places()); diff != "" {
-			t.Errorf("%s: places of the faults (-want +got):\n%s%s", c.body, diff, got.Body)
-		}
+		t.Run(c.path, func(t *testing.T) {
+			got := w.do(http.MethodPost, c.path, asJSON, c.body)
+			if got.Code != 422 {
+				t.Errorf("%s: %d %s, want 422", c.body, got.Code, got.Body)
+			}
+			if diff := cmp.Diff(c.want, got.Places()); diff != "" {
+				t.Errorf("%s: places of the faults (-want +got):\n%s%s", c.body, diff, got.Body)
+			}
+		})
 	}
 }
 
@@ -156,15 +160,17 @@ func TestNothingSentInComesBack(t *testing.T) {
 		{"GET", "/things/" + strings.Repeat(secret, 9), "", ""},
 		{"GET", "/" + secret, "", ""},
 	} {
-		got := w.do(c.method, c.path, c.kind, c.body)
-		if got.Code < 400 {
-			t.Errorf("%s %s: %d, want an error", c.path, c.body, got.Code)
-		}
-		for _, text := range []string{secret[:10], `"value"`} {
-			if strings.Contains(got.Body, text) {
-				t.Errorf("%s %s: the answer contains %s: %s", c.path, c.body, text, got.Body)
+		t.Run(c.method, func(t *testing.T) {
+			got := w.do(c.method, c.path, c.kind, c.body)
+			if got.Code < 400 {
+				t.Errorf("%s %s: %d, want an error", c.path, c.body, got.Code)
 			}
-		}
+			for _, text := range []string{secret[:10], `"value"`} {
+				if strings.Contains(got.Body, text) {
+					t.Errorf("%s %s: the answer contains %s: %s", c.path, c.body, text, got.Body)
+				}
+			}
+		})
 	}
 	if log := w.log.String(); strings.Contains(log, secret[:10]) {
 		t.Errorf("the log repeats input: %s", log)
@@ -219,13 +225,15 @@ func TestActionsTakeNoBody(t *testing.T) {
 	t.Parallel()
 	w := small(t)
 	for body, want := range map[string]int{"": 200, "{}": 200, `{"why":"x"}`: 422} {
-		kind := asJSON
-		if body == "" {
-			kind = ""
-		}
-		if got := w.do("POST", "/act", kind, body); got.Code != want {
-			t.Errorf("%q: %d %s, want %d", body, got.Code, got.Body, want)
-		}
+		t.Run(body, func(t *testing.T) {
+			kind := asJSON
+			if body == "" {
+				kind = ""
+			}
+			if got := w.do("POST", "/act", kind, body); got.Code != want {
+				t.Errorf("%q: %d %s, want %d", body, got.Code, got.Body, want)
+			}
+		})
 	}
 	if got := w.do("POST", "/things", "", ""); got.Code != 415 {
 		t.Errorf("a missing body: %d %s, want 415", got.Code, got.Body)

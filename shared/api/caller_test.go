@@ -93,13 +93,15 @@ func TestPermissions(t *testing.T) {
 		{"GET", "/who", as("bob"), 200}, // needs none
 		{"GET", "/openapi.json", nil, 200},
 	} {
-		a := site.Ask(c.method, c.path, "", c.header...)
-		if a.Code != c.want {
-			t.Errorf("%s %s by %v: %d, want %d", c.method, c.path, c.header, a.Code, c.want)
-		}
-		if c.want == 403 && !strings.Contains(a.Detail, `"send"`) {
-			t.Errorf("the answer does not name the permission: %s", a.Body)
-		}
+		t.Run(c.method, func(t *testing.T) {
+			a := site.Ask(c.method, c.path, "", c.header...)
+			if a.Code != c.want {
+				t.Errorf("%s %s by %v: %d, want %d", c.method, c.path, c.header, a.Code, c.want)
+			}
+			if c.want == 403 && !strings.Contains(a.Detail, `"send"`) {
+				t.Errorf("the answer does not name the permission: %s", a.Body)
+			}
+		})
 	}
 	if !strings.Contains(log.String(), "caller=bob@shop.example permission=send operation=send") {
 		t.Errorf("the refusal is not logged:\n%s", log)

@@ -126,13 +126,15 @@ func TestPathsAndMethodsThatAreNot(t *testing.T) {
 		{"HEAD", "/act", 405, "POST"},
 		{"POST", "/openapi.json", 405, "GET, HEAD"},
 	} {
-		got := w.do(c.method, c.path, "", "")
-		if got.Code != c.status {
-			t.Errorf("%s %s: %d, want %d", c.method, c.path, got.Code, c.status)
-		}
-		if allow := got.Header.Get("Allow"); allow != c.allow {
-			t.Errorf("%s %s: Allow is %q, want %q", c.method, c.path, allow, c.allow)
-		}
+		t.Run(c.method, func(t *testing.T) {
+			got := w.do(c.method, c.path, "", "")
+			if got.Code != c.status {
+				t.Errorf("%s %s: %d, want %d", c.method, c.path, got.Code, c.status)
+			}
+			if allow := got.Header.Get("Allow"); allow != c.allow {
+				t.Errorf("%s %s: Allow is %q, want %q", c.method, c.path, allow, c.allow)
+			}
+		})
 	}
 }
 
@@ -172,13 +174,15 @@ func TestParametersAreStrict(t *testing.T) {
 		"?Size=1": {"query.Size"}, "?size=1&page=2": {"query.page"},
 		"?size=1&size=2": {"query.size"},
 	} {
-		got := w.do("GET", "/things/x"+query, "", "")
-		if got.Code != 422 {
-			t.Errorf("%s: %d %s, want 422", query, got.Code, got.Body)
-		}
-		if diff := cmp.Diff(want, got.Places()); diff != "" {
-			t.Errorf("%s: places of the faults (-want +got):\n%s", query, diff)
-		}
+		t.Run(query, func(t *testing.T) {
+			got := w.do("GET", "/things/x"+query, "", "")
+			if got.Code != 422 {
+				t.Errorf("%s: %d %s, want 422", query, got.Code, got.Body)
+			}
+			if diff := cmp.Diff(want, got.Places()); diff != "" {
+				t.Errorf("%s: places of the faults (-want +got):\n%s", query, diff)
+			}
+		})
 	}
 }
 
@@ -196,16 +200,18 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	t.Parallel()
 	w := small(t)
 	for _, path := range []string{"/things/fine", "/things/own", "/things/bare", "/nothing", "/openapi.json"} {
-		got := w.do("GET", path, "", "")
-		// Link would name a schema, as $schema in a body does.
-		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Link": ""} {
-			if value := got.Header.Get(name); value != want {
-				t.Errorf("%s: %s is %q, want %q", path, name, value, want)
+		t.Run(path, func(t *testing.T) {
+			got := w.do("GET", path, "", "")
+			// Link would name a schema, as $schema in a body does.
+			for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Link": ""} {
+				if value := got.Header.Get(name); value != want {
+					t.Errorf("%s: %s is %q, want %q", path, name, value, want)
+				}
 			}
-		}
-		if strings.Contains(got.Body, "$schema") {
-			t.Errorf("%s: the body names a schema: %s", path, got.Body)
-		}
+			if strings.Contains(got.Body, "$schema") {
+				t.Errorf("%s: the body names a schema: %s", path, got.Body)
+			}
+		})
 	}
 }
 

@@ -36,33 +36,35 @@ func TestEveryAnswerNamesItsRequest(t *testing.T) {
 		{"/things/gone", "with space", 404, true},
 		{"/things/gone", strings.Repeat("r", 129), 404, true},
 	} {
-		a := w.Ask("GET", c.path, "", "X-Request-Id", c.sent)
-		id := a.Header.Get("X-Request-Id")
-		if a.Code != c.code {
-			t.Errorf("%s: %v, want %d", c.path, a, c.code)
-		}
-		if id == "" {
-			t.Errorf("%s of %q: the answer has no id", c.path, c.sent)
-		}
-		if own := id != c.sent; own != c.own {
-			t.Errorf("%s of %q: the id is %q; is it new: %v, want %v", c.path, c.sent, id, own, c.own)
-		}
-		if a.Code < 300 {
-			continue
-		}
-		var p struct{ Type, Instance string }
-		if err := json.Unmarshal([]byte(a.Body), &p); err != nil {
-			t.Fatal(err)
-		}
-		if p.Type != "about:blank" {
-			t.Errorf("%s: the type of the problem is %q, want about:blank", c.path, p.Type)
-		}
-		if want := "urn:carillon:request:" + id; p.Instance != want {
-			t.Errorf("%s: the instance of the problem is %q, want %q", c.path, p.Instance, want)
-		}
-		if a.Code >= 500 && !strings.Contains(w.log.String(), "requestId="+id) {
-			t.Errorf("%s: %s is not in the log:\n%s", c.path, id, w.log)
-		}
+		t.Run(c.path, func(t *testing.T) {
+			a := w.Ask("GET", c.path, "", "X-Request-Id", c.sent)
+			id := a.Header.Get("X-Request-Id")
+			if a.Code != c.code {
+				t.Errorf("%s: %v, want %d", c.path, a, c.code)
+			}
+			if id == "" {
+				t.Errorf("%s of %q: the answer has no id", c.path, c.sent)
+			}
+			if own := id != c.sent; own != c.own {
+				t.Errorf("%s of %q: the id is %q; is it new: %v, want %v", c.path, c.sent, id, own, c.own)
+			}
+			if a.Code < 300 {
+				return
+			}
+			var p struct{ Type, Instance string }
+			if err := json.Unmarshal([]byte(a.Body), &p); err != nil {
+				t.Fatal(err)
+			}
+			if p.Type != "about:blank" {
+				t.Errorf("%s: the type of the problem is %q, want about:blank", c.path, p.Type)
+			}
+			if want := "urn:carillon:request:" + id; p.Instance != want {
+				t.Errorf("%s: the instance of the problem is %q, want %q", c.path, p.Instance, want)
+			}
+			if a.Code >= 500 && !strings.Contains(w.log.String(), "requestId="+id) {
+				t.Errorf("%s: %s is not in the log:\n%s", c.path, id, w.log)
+			}
+		})
 	}
 }
 
@@ -81,9 +83,11 @@ func TestPagesOfOtherSites(t *testing.T) {
 		"another origin of the site": {[]string{"Sec-Fetch-Site", "same-site"}, 403},
 		"an old browser":             {[]string{"Origin", "https://evil.example"}, 403},
 	} {
-		if a := w.Ask("POST", "/act", "", append(c.header, "Content-Type", "")...); a.Code != c.want {
-			t.Errorf("%s: %v, want %d", name, a, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if a := w.Ask("POST", "/act", "", append(c.header, "Content-Type", "")...); a.Code != c.want {
+				t.Errorf("%s: %v, want %d", name, a, c.want)
+			}
+		})
 	}
 }
 
@@ -123,13 +127,15 @@ func TestZippedBodies(t *testing.T) {
 		"no gzip":        {"{}", 400},
 		"cut off":        {zipped(t, "{}")[:20], 400},
 	} {
-		got := site.Ask("POST", "/lines", c.body, "Content-Type", "application/x-ndjson", "Content-Encoding", "gzip")
-		if got.Code != c.code {
-			t.Errorf("%s: %v, want %d", name, got, c.code)
-		}
-		if name == "good" && testcloud.Decode[struct{ OK string }](got, 200).OK != "{}" {
-			t.Errorf("the operation got %s, want {}", got.Body)
-		}
+		t.Run(name, func(t *testing.T) {
+			got := site.Ask("POST", "/lines", c.body, "Content-Type", "application/x-ndjson", "Content-Encoding", "gzip")
+			if got.Code != c.code {
+				t.Errorf("%s: %v, want %d", name, got, c.code)
+			}
+			if name == "good" && testcloud.Decode[struct{ OK string }](got, 200).OK != "{}" {
+				t.Errorf("the operation got %s, want {}", got.Body)
+			}
+		})
 	}
 }
 
@@ -139,8 +145,10 @@ func TestWhoWantsGzip(t *testing.T) {
 		"": false, "gzip": true, "GZIP": true, "deflate, gzip;q=0.5": true, "gzip;q=0": false, "gzip; q=0.0": false,
 		"*": true, "*;q=0": false, "*, gzip;q=0": false, "br": false, "identity": false, "gzip;q=x": false,
 	} {
-		if got := api.WantsGzip(accept); got != want {
-			t.Errorf("%q: %v, want %v", accept, got, want)
-		}
+		t.Run(accept, func(t *testing.T) {
+			if got := api.WantsGzip(accept); got != want {
+				t.Errorf("%q: %v, want %v", accept, got, want)
+			}
+		})
 	}
 }

@@ -36,11 +36,13 @@ func TestAnOperationOnOneThingHasLessTime(t *testing.T) {
 		method     string
 		least, max time.Duration
 	}{"read": {"GET", 5 * time.Second, 10 * time.Second}, "write": {"POST", 20 * time.Second, 30 * time.Second}, "export": {"GET", 45 * time.Second, 55 * time.Second}} {
-		if got := site.Ask(c.method, "/"+id, ""); got.Code != http.StatusNoContent {
-			t.Fatalf("%s: %v", id, got)
-		}
-		if left[id] > c.max || left[id] < c.least {
-			t.Errorf("%s has %v left, want %v at most and %v at least", id, left[id], c.max, c.least)
-		}
+		t.Run(id, func(t *testing.T) {
+			if got := site.Ask(c.method, "/"+id, ""); got.Code != http.StatusNoContent {
+				t.Fatalf("%s: %v", id, got)
+			}
+			if left[id] > c.max || left[id] < c.least {
+				t.Errorf("%s has %v left, want %v at most and %v at least", id, left[id], c.max, c.least)
+			}
+		})
 	}
 }

@@ -152,9 +152,11 @@ func TestIdentity(t *testing.T) {
 	for field, c := range map[string]struct{ got, want any }{
 		"user": {p.UID, "ada"}, "tenant": {p.Tenant, "riga"}, "claim customer": {p.Claims["customer"], "c-1"},
 	} {
-		if c.got != c.want {
-			t.Errorf("the %s is %v, want %v", field, c.got, c.want)
-		}
+		t.Run(field, func(t *testing.T) {
+			if c.got != c.want {
+				t.Errorf("the %s is %v, want %v", field, c.got, c.want)
+			}
+		})
 	}
 }
 

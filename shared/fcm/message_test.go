@@ -27,14 +27,16 @@ func TestCompile(t *testing.T) {
 			`{"android":7,"data":{"n":12,"mailing_id":"m\"1","link":"https://x/?a=1&b","customer_id":"c\\1"},"webpush":{"data":"x"},"token":"t\"1"}`},
 		"key in escapes": {`{"\u0064ata":{"a":"b"}}`, `{"data":{"a":"b","mailing_id":"m\"1","link":"https://x/?a=1&b","customer_id":"c\\1"},"token":"t\"1"}`},
 	} {
-		m, err := Compile(json.RawMessage(c.object), Extra{MailingID: `m"1`, Link: "https://x/?a=1&b"})
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
+		t.Run(name, func(t *testing.T) {
+			m, err := Compile(json.RawMessage(c.object), Extra{MailingID: `m"1`, Link: "https://x/?a=1&b"})
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				return
+			}
 
-		equalJSON(t, name, m.appendBody(nil, false, `c\1`, "token", `t"1`), `{"message":`+c.want+`}`)
-		equalJSON(t, name+", dry", m.appendBody(nil, true, `c\1`, "token", `t"1`), `{"validate_only":true,"message":`+c.want+`}`)
+			equalJSON(t, name, m.appendBody(nil, false, `c\1`, "token", `t"1`), `{"message":`+c.want+`}`)
+			equalJSON(t, name+", dry", m.appendBody(nil, true, `c\1`, "token", `t"1`), `{"validate_only":true,"message":`+c.want+`}`)
+		})
 	}
 }
 
@@ -153,14 +155,16 @@ func TestSize(t *testing.T) {
 		`{"data":{"a":"b"},"webpush":{"data":{"b":"0123456789"}}}`:                        ids + 11,
 		`{"data":{"n":12}}`: ids + 3,
 	} {
-		m, err := Compile(json.RawMessage(object), Extra{MailingID: "m"})
-		if err != nil {
-			t.Errorf("%s: %v", object, err)
-			continue
-		}
-		if got := m.Size("c"); got != want {
-			t.Errorf("%s: %d bytes, want %d", object, got, want)
-		}
+		t.Run(object, func(t *testing.T) {
+			m, err := Compile(json.RawMessage(object), Extra{MailingID: "m"})
+			if err != nil {
+				t.Errorf("%s: %v", object, err)
+				return
+			}
+			if got := m.Size("c"); got != want {
+				t.Errorf("%s: %d bytes, want %d", object, got, want)
+			}
+		})
 	}
 }
 
@@ -179,14 +183,16 @@ func TestLabel(t *testing.T) {
 		`{"fcmOptions":{"analyticsLabel":"mine"}}`:   `{"fcmOptions":{"analyticsLabel":"mine"},` + own + `}`,
 		`{"fcm_options":{"analytics_label":"mine"}}`: `{"fcm_options":{"analytics_label":"mine"},` + own + `}`,
 	} {
-		m, err := Compile(json.RawMessage(object), Extra{MailingID: "m", Label: "m1"})
-		if err != nil {
-			t.Errorf("%s: %v", object, err)
-			continue
-		}
-		if got := string(m.Object("c")); got != want {
-			t.Errorf("%s became %s, want %s", object, got, want)
-		}
+		t.Run(object, func(t *testing.T) {
+			m, err := Compile(json.RawMessage(object), Extra{MailingID: "m", Label: "m1"})
+			if err != nil {
+				t.Errorf("%s: %v", object, err)
+				return
+			}
+			if got := string(m.Object("c")); got != want {
+				t.Errorf("%s became %s, want %s", object, got, want)
+			}
+		})
 	}
 }
 

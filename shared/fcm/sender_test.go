@@ -29,24 +29,26 @@ func TestEveryOutcomeArrives(t *testing.T) {
 
 	b.countClasses()
 	for name, outcome := range want {
-		a := b.answerOf(name + "-token")
-		if a.Class != outcome {
-			t.Errorf("%s: %+v, want %s", name, a, outcome)
-		}
+		t.Run(name, func(t *testing.T) {
+			a := b.answerOf(name + "-token")
+			if a.Class != outcome {
+				t.Errorf("%s: %+v, want %s", name, a, outcome)
+			}
 
-		checkEqual(t, a.Attempts, 1, "%s: a.Attempts", name)
-		if a.HTTP == 0 {
-			t.Errorf("%s: a.HTTP = %v, want anything but 0", name, a.HTTP)
-		}
-		if outcome != Accepted && a.Text == "" {
-			t.Errorf("%s: it is not accepted, and has no text", name)
-		}
-		if outcome == Accepted && a.Name == "" {
-			t.Errorf("%s: it is accepted, and has no name", name)
-		}
-		if outcome == Waiting && time.Until(a.NotBefore) < 5*time.Second {
-			t.Errorf("%s: may be tried again in %s", name, time.Until(a.NotBefore))
-		}
+			checkEqual(t, a.Attempts, 1, "%s: a.Attempts", name)
+			if a.HTTP == 0 {
+				t.Errorf("%s: a.HTTP = %v, want anything but 0", name, a.HTTP)
+			}
+			if outcome != Accepted && a.Text == "" {
+				t.Errorf("%s: it is not accepted, and has no text", name)
+			}
+			if outcome == Accepted && a.Name == "" {
+				t.Errorf("%s: it is accepted, and has no name", name)
+			}
+			if outcome == Waiting && time.Until(a.NotBefore) < 5*time.Second {
+				t.Errorf("%s: may be tried again in %s", name, time.Until(a.NotBefore))
+			}
+		})
 	}
 }
 

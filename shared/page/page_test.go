@@ -77,10 +77,12 @@ func eachFile(t *testing.T, do func(name string, b []byte)) {
 func TestTypes(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{"/": "text/html; charset=utf-8", "/main.js": "text/javascript; charset=utf-8", "/base.css": "text/css; charset=utf-8", "/icon.svg": "image/svg+xml"} {
-		w := httptest.NewRecorder()
-		Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
-		if got := w.Header().Get("Content-Type"); w.Code != http.StatusOK || got != want {
-			t.Errorf("%s is answered %d as %q, want %q", path, w.Code, got, want)
-		}
+		t.Run(path, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+			if got := w.Header().Get("Content-Type"); w.Code != http.StatusOK || got != want {
+				t.Errorf("%s is answered %d as %q, want %q", path, w.Code, got, want)
+			}
+		})
 	}
 }

@@ -17,13 +17,15 @@ func TestTheEngineHasNothingToFence(t *testing.T) {
 		"{% assign a = 1 %}", "{% capture a %}{% endcapture %}", "{% cycle 'a', 'b' %}", "{% case 1 %}{% when 1 %}{% endcase %}",
 		"{% raw %}{% endraw %}", "{% comment %}{% endcomment %}",
 	} {
-		_, err := newEngine().Compile(source, parser.SourceLoc{})
-		switch {
-		case err == nil:
-			t.Errorf("%s: there is no error, want undefined tag", source)
-		case !strings.Contains(err.Error(), "undefined tag"):
-			t.Errorf("%s: the error is %v, want undefined tag", source, err)
-		}
+		t.Run(source, func(t *testing.T) {
+			_, err := newEngine().Compile(source, parser.SourceLoc{})
+			switch {
+			case err == nil:
+				t.Errorf("%s: there is no error, want undefined tag", source)
+			case !strings.Contains(err.Error(), "undefined tag"):
+				t.Errorf("%s: the error is %v, want undefined tag", source, err)
+			}
+		})
 	}
 }
 

@@ -53,9 +53,11 @@ func TestLongValues(t *testing.T) {
 		"{{ customer.w | default: 'short' | append: '!' }}":      "short!",
 		"{% if customer.v == customer.w %}a{% else %}b{%endif%}": "b",
 	} {
-		if got := rendered(t, template, "c", long); got != want {
-			t.Errorf("%s became %.40q, want %q", template, got, want)
-		}
+		t.Run(template, func(t *testing.T) {
+			if got := rendered(t, template, "c", long); got != want {
+				t.Errorf("%s became %.40q, want %q", template, got, want)
+			}
+		})
 	}
 	for _, template := range []string{"{{ customer.v }}", "{{ customer.v | upcase }}", "{{ customer.v | strip | truncate: 1 }}", "{{ 'a' | append: customer.v }}", "{{ 'a' | truncate: 1, customer.v }}"} {
 		if _, _, err := compiled(t, string(title(template)), "").Render("c", long); !errors.Is(err, personal.ErrTooLarge) {
@@ -69,10 +71,12 @@ func TestLongValues(t *testing.T) {
 func TestChainsDoNotAmplify(t *testing.T) {
 	t.Parallel()
 	for _, filter := range []string{"url_encode", "append: customer.v", "prepend: customer.v", "replace: '%', '%%%%'"} {
-		x := compiled(t, string(title("{{ customer.v"+strings.Repeat(" | "+filter, 99)+" | truncate: 3 }}")), "")
-		if _, _, err := x.Render("c", map[string]any{"v": strings.Repeat("%", 1000)}); !errors.Is(err, personal.ErrTooLarge) {
-			t.Errorf("99 times %s: %v, want ErrTooLarge", filter, err)
-		}
+		t.Run(filter, func(t *testing.T) {
+			x := compiled(t, string(title("{{ customer.v"+strings.Repeat(" | "+filter, 99)+" | truncate: 3 }}")), "")
+			if _, _, err := x.Render("c", map[string]any{"v": strings.Repeat("%", 1000)}); !errors.Is(err, personal.ErrTooLarge) {
+				t.Errorf("99 times %s: %v, want ErrTooLarge", filter, err)
+			}
+		})
 	}
 }
 

@@ -27,13 +27,15 @@ func TestLinksLeadWhereTheirTemplateSays(t *testing.T) {
 		"myapp://sale/{{ customer.v }}":                                     "myapp://sale/a%2Fb%20%26c%3F",
 		"tel:+371{{ customer.n }}":                                          "tel:+37112.5",
 	} {
-		_, got, err := compiled(t, `{}`, link).Render("c", map[string]any{"v": "a/b &c?", "n": 12.5})
-		if err != nil {
-			t.Errorf("%s: %v", link, err)
-		}
-		if got != want {
-			t.Errorf("%s became %s, want %s", link, got, want)
-		}
+		t.Run(link, func(t *testing.T) {
+			_, got, err := compiled(t, `{}`, link).Render("c", map[string]any{"v": "a/b &c?", "n": 12.5})
+			if err != nil {
+				t.Errorf("%s: %v", link, err)
+			}
+			if got != want {
+				t.Errorf("%s became %s, want %s", link, got, want)
+			}
+		})
 	}
 }
 
@@ -46,12 +48,14 @@ func TestLinksWhoseHostAValueCouldChooseAreRefused(t *testing.T) {
 		"data:text/html,{{ customer.v }}", "myapp://{{ customer.v }}", "{% if 1 %}https://x.example/{% endif %}", " https://x.example/{{ customer.v }}",
 		"https://x.example/\n{{ customer.v }}", `https://x.example/\{{ customer.v }}`, "https://x.example/../{{ customer.v }}",
 	} {
-		switch _, faults := personal.Compile(json.RawMessage(`{}`), link); {
-		case len(faults) == 0:
-			t.Errorf("%q: there is no fault, want one at body.link", link)
-		case faults[0].Location != "body.link":
-			t.Errorf("%q: the first fault is at %s, want body.link", link, faults[0].Location)
-		}
+		t.Run(link, func(t *testing.T) {
+			switch _, faults := personal.Compile(json.RawMessage(`{}`), link); {
+			case len(faults) == 0:
+				t.Errorf("%q: there is no fault, want one at body.link", link)
+			case faults[0].Location != "body.link":
+				t.Errorf("%q: the first fault is at %s, want body.link", link, faults[0].Location)
+			}
+		})
 	}
 }
 

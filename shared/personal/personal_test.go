@@ -106,9 +106,11 @@ func TestRendering(t *testing.T) {
 		"{% if customer.missing > 3 %}more{% endif %}.":                                                                                 ".",
 		"{% if customer.name == \"Anna Liepa\" %}\n {{- customer.id -}} \n{% endif %}":                                                  "c-1",
 	} {
-		if got := rendered(t, template, "c-1", someone); got != want {
-			t.Errorf("%s became %q, want %q", template, got, want)
-		}
+		t.Run(template, func(t *testing.T) {
+			if got := rendered(t, template, "c-1", someone); got != want {
+				t.Errorf("%s became %q, want %q", template, got, want)
+			}
+		})
 	}
 }
 
@@ -227,28 +229,30 @@ func TestWhereTemplatesAreRendered(t *testing.T) {
 func TestWithoutTemplatesNothingIsTouched(t *testing.T) {
 	t.Parallel()
 	for _, message := range []string{`{"a": 1.50,"data":{"json":"{\"a\":{\"b\":1}}"}}`, `no json`, `{"a"`, ``, `[1]`} {
-		x, faults := personal.Compile(json.RawMessage(message), "https://x.example/")
-		if len(faults) > 0 {
-			t.Errorf("%s: the faults are %v, want none", message, faults)
-			continue
-		}
-		if x.Personal() {
-			t.Errorf("%s is personal, want that it is not", message)
-		}
-		if names := x.Names(); len(names) > 0 {
-			t.Errorf("%s uses the attributes %v, want none", message, names)
-		}
+		t.Run(message, func(t *testing.T) {
+			x, faults := personal.Compile(json.RawMessage(message), "https://x.example/")
+			if len(faults) > 0 {
+				t.Errorf("%s: the faults are %v, want none", message, faults)
+				return
+			}
+			if x.Personal() {
+				t.Errorf("%s is personal, want that it is not", message)
+			}
+			if names := x.Names(); len(names) > 0 {
+				t.Errorf("%s uses the attributes %v, want none", message, names)
+			}
 
-		got, link, err := x.Render("c", nil)
-		if err != nil {
-			t.Errorf("%s: %v", message, err)
-		}
-		if string(got) != message {
-			t.Errorf("%s became %s", message, got)
-		}
-		if link != "https://x.example/" {
-			t.Errorf("%s: the link became %s, want https://x.example/", message, link)
-		}
+			got, link, err := x.Render("c", nil)
+			if err != nil {
+				t.Errorf("%s: %v", message, err)
+			}
+			if string(got) != message {
+				t.Errorf("%s became %s", message, got)
+			}
+			if link != "https://x.example/" {
+				t.Errorf("%s: the link became %s, want https://x.example/", message, link)
+			}
+		})
 	}
 }
 

@@ -54,17 +54,19 @@ func TestMergePatchesOfTheRFC(t *testing.T) {
 		{`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
 		{`{"e":true}`, `{"a":1}`, `{"e":true,"a":1}`},
 	} {
-		c := &push.Customer{}
-		apply(t, c, `{"attributes":`+x.have+`}`)
-		apply(t, c, `{"attributes":`+x.patch+`}`)
-		want := &push.Customer{}
-		apply(t, want, `{"attributes":`+x.want+`}`)
-		if !reflect.DeepEqual(c.Attributes, want.Attributes) {
-			t.Errorf("%s patched with %s is %v, want %s", x.have, x.patch, c.Attributes, x.want)
-		}
-		if apply(t, c, `{"attributes":`+x.patch+`}`) {
-			t.Errorf("%s patched with %s twice changed twice", x.have, x.patch)
-		}
+		t.Run(x.have, func(t *testing.T) {
+			c := &push.Customer{}
+			apply(t, c, `{"attributes":`+x.have+`}`)
+			apply(t, c, `{"attributes":`+x.patch+`}`)
+			want := &push.Customer{}
+			apply(t, want, `{"attributes":`+x.want+`}`)
+			if !reflect.DeepEqual(c.Attributes, want.Attributes) {
+				t.Errorf("%s patched with %s is %v, want %s", x.have, x.patch, c.Attributes, x.want)
+			}
+			if apply(t, c, `{"attributes":`+x.patch+`}`) {
+				t.Errorf("%s patched with %s twice changed twice", x.have, x.patch)
+			}
+		})
 	}
 }
 

@@ -135,9 +135,11 @@ func TestReceive(t *testing.T) {
 		{"GET", "", 405}, {"POST", "", 400}, {"POST", "nonsense", 400}, {"POST", `{"subscription":"s"}`, 400},
 		{"POST", `{"message":{"data":"not base64!"}}`, 400}, {"POST", `{"message":{"data":"` + strings.Repeat("a", 15<<20) + `"}}`, 400},
 	} {
-		if code := post(c.method, c.body); code != c.want {
-			t.Errorf("%s %.30s is answered %d, want %d", c.method, c.body, code, c.want)
-		}
+		t.Run(c.method, func(t *testing.T) {
+			if code := post(c.method, c.body); code != c.want {
+				t.Errorf("%s %.30s is answered %d, want %d", c.method, c.body, code, c.want)
+			}
+		})
 	}
 }
 

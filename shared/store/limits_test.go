@@ -39,19 +39,21 @@ func TestAMoveWaitsForTheOwnersSilence(t *testing.T) {
 		{"the stranger does not", time.Minute, "thief", byItself(a("phone:x")), &no, "anna"},
 		{"the retailer does", time.Minute, "bert", a("phone:x"), &ok, "bert"},
 	} {
-		w.clock.Add(c.wait)
-		_, err := w.RegisterToken(t.Context(), c.customer, c.r)
-		switch {
-		case *c.taken:
-			if err != nil {
-				t.Errorf("%d. %s: %v, want the token registered", i, c.what, err)
+		t.Run(c.what, func(t *testing.T) {
+			w.clock.Add(c.wait)
+			_, err := w.RegisterToken(t.Context(), c.customer, c.r)
+			switch {
+			case *c.taken:
+				if err != nil {
+					t.Errorf("%d. %s: %v, want the token registered", i, c.what, err)
+				}
+			case !push.IsConflict(err):
+				t.Errorf("%d. %s: %v, want a conflict", i, c.what, err)
 			}
-		case !push.IsConflict(err):
-			t.Errorf("%d. %s: %v, want a conflict", i, c.what, err)
-		}
-		if got := w.values(t, c.owner); len(got) != 1 {
-			t.Errorf("%d. %s: %s has %v, want the phone", i, c.what, c.owner, got)
-		}
+			if got := w.values(t, c.owner); len(got) != 1 {
+				t.Errorf("%d. %s: %s has %v, want the phone", i, c.what, c.owner, got)
+			}
+		})
 	}
 }
 

@@ -181,10 +181,12 @@ func TestMessagesOfAnErasedCustomerAreDeleted(t *testing.T) {
 	}
 
 	for id, want := range map[string]bool{"s1": false, "s2": false, "s3": true, "s4": true} {
-		_, err := w.ReadMessage(t.Context(), id)
-		if got := !push.IsNotFound(err); got != want {
-			t.Errorf("message %s is there: %t, want %t", id, got, want)
-		}
+		t.Run(id, func(t *testing.T) {
+			_, err := w.ReadMessage(t.Context(), id)
+			if got := !push.IsNotFound(err); got != want {
+				t.Errorf("message %s is there: %t, want %t", id, got, want)
+			}
+		})
 	}
 	taken.PickTargets(nil, push.DefaultSettings(), nil, w.clock.Now())
 	if err := w.SaveMessage(t.Context(), taken); !store.IsConflict(err) {

@@ -94,15 +94,17 @@ func TestReportsOfTargetsCountOnce(t *testing.T) {
 		{name: "an unknown message", of: "s3", token: first.Token, typ: push.ReportOpened, unknown: 1},
 		{name: "no id at all", of: "m/1", token: first.Token, typ: push.ReportOpened, unknown: 1},
 	} {
-		r := w.report(c.of, c.token, c.typ)
-		r.Customer = c.customer
-		got, err := w.RecordReports(t.Context(), []push.Report{r}, publishNothing)
-		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
-		}
-		if want := (push.ReportResult{Counted: c.counted, Repeated: c.repeated, Unknown: c.unknown}); got.ReportResult != want {
-			t.Errorf("%s: %+v, want %+v", c.name, got.ReportResult, want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			r := w.report(c.of, c.token, c.typ)
+			r.Customer = c.customer
+			got, err := w.RecordReports(t.Context(), []push.Report{r}, publishNothing)
+			if err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			if want := (push.ReportResult{Counted: c.counted, Repeated: c.repeated, Unknown: c.unknown}); got.ReportResult != want {
+				t.Errorf("%s: %+v, want %+v", c.name, got.ReportResult, want)
+			}
+		})
 	}
 	w.reported(t, "m1", 1, 2, 1)
 	w.reported(t, "m2", 0, 0, 0)
