@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // adoptInto runs the command adopt for a running API.
@@ -69,7 +69,7 @@ func TestAdopt(t *testing.T) {
 					t.Fatalf("adopt with -write=%t fails: %v\n%s", write, err, out)
 				}
 				for _, part := range want {
-					testcloud.Contains(t, out, part, "the output with -write=%t", write)
+					check.Contains(t, out, part, "the output with -write=%t", write)
 				}
 				a := r.ask(t, "GET", "/v1/customers/"+c.customer, "")
 				if a.Code != code {
@@ -97,7 +97,7 @@ func TestFaultsOfAdoptAreNamed(t *testing.T) {
 			if err == nil {
 				t.Fatalf("the command succeeds, want an error:\n%s", out)
 			}
-			testcloud.Contains(t, string(out), want, "the error")
+			check.Contains(t, string(out), want, "the error")
 		})
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"carillon.example/emulators/local"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // TestFCMAloneWithTLSAndAuthorization checks that a client that trusts the certificate
@@ -54,7 +54,7 @@ func TestFCMAloneWithTLSAndAuthorization(t *testing.T) {
 func TestFunctionsNeedAnOpenFCM(t *testing.T) {
 	t.Parallel()
 	for _, o := range []local.Options{{FCMAuth: true}, {FCMTLS: "fcm.pem"}} {
-		testcloud.WantError(t, fmt.Sprintf("-fcm-auth=%t -fcm-tls=%q", o.FCMAuth, o.FCMTLS), o.ChooseEmulators(""), "-only fcm")
+		check.Error(t, fmt.Sprintf("-fcm-auth=%t -fcm-tls=%q", o.FCMAuth, o.FCMTLS), o.ChooseEmulators(""), "-only fcm")
 		if err := o.ChooseEmulators("fcm"); err != nil {
 			t.Errorf("-only fcm: the error is %v, want none", err)
 		}

@@ -21,7 +21,7 @@ import (
 	"carillon.example/emulators/local"
 	"carillon.example/emulators/official"
 	"carillon.example/emulators/progress"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -148,7 +148,7 @@ func TestEmptyIsOff(t *testing.T) {
 	o := local.Defaults()
 	o.FCMAddr, o.LogLevel = "", "loud"
 	for _, want := range []string{"-fcm is empty", `-log: unknown level "loud"`} {
-		testcloud.WantError(t, "options without FCM and with an unknown level", o.Check(), want)
+		check.Error(t, "options without FCM and with an unknown level", o.Check(), want)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // TestDevices does what an app does: it gets an ID token from the emulator of Firebase
@@ -62,5 +63,5 @@ func TestDevicesIsOff(t *testing.T) {
 	}
 	var out bytes.Buffer
 	err := runCommand(t.Context(), []string{"-only", "fcm", "-devices", "127.0.0.1:0"}, &out)
-	testcloud.WantError(t, "-only with -devices", err, "-devices")
+	check.Error(t, "-only with -devices", err, "-devices")
 }

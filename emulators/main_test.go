@@ -17,7 +17,7 @@ import (
 
 	"carillon.example/emulators/loadtest"
 	"carillon.example/emulators/official"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // TestMain makes the test binary run the command if a test asks for it, so that each command
@@ -179,6 +179,6 @@ func TestCommandsNameWhatIsWrong(t *testing.T) {
 		{"export -colour red -", "not defined: -colour"},
 	} {
 		var out bytes.Buffer
-		testcloud.WantError(t, c.args, runCommand(t.Context(), strings.Fields(c.args), &out), c.want)
+		check.Error(t, c.args, runCommand(t.Context(), strings.Fields(c.args), &out), c.want)
 	}
 }

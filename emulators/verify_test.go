@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/emulators/verify"
 )
 
@@ -52,7 +53,7 @@ func TestVerify(t *testing.T) {
 
 			out, err := verifyAt(t, r.addr["API"], c.args...)
 			for _, part := range c.want {
-				testcloud.Contains(t, out, part, "the output")
+				check.Contains(t, out, part, "the output")
 			}
 			switch {
 			case c.fails == "" && err != nil:
@@ -60,7 +61,7 @@ func TestVerify(t *testing.T) {
 			case c.fails != "" && err == nil:
 				t.Errorf("the command passes, want an error with %q:\n%s", c.fails, out)
 			case c.fails != "":
-				testcloud.Contains(t, err.Error(), c.fails, "the error")
+				check.Contains(t, err.Error(), c.fails, "the error")
 			}
 
 			_, rest, _ := strings.Cut(out, "the new customer ")
@@ -86,7 +87,7 @@ func TestVerifySaysWhatIsWrong(t *testing.T) {
 			if err == nil {
 				t.Fatalf("the command passes:\n%s", out)
 			}
-			testcloud.Contains(t, err.Error(), c.want, "the error")
+			check.Contains(t, err.Error(), c.want, "the error")
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/functions/customers"
 	"carillon.example/functions/mailings"
 	"carillon.example/shared/fcm"
@@ -194,8 +195,8 @@ func TestEveryGETAnswersAfterEveryTTL(t *testing.T) {
 	if u == nil {
 		t.Fatal("unflag is nil, want it set")
 	}
-	testcloud.Equal(t, u.Unflagged, 1, "number of unflagged tokens")
-	testcloud.Equal(t, u.State, push.UnflagCompleted, "state of the unflag")
+	check.Equal(t, u.Unflagged, 1, "number of unflagged tokens")
+	check.Equal(t, u.State, push.UnflagCompleted, "state of the unflag")
 
 	a.clock.Add(start.AddDate(0, 0, 402).Sub(a.clock.Now()))
 	a.Expire(a.clock.Now())

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 const framework = `"github.com/GoogleCloudPlatform/functions-framework-go/functions"`
@@ -85,7 +85,7 @@ func TestAWrongRevisionDoesNotStart(t *testing.T) {
 		t.Errorf("the process ends with %v, want exit code 1:\n%s", err, out)
 	}
 	for _, part := range []string{`"severity":"ERROR"`, "the function cannot start", "CUSTOMERS_URL", "CONSOLE_IDENTITY is laptop"} {
-		testcloud.Contains(t, string(out), part, "the log")
+		check.Contains(t, string(out), part, "the log")
 	}
 }
 
@@ -174,7 +174,7 @@ func checkRoot(t *testing.T, name, dir string) {
 	if len(got) != 1 {
 		t.Fatalf("number of packages at the root is %v, want 1: %+v", len(got), got)
 	}
-	testcloud.Equal(t, got[0], name, "package at the root")
+	check.Equal(t, got[0], name, "package at the root")
 	if !slices.Contains(imports, framework) {
 		t.Errorf("%s does not import the functions framework", name)
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/functions/customers"
 	"carillon.example/functions/devices"
 	"carillon.example/functions/mailings"
@@ -66,8 +66,8 @@ func TestThePageOfAFunctionLeadsToItsDocument(t *testing.T) {
 	for name, h := range described() {
 		page := get(t, h, "/")
 		kind := page.Header().Get("Content-Type")
-		testcloud.Equal(t, page.Code, http.StatusOK, "page of %s: status", name)
-		testcloud.Equal(t, kind, "text/html; charset=utf-8", "page of %s: Content-Type", name)
+		check.Equal(t, page.Code, http.StatusOK, "page of %s: status", name)
+		check.Equal(t, kind, "text/html; charset=utf-8", "page of %s: Content-Type", name)
 		if !strings.Contains(page.Body.String(), `href="openapi.json"`) {
 			t.Errorf("the page of %s does not lead to its document: %s", name, page.Body)
 		}

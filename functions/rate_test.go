@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/functions/dispatch"
 	"carillon.example/functions/tick"
 	"carillon.example/shared/push"
@@ -182,6 +183,6 @@ func TestARateIsExact(t *testing.T) {
 			}
 		}
 		want := rate * int(window/time.Minute)
-		testcloud.Between(t, n, want*95/100, want*105/100, "number of messages in the five minutes from %s", from.Sub(began))
+		check.Between(t, n, want*95/100, want*105/100, "number of messages in the five minutes from %s", from.Sub(began))
 	}
 }

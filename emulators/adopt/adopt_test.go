@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -53,7 +54,7 @@ func TestPlanDecidesAboutEveryEntry(t *testing.T) {
 				p.addEntry(e)
 			}
 			customers := p.customers()
-			testcloud.Equal(t, describe(customers), c.want, "the customers")
+			check.Equal(t, describe(customers), c.want, "the customers")
 
 			if c.leftOut == nil {
 				c.leftOut = map[reason]int{}
@@ -64,7 +65,7 @@ func TestPlanDecidesAboutEveryEntry(t *testing.T) {
 			var out bytes.Buffer
 			p.print(&out, customers)
 			for why := range c.leftOut {
-				testcloud.Contains(t, out.String(), string(why), "the report")
+				check.Contains(t, out.String(), string(why), "the report")
 			}
 		})
 	}
@@ -92,8 +93,8 @@ func TestReportShortensTokens(t *testing.T) {
 	p.addEntry(entry{customer: "anna", token: secret, place: "line 3"})
 	var out bytes.Buffer
 	p.print(&out, p.customers())
-	testcloud.Contains(t, out.String(), `line 3: customer "anna", token "beginning-of`, "the report")
-	testcloud.NotContains(t, out.String(), "s3crets3cret", "the report")
+	check.Contains(t, out.String(), `line 3: customer "anna", token "beginning-of`, "the report")
+	check.NotContains(t, out.String(), "s3crets3cret", "the report")
 }
 
 // readAll returns the entries of a source.
@@ -156,7 +157,7 @@ func TestOneSignalExportIsRead(t *testing.T) {
 		p.addEntry(e)
 	}
 	customers := p.customers()
-	testcloud.Equal(t, describe(customers), "anna:token-a1", "the customers")
+	check.Equal(t, describe(customers), "anna:token-a1", "the customers")
 	want := entry{customer: "anna", token: "token-a1", platform: push.Android, addedAt: spring, seenAt: summer, place: "line 2"}
 	if diff := cmp.Diff(want, *customers[0].tokens[0], cmp.AllowUnexported(entry{})); diff != "" {
 		t.Errorf("the entry differs (-want +got):\n%s", diff)
@@ -182,7 +183,7 @@ func TestFaultsOfCSVAreNamed(t *testing.T) {
 			if err == nil {
 				t.Fatal("the file is read without an error")
 			}
-			testcloud.Contains(t, err.Error(), test.want, "the error")
+			check.Contains(t, err.Error(), test.want, "the error")
 		})
 	}
 }
@@ -195,7 +196,7 @@ func TestOneSignalExportNeedsItsExtraFields(t *testing.T) {
 	if err == nil {
 		t.Fatal("the file is read without an error")
 	}
-	testcloud.Contains(t, err.Error(), `there is no column "notification_types"`, "the error")
+	check.Contains(t, err.Error(), `there is no column "notification_types"`, "the error")
 }
 
 // A collection is read to its end, page by page, each document once.
@@ -215,7 +216,7 @@ func TestFirestoreIsReadInPages(t *testing.T) {
 	for _, e := range readAll(t, func(each func(entry)) error { return from.readDocuments(t.Context(), db, entry{}, each) }) {
 		seen[e.token]++
 	}
-	testcloud.Equal(t, len(seen), documents, "the number of tokens")
+	check.Equal(t, len(seen), documents, "the number of tokens")
 	for token, n := range seen {
 		if n != 1 {
 			t.Errorf("%s is read %d times, want once", token, n)
@@ -260,7 +261,7 @@ func TestFirestoreIsRead(t *testing.T) {
 			for _, e := range readAll(t, func(each func(entry)) error { return c.from.readDocuments(t.Context(), db, entry{}, each) }) {
 				got = append(got, e.customer+"="+e.token)
 			}
-			testcloud.Equal(t, strings.Join(got, " "), c.want, "the entries")
+			check.Equal(t, strings.Join(got, " "), c.want, "the entries")
 		})
 	}
 

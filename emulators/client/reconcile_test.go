@@ -3,7 +3,7 @@ package client
 import (
 	"testing"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -32,7 +32,7 @@ func TestReconcilePlatforms(t *testing.T) {
 			m := &Mailing{ID: "m", Totals: push.Totals{Tokens: whole, Platforms: c.platforms}}
 			switch err := m.Reconcile(); {
 			case c.want != "":
-				testcloud.WantError(t, "Reconcile", err, c.want)
+				check.Error(t, "Reconcile", err, c.want)
 			case err != nil:
 				t.Errorf("Reconcile: the error is %v, want none", err)
 			}
@@ -49,5 +49,5 @@ func TestReconcileApps(t *testing.T) {
 		t.Errorf("apps that add up: %v", err)
 	}
 	m.Apps["pharmacy"] = tokens
-	testcloud.WantError(t, "apps with too many tokens", m.Reconcile(), "the apps have")
+	check.Error(t, "apps with too many tokens", m.Reconcile(), "the apps have")
 }

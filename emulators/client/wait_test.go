@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // TestWaitingOutlastsAnOutage checks that a poll which finds the service unavailable is
@@ -43,7 +43,7 @@ func TestWaitingOutlastsAnOutage(t *testing.T) {
 			m, err := api.Follow(t.Context(), "m", func(*Mailing) {})
 
 			if c.want != "" {
-				testcloud.WantError(t, "following the mailing", err, c.want)
+				check.Error(t, "following the mailing", err, c.want)
 				return
 			}
 			if err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"carillon.example/emulators/relay"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // world is a relay before the database of a test, and a client of it.
@@ -136,5 +137,5 @@ func TestStartSaysWhyNot(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	_, err := relay.Start(w.Addr(), "127.0.0.1:1")
-	testcloud.WantError(t, "starting a second relay on the same address", err, w.Addr())
+	check.Error(t, "starting a second relay on the same address", err, w.Addr())
 }

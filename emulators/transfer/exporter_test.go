@@ -17,7 +17,7 @@ import (
 
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/progress"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // shelf gives exports out of n customers, whose ids are hard to read back, and
@@ -197,7 +197,7 @@ func TestExportGivesUp(t *testing.T) {
 	})
 	x, _ := exporting(t, hanging, "ndjson")
 	x.out, x.stall = bufio.NewWriter(io.Discard), 10*time.Millisecond
-	testcloud.WantError(t, "exportAll of a response without data", x.exportAll(t.Context()), "no data came")
+	check.Error(t, "exportAll of a response without data", x.exportAll(t.Context()), "no data came")
 }
 
 // TestExportTakesNothingElse: a response that is not an export is an error without a
@@ -227,7 +227,7 @@ func TestExportTakesNothingElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			x.Client, x.out = c, bufio.NewWriter(io.Discard)
-			testcloud.WantError(t, "exportAll", x.exportAll(t.Context()), want)
+			check.Error(t, "exportAll", x.exportAll(t.Context()), want)
 			if len(s.asked) != len(faults) {
 				t.Errorf("%q: %d requests, want %d", want, len(s.asked), len(faults))
 			}
@@ -291,7 +291,7 @@ func TestExportIntoAFile(t *testing.T) {
 		}
 		fails := func(err error, want string) {
 			t.Helper()
-			testcloud.WantError(t, "exporting "+format, err, want)
+			check.Error(t, "exporting "+format, err, want)
 		}
 		fails(export("-continue"), name+".part does not exist")
 		s.faults = []fault{answer(http.StatusForbidden, "X", "y")}

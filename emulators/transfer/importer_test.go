@@ -14,7 +14,7 @@ import (
 
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/progress"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // desk takes imports: it asks some to come later, and refuses lines that say
@@ -117,7 +117,7 @@ func TestImporterGoesOnWhereItBrokeOff(t *testing.T) {
 	refusing := &desk{busy: []int{http.StatusForbidden}}
 	_, _, err = importTo(t, refusing, 1, "a\nb\n")
 	for _, want := range []string{"lines 1 to 2", "-from 1"} {
-		testcloud.WantError(t, "a refused import", err, want)
+		check.Error(t, "a refused import", err, want)
 	}
 	if refusing.called != 1 {
 		t.Errorf("%d requests for a refused import, want 1", refusing.called)

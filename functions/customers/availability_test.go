@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -65,8 +66,8 @@ func TestAvailabilityHasItsReason(t *testing.T) {
 				}
 			}
 			line := testcloud.Decode[exportLine](w.Ask("GET", "/v1/exports/availability", ""), http.StatusOK)
-			testcloud.Equal(t, line.State, c.want.State, "%d. %s: state", i, c.what)
-			testcloud.Equal(t, line.Since, c.want.Since, "%d. %s: Since", i, c.what)
+			check.Equal(t, line.State, c.want.State, "%d. %s: state", i, c.what)
+			check.Equal(t, line.Since, c.want.Since, "%d. %s: Since", i, c.what)
 			if want := c.want.State != "unreachable"; line.PushAvailable != want {
 				t.Errorf("%d. %s: pushAvailable is %t, want %t", i, c.what, line.PushAvailable, want)
 			}
@@ -127,7 +128,7 @@ func TestARegistrationSetsTheTimeZone(t *testing.T) {
 		t.Run(place, func(t *testing.T) {
 			a := w.Ask("POST", anna+"/tokens", body)
 			testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
-			testcloud.Equal(t, strings.Join(a.Places(), " "), place, "%s: faults", a.Request)
+			check.Equal(t, strings.Join(a.Places(), " "), place, "%s: faults", a.Request)
 		})
 	}
 }

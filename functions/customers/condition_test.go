@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -26,7 +27,7 @@ func TestTwoSystemsDoNotOverwriteEachOther(t *testing.T) {
 		t.Fatalf("the first was answered %d %s", first.Code, first.Body)
 	}
 	got, want := first.Header.Get("ETag"), w.Ask("GET", anna, "").Header.Get("ETag")
-	testcloud.Equal(t, got, want, "the ETag after the change")
+	check.Equal(t, got, want, "the ETag after the change")
 	if got == read {
 		t.Errorf("the ETag after the change is %v, want another", got)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // TestExport streams everybody over several pages, as both formats, and goes on
@@ -44,9 +45,9 @@ func TestExport(t *testing.T) {
 		var i int
 		_, err := fmt.Sscanf(l.ID, "c%d", &i)
 		want := err == nil && i%3 > 0
-		testcloud.Equal(t, l.PushAvailable, want, "%s: PushAvailable", line)
-		testcloud.Equal(t, l.ValidTokens == 1, want, "%s: that it has one valid token", line)
-		testcloud.Equal(t, seen[l.ID], false, "%s: that it came before", line)
+		check.Equal(t, l.PushAvailable, want, "%s: PushAvailable", line)
+		check.Equal(t, l.ValidTokens == 1, want, "%s: that it has one valid token", line)
+		check.Equal(t, seen[l.ID], false, "%s: that it came before", line)
 		seen[l.ID] = true
 	}
 	if len(seen) != n {
@@ -74,9 +75,9 @@ func TestExport(t *testing.T) {
 	if strings.Join(rows[0], " ") != "id pushAvailable validTokens platform app state since" {
 		t.Fatalf("%s: heading is %q, want id pushAvailable validTokens platform app state since", a.Request, strings.Join(rows[0], " "))
 	}
-	testcloud.NotContains(t, table, "\n=", "the table, in which no id may be a formula")
-	testcloud.NotContains(t, table, "\n\"=", "the table, in which no id may be a formula")
-	testcloud.Contains(t, table, `"'=HYPERLINK(""http://x"")"`, "the table, in which no id may be a formula")
+	check.NotContains(t, table, "\n=", "the table, in which no id may be a formula")
+	check.NotContains(t, table, "\n\"=", "the table, in which no id may be a formula")
+	check.Contains(t, table, `"'=HYPERLINK(""http://x"")"`, "the table, in which no id may be a formula")
 	w.want(http.StatusUnprocessableEntity, "GET", "/v1/exports/availability?format=xml", "")
 	a = w.Ask("HEAD", "/v1/exports/availability?format=csv", "")
 	testcloud.CheckCode(t, a, http.StatusOK)
@@ -100,7 +101,7 @@ func TestAnExportThatBreaksOffIsSeenToBeBroken(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: the error is nil, want one that says why", format)
 		}
-		testcloud.Contains(t, string(b), "c0", "%s: what came before the error", format)
+		check.Contains(t, string(b), "c0", "%s: what came before the error", format)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -46,6 +47,6 @@ func TestOutOfReach(t *testing.T) {
 		if a.Header.Get("Retry-After") == "" {
 			t.Errorf("%s: header Retry-After is empty, want a value", path)
 		}
-		testcloud.NotContains(t, a.Body+w.log.String(), "secret", "%s: body and log", path)
+		check.NotContains(t, a.Body+w.log.String(), "secret", "%s: body and log", path)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // TestAnExportThatBreaksOffIsNoWhole, where the functions framework serves it as
@@ -38,9 +38,9 @@ func TestAnExportThatBreaksOffIsNoWhole(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	testcloud.Equal(t, resp.StatusCode, http.StatusOK, "status")
+	check.Equal(t, resp.StatusCode, http.StatusOK, "status")
 	if err == nil {
 		t.Error("the error is nil, want one that says why")
 	}
-	testcloud.NotContains(t, string(body), "panic", "body")
+	check.NotContains(t, string(body), "panic", "body")
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // TestImportNamesTimesThatAreNone: the year 0, which Firestore does not take,
@@ -21,7 +22,7 @@ func TestImportNamesTimesThatAreNone(t *testing.T) {
 		if len(bad) != 1 {
 			t.Fatalf("number of bad lines is %v, want 1: %+v", len(bad), bad)
 		}
-		testcloud.Contains(t, bad[2], at, "fault of line 2")
+		check.Contains(t, bad[2], at, "fault of line 2")
 	}
 	w.want(http.StatusNotFound, "GET", "/v1/customers/b", "")
 }
@@ -55,7 +56,7 @@ func TestCellsStayWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, len(rows), 4, "number of rows")
+	check.Equal(t, len(rows), 4, "number of rows")
 }
 
 // TestATableOfNobodyHasItsHeading: also where no page follows.
@@ -63,5 +64,5 @@ func TestATableOfNobodyHasItsHeading(t *testing.T) {
 	t.Parallel()
 	a := newHarness(t).Ask("GET", "/v1/exports/availability?format=csv", "")
 	testcloud.CheckCode(t, a, http.StatusOK)
-	testcloud.Equal(t, a.Body, "id,pushAvailable,validTokens,platform,app,state,since\n", "%s: body", a.Request)
+	check.Equal(t, a.Body, "id,pushAvailable,validTokens,platform,app,state,since\n", "%s: body", a.Request)
 }

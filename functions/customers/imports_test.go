@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -25,8 +26,8 @@ func (w *harness) importingAs(kind string, imported int, body string) map[int]st
 		Imported, Failed int
 		Errors           []lineError
 	}](w.Ask("POST", "/v1/imports", body, "Content-Type", kind), http.StatusOK)
-	testcloud.Equal(w.t, a.Imported, imported, "number of imported lines")
-	testcloud.Equal(w.t, a.Failed, len(a.Errors), "number of failed lines")
+	check.Equal(w.t, a.Imported, imported, "number of imported lines")
+	check.Equal(w.t, a.Failed, len(a.Errors), "number of failed lines")
 	bad := map[int]string{}
 	for _, e := range a.Errors {
 		bad[e.Line] = e.Message
@@ -73,8 +74,8 @@ func TestImportKeepsGoodLinesAndNamesBadOnes(t *testing.T) {
 		t.Errorf("good lines are named as bad: %v", bad)
 	}
 	got := w.want(http.StatusOK, "GET", "/v1/customers/one", "")
-	testcloud.Equal(t, got["pushAvailable"], true, "pushAvailable")
-	testcloud.Equal(t, fmt.Sprint(got["segments"]), "[riga]", "segments")
+	check.Equal(t, got["pushAvailable"], true, "pushAvailable")
+	check.Equal(t, fmt.Sprint(got["segments"]), "[riga]", "segments")
 	if got := w.want(http.StatusOK, "GET", "/v1/customers/three", ""); got["pushAvailable"] != true {
 		t.Errorf("%v", got)
 	}

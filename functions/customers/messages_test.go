@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -130,9 +131,9 @@ func TestWhatWasSentToACustomer(t *testing.T) {
 		t.Fatalf("second mailing is %v, want old", got.Messages[1].Mailing)
 	}
 	first := got.Messages[0]
-	testcloud.Equal(t, first.Name, "name of new", "Name")
-	testcloud.Equal(t, first.Title, "title of new", "Title")
-	testcloud.Equal(t, first.State, "sending", "state")
+	check.Equal(t, first.Name, "name of new", "Name")
+	check.Equal(t, first.Title, "title of new", "Title")
+	check.Equal(t, first.State, "sending", "state")
 	if first.StartedAt == nil {
 		t.Error("StartedAt is nil, want it set")
 	}
@@ -362,8 +363,8 @@ func TestAThousandCustomersFindTheirOwn(t *testing.T) {
 			t.Fatalf("customer %d in order: number of tokens is %v, want 1: %+v", i, len(got.Messages[0].Tokens), got.Messages[0].Tokens)
 		}
 		x := got.Messages[0].Tokens[0]
-		testcloud.Equal(t, x.ID, push.TokenID(all[i].Token), "customer %d in order: ID", i)
-		testcloud.Equal(t, x.Result, result(i).String(), "customer %d in order: Result", i)
-		testcloud.Equal(t, x.Code, result(i).FlagCode(), "customer %d in order: Code", i)
+		check.Equal(t, x.ID, push.TokenID(all[i].Token), "customer %d in order: ID", i)
+		check.Equal(t, x.Result, result(i).String(), "customer %d in order: Result", i)
+		check.Equal(t, x.Code, result(i).FlagCode(), "customer %d in order: Code", i)
 	}
 }

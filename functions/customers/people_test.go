@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -22,13 +23,13 @@ func TestIDsAreStoredAndFoundExactly(t *testing.T) {
 		path := "/v1/customers/" + escape(id)
 		w.want(http.StatusCreated, "POST", path+"/tokens", fmt.Sprintf(`{"token":"hostile-%d"}`, i))
 		got := w.want(http.StatusOK, "GET", path, "")
-		testcloud.Equal(t, got["id"], any(id), "%q: id", id)
-		testcloud.Equal(t, len(got["tokens"].([]any)), 1, "%q: number of tokens", id)
+		check.Equal(t, got["id"], any(id), "%q: id", id)
+		check.Equal(t, len(got["tokens"].([]any)), 1, "%q: number of tokens", id)
 		c, err := w.ReadCustomer(t.Context(), id)
 		if err != nil {
 			t.Fatalf("%q in the store: %v", id, err)
 		}
-		testcloud.Equal(t, c.ID, id, "%q in the store: ID", id)
+		check.Equal(t, c.ID, id, "%q in the store: ID", id)
 	}
 	if n := w.Count("customers"); n != len(ids) {
 		t.Errorf("%d ids are %d customers", len(ids), n)
@@ -111,7 +112,7 @@ func TestPatchNamesEveryFault(t *testing.T) {
 	}
 	a = w.Ask("PATCH", anna, `{"timeZone":"x/y","segments":[""],"optedOut":3}`, "Content-Type", merge)
 	testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
-	testcloud.Equal(t, len(a.Errors), 3, "%s: number of faults", a.Request)
+	check.Equal(t, len(a.Errors), 3, "%s: number of faults", a.Request)
 	w.want(http.StatusNotFound, "GET", anna, "")
 }
 
@@ -125,7 +126,7 @@ func TestPatchesAddUpToTheLimits(t *testing.T) {
 			keys = append(keys, fmt.Sprintf(`"c%d-%d":true`, i, j))
 		}
 		a := w.Ask("PATCH", anna, `{"categories":{`+strings.Join(keys, ",")+`}}`, "Content-Type", merge)
-		testcloud.Equal(t, a.Code == http.StatusOK, i == 0, "90 categories for the %d. time: success", i+1)
+		check.Equal(t, a.Code == http.StatusOK, i == 0, "90 categories for the %d. time: success", i+1)
 		if i > 0 && !slices.Contains(a.Places(), "body.categories") {
 			t.Errorf("90 categories for the %d. time were answered %d %.300s", i+1, a.Code, a.Body)
 		}
@@ -134,6 +135,6 @@ func TestPatchesAddUpToTheLimits(t *testing.T) {
 	w.want(http.StatusOK, "PATCH", anna, big)
 	w.want(http.StatusUnprocessableEntity, "PATCH", anna, strings.Replace(big, `"a"`, `"b"`, 1))
 	got := w.want(http.StatusOK, "GET", anna, "")
-	testcloud.Equal(t, len(got["attributes"].(map[string]any)), 1, "a patch too much was kept: number of attributes")
-	testcloud.Equal(t, len(got["categories"].(map[string]any)), 90, "a patch too much was kept: number of categories")
+	check.Equal(t, len(got["attributes"].(map[string]any)), 1, "a patch too much was kept: number of attributes")
+	check.Equal(t, len(got["categories"].(map[string]any)), 90, "a patch too much was kept: number of categories")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -37,9 +38,9 @@ func TestEventsOfPhonesCount(t *testing.T) {
 
 	events := w.published(1)
 	e := events[0]
-	testcloud.Equal(t, e.Type, push.MessageOpened, "type of the event")
-	testcloud.Equal(t, e.Data.Customer, "anna", "customer of the event")
-	testcloud.NotContains(t, e.raw, "anna-1", "the event")
+	check.Equal(t, e.Type, push.MessageOpened, "type of the event")
+	check.Equal(t, e.Data.Customer, "anna", "customer of the event")
+	check.NotContains(t, e.raw, "anna-1", "the event")
 	sent := w.sent("anna", "")
 	if n := len(sent.Messages); n != 1 {
 		t.Fatalf("anna was sent %d messages, want 1", n)

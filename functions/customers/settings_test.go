@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/cloud"
 )
 
@@ -20,16 +20,16 @@ func TestSettingsOfTheEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, set.MaxTokens, 20, "MaxTokens")
-	testcloud.Equal(t, set.TokenLife.Hours(), 270*24, "hours of TokenLife")
-	testcloud.Equal(t, set.EventsTopic, "push-events", "EventsTopic")
+	check.Equal(t, set.MaxTokens, 20, "MaxTokens")
+	check.Equal(t, set.TokenLife.Hours(), 270*24, "hours of TokenLife")
+	check.Equal(t, set.EventsTopic, "push-events", "EventsTopic")
 	env["MAX_TOKENS"], env["TOKEN_LIFE"] = "0", "1h"
 	_, err = cloud.Load[settings](env)
 	if err == nil {
 		t.Fatal("MAX_TOKENS=0 and TOKEN_LIFE=1h: the error is nil, want one that says why")
 	}
-	testcloud.Contains(t, err.Error(), "MAX_TOKENS", "MAX_TOKENS=0 and TOKEN_LIFE=1h: error")
-	testcloud.Contains(t, err.Error(), "TOKEN_LIFE", "MAX_TOKENS=0 and TOKEN_LIFE=1h: error")
+	check.Contains(t, err.Error(), "MAX_TOKENS", "MAX_TOKENS=0 and TOKEN_LIFE=1h: error")
+	check.Contains(t, err.Error(), "TOKEN_LIFE", "MAX_TOKENS=0 and TOKEN_LIFE=1h: error")
 }
 
 // TestSettingsOfTheAPI: both directions.

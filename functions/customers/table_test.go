@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -144,7 +145,7 @@ func TestTheHeaderOfACSVImportIsChecked(t *testing.T) {
 		t.Run(body, func(t *testing.T) {
 			a := w.Ask("POST", "/v1/imports", body, "Content-Type", csvType)
 			testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
-			testcloud.Contains(t, a.Body, want, "%s: body", a.Request)
+			check.Contains(t, a.Body, want, "%s: body", a.Request)
 		})
 	}
 	many := testcloud.Decode[struct{ Errors push.Faults }](w.Ask("POST", "/v1/imports", "id"+strings.Repeat(",x", 1000), "Content-Type", csvType), http.StatusUnprocessableEntity)
@@ -294,8 +295,8 @@ func TestALongRowTakesLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, len(all.faulty), 1, "number of faulty rows")
-	testcloud.Equal(t, len(all.good), 1, "number of good rows")
+	check.Equal(t, len(all.faulty), 1, "number of faulty rows")
+	check.Equal(t, len(all.good), 1, "number of good rows")
 	if got := (after.TotalAlloc - before.TotalAlloc) >> 20; got > 100 {
 		t.Errorf("a row of 8 MiB took %d MiB", got)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -38,10 +39,10 @@ func TestLifeOfACustomer(t *testing.T) {
 	const body = `{"token":"secret-token-of-anna","platform":"android","app":"shop"}`
 	id, other := push.TokenID("secret-token-of-anna"), push.TokenID("f1")
 	first := w.want(http.StatusCreated, "POST", anna+"/tokens", body)
-	testcloud.Equal(t, first["valid"], true, "registered: valid")
-	testcloud.Equal(t, first["latest"], true, "registered: latest")
-	testcloud.Equal(t, first["id"], any(id), "registered: id")
-	testcloud.Equal(t, first["expires"], "2027-07-30", "registered: expires")
+	check.Equal(t, first["valid"], true, "registered: valid")
+	check.Equal(t, first["latest"], true, "registered: latest")
+	check.Equal(t, first["id"], any(id), "registered: id")
+	check.Equal(t, first["expires"], "2027-07-30", "registered: expires")
 	w.clock.Add(time.Minute)
 	w.want(http.StatusOK, "POST", anna+"/tokens", body)
 	if second := w.want(http.StatusCreated, "POST", anna+"/tokens", `{"fid":"f1","platform":"ios"}`); second["id"] != other {
@@ -65,17 +66,17 @@ func TestLifeOfACustomer(t *testing.T) {
 			t.Fatal("shown: Categories is nil, want it set")
 		}
 		for _, x := range c.Tokens {
-			testcloud.Equal(t, x.Latest, x.ID == other, "stale %v, token %s: Latest", stale, x.ID)
-			testcloud.Equal(t, x.Stale, stale, "stale %v, token %s: Stale", stale, x.ID)
-			testcloud.Equal(t, x.Valid, true, "stale %v, token %s: Valid", stale, x.ID)
-			testcloud.Equal(t, x.Expires == "2027-07-30", x.ID == id, "stale %v, token %s: that it expires on 2027-07-30", stale, x.ID)
+			check.Equal(t, x.Latest, x.ID == other, "stale %v, token %s: Latest", stale, x.ID)
+			check.Equal(t, x.Stale, stale, "stale %v, token %s: Stale", stale, x.ID)
+			check.Equal(t, x.Valid, true, "stale %v, token %s: Valid", stale, x.ID)
+			check.Equal(t, x.Expires == "2027-07-30", x.ID == id, "stale %v, token %s: that it expires on 2027-07-30", stale, x.ID)
 		}
 		w.clock.Add(31 * 24 * time.Hour)
 	}
 	e := w.published(1)[0]
-	testcloud.Equal(t, e.Type, push.AvailabilityChanged, "type of the event")
-	testcloud.Equal(t, e.Data.Customer, "anna", "customer of the event")
-	testcloud.Equal(t, e.Data.PushAvailable, true, "pushAvailable of the event")
+	check.Equal(t, e.Type, push.AvailabilityChanged, "type of the event")
+	check.Equal(t, e.Data.Customer, "anna", "customer of the event")
+	check.Equal(t, e.Data.PushAvailable, true, "pushAvailable of the event")
 	w.want(http.StatusUnprocessableEntity, "DELETE", anna+"/tokens/secret-token-of-anna", "")
 	for _, id := range []string{id, other} {
 		w.want(http.StatusNoContent, "DELETE", anna+"/tokens/"+id, "")
@@ -94,8 +95,8 @@ func TestLifeOfACustomer(t *testing.T) {
 	}
 	w.want(http.StatusNotFound, "GET", anna, "")
 	e = w.published(1)[0]
-	testcloud.Equal(t, e.Type, push.CustomerErased, "type of the event")
-	testcloud.Equal(t, e.Data.Customer, "anna", "customer of the event")
+	check.Equal(t, e.Type, push.CustomerErased, "type of the event")
+	check.Equal(t, e.Data.Customer, "anna", "customer of the event")
 	if n := w.Count("outbox"); n != 0 {
 		t.Errorf("%d events were published and are still owed", n)
 	}
@@ -126,8 +127,8 @@ func TestEventsOutliveTheirWriter(t *testing.T) {
 		t.Fatalf("event in the outbox: Subject is %v, want customers/anna", owed[0].Subject)
 	}
 	log := w.log.String()
-	testcloud.Contains(t, log, "left to the next tick", "log")
-	testcloud.NotContains(t, log, "secret-token", "log")
+	check.Contains(t, log, "left to the next tick", "log")
+	check.NotContains(t, log, "secret-token", "log")
 }
 
 // down is Pub/Sub out of reach.
@@ -145,8 +146,8 @@ func TestATokenMoves(t *testing.T) {
 		w.want(http.StatusCreated, "POST", "/v1/customers/"+id+"/tokens", `{"token":"shared-phone"}`)
 		w.clock.Add(time.Second)
 	}
-	testcloud.Equal(t, w.show(anna).PushAvailable, false, "that push can reach anna, whose token has moved")
-	testcloud.Equal(t, w.show("/v1/customers/berta").PushAvailable, true, "that push can reach berta, who has the token now")
+	check.Equal(t, w.show(anna).PushAvailable, false, "that push can reach anna, whose token has moved")
+	check.Equal(t, w.show("/v1/customers/berta").PushAvailable, true, "that push can reach berta, who has the token now")
 	var got []string
 	for _, e := range w.published(3) {
 		got = append(got, fmt.Sprint(e.Data.Customer, e.Data.PushAvailable))
@@ -177,7 +178,7 @@ func TestRegistrationNamesEveryFault(t *testing.T) {
 	} {
 		a := w.Ask("POST", anna+"/tokens", body)
 		testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
-		testcloud.NotContains(t, a.Body, "xxxx", "%s: body", a.Request)
+		check.NotContains(t, a.Body, "xxxx", "%s: body", a.Request)
 		for _, at := range want {
 			if !slices.Contains(a.Places(), at) {
 				t.Errorf("%.60s: the answer does not name %s: %.300s", body, at, a.Body)
@@ -211,14 +212,14 @@ func TestAPhoneIsOneTarget(t *testing.T) {
 	if len(c.Tokens) != 1 {
 		t.Fatalf("number of Tokens is %v, want 1: %+v", len(c.Tokens), c.Tokens)
 	}
-	testcloud.Equal(t, c.Tokens[0].ID, push.TokenID("phone"), "ID of the token")
+	check.Equal(t, c.Tokens[0].ID, push.TokenID("phone"), "ID of the token")
 	w.clock.Add(time.Minute)
 	w.want(http.StatusCreated, "POST", anna+"/tokens", `{"token":"reinstalled:APA91b","app":"shop","device":"d-1"}`)
 	c = w.show(anna)
 	if len(c.Tokens) != 1 {
 		t.Fatalf("number of Tokens is %v, want 1: %+v", len(c.Tokens), c.Tokens)
 	}
-	testcloud.Equal(t, c.Tokens[0].ID, push.TokenID("reinstalled:APA91b"), "ID of the token")
+	check.Equal(t, c.Tokens[0].ID, push.TokenID("reinstalled:APA91b"), "ID of the token")
 	var got []string
 	for _, e := range w.published(3) {
 		got = append(got, e.Type)

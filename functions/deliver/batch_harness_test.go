@@ -12,6 +12,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -213,7 +214,7 @@ func (w *batchHarness) stopped(ref push.BatchRef) {
 		w.t.Fatal(err)
 	}
 	sent := len(w.phones.Messages(phones.Filter{Mailing: ref.Mailing})) - before
-	testcloud.Equal(w.t, sent, 0, "messages that a stopping instance sent")
+	check.Equal(w.t, sent, 0, "messages that a stopping instance sent")
 }
 
 // openBatch is the one batch of a mailing that is not settled.

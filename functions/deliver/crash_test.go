@@ -12,6 +12,7 @@ import (
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
@@ -134,7 +135,7 @@ func TestARungWindowIsBounded(t *testing.T) {
 		crashes(t, w, ref, min(crash, 1))
 		got := len(w.phones.Messages(phones.Filter{Mailing: "m"})) - before
 		most := windowAfter(min(crash, 1))
-		testcloud.Between(t, got, 1, most, "number of messages of call %d", crash+1)
+		check.Between(t, got, 1, most, "number of messages of call %d", crash+1)
 	}
 }
 
@@ -269,7 +270,7 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 	rung := w.rung("m")
 	for _, token := range tokens {
 		n := rung[token]
-		testcloud.Between(t, n, 1, maxCrashes, "number of times that token %s rang", token)
+		check.Between(t, n, 1, maxCrashes, "number of times that token %s rang", token)
 	}
 	_, totals := w.totals("m")
 	if totals.Accepted != 299 {

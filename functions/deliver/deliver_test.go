@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
@@ -28,12 +28,12 @@ func TestRingsFlagsAndCompletes(t *testing.T) {
 	ref := w.mailing("m", true, tokens...)
 	w.deliver(ref)
 	m, got := w.totals("m")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, got.Accepted, 20, "tokens accepted")
-	testcloud.Equal(t, got.Invalid[push.CodeWrongSender], 1, "tokens invalid with CodeWrongSender")
-	testcloud.Equal(t, got.Pending, 0, "tokens pending")
-	testcloud.Equal(t, got.Invalid[push.CodeUnregistered], 1, "tokens invalid with CodeUnregistered")
-	testcloud.Equal(t, got.Invalid[push.CodeInvalidArgument], 2, "tokens invalid with CodeInvalidArgument")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, got.Accepted, 20, "tokens accepted")
+	check.Equal(t, got.Invalid[push.CodeWrongSender], 1, "tokens invalid with CodeWrongSender")
+	check.Equal(t, got.Pending, 0, "tokens pending")
+	check.Equal(t, got.Invalid[push.CodeUnregistered], 1, "tokens invalid with CodeUnregistered")
+	check.Equal(t, got.Invalid[push.CodeInvalidArgument], 2, "tokens invalid with CodeInvalidArgument")
 	for token, want := range map[string]string{"gone-token": push.CodeUnregistered, "malformed-token": push.CodeInvalidArgument,
 		"bare-token": push.CodeInvalidArgument, "stranger-token": push.CodeWrongSender, "good-token-0000": ""} {
 		t.Run(token, func(t *testing.T) {
@@ -103,18 +103,18 @@ func TestUnprovenMailingIsProvenFirst(t *testing.T) {
 	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.mailing("good", false, "first-token"))
 	m, totals := w.totals("good")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, m.Proven, true, "Proven")
-	testcloud.Equal(t, totals.Accepted, 1, "tokens accepted")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, m.Proven, true, "Proven")
+	check.Equal(t, totals.Accepted, 1, "tokens accepted")
 	w.phones.SetOutcome("/topics/*", "WEBPUSH_TTL")
 	w.deliver(w.mailing("bad", false, "second-token"))
 	m, totals = w.totals("bad")
-	testcloud.Equal(t, m.State, push.Refused, "state")
+	check.Equal(t, m.State, push.Refused, "state")
 	if m.Refusal == "" {
 		t.Error("Refusal is empty, want a value")
 	}
-	testcloud.Equal(t, totals.Refused, 1, "tokens refused")
-	testcloud.Equal(t, len(w.rung("bad")), 0, "number of tokens that got mailing bad")
+	check.Equal(t, totals.Refused, 1, "tokens refused")
+	check.Equal(t, len(w.rung("bad")), 0, "number of tokens that got mailing bad")
 }
 
 // TestMisconfiguredPausesWithTheReason: nobody is marked, nothing is lost, and
@@ -144,8 +144,8 @@ func TestMisconfiguredPausesWithTheReason(t *testing.T) {
 	}
 	w.deliver(ref)
 	m, totals = w.totals("m")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, totals.Accepted, 3, "tokens accepted")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, totals.Accepted, 3, "tokens accepted")
 }
 
 // TestTokensOfAnotherSender: while FCM accepts others of their kind, they are
@@ -163,7 +163,7 @@ func TestTokensOfAnotherSender(t *testing.T) {
 			w.phones.SetOutcome("stranger-token-*", "SENDER_ID_MISMATCH")
 			w.deliver(w.mailing("m", true, tokens...))
 			m, totals := w.totals("m")
-			testcloud.Equal(t, m.State, want, "one of %d: state", every)
+			check.Equal(t, m.State, want, "one of %d: state", every)
 			if want == push.Paused && m.PausedReason != push.PausedWrongSender {
 				t.Errorf("one of %d: %s because %q: %+v", every, m.State, m.PausedBecause(), totals)
 			}
@@ -206,8 +206,8 @@ func TestTokensOfAnotherSenderAreKeptIfTheSettingSaysSo(t *testing.T) {
 	w.phones.SetOutcome("*", "SENDER_ID_MISMATCH")
 	w.deliver(w.mailing("wrong", true, names("other", 60)...))
 	m, _ := w.totals("wrong")
-	testcloud.Equal(t, m.State, push.Paused, "where FCM accepts no token: state")
-	testcloud.Equal(t, m.PausedReason, push.PausedWrongSender, "where FCM accepts no token: PausedReason")
+	check.Equal(t, m.State, push.Paused, "where FCM accepts no token: state")
+	check.Equal(t, m.PausedReason, push.PausedWrongSender, "where FCM accepts no token: PausedReason")
 }
 
 // TestWaitingIsNotFailing: over quota the batch is stored with its time and the
@@ -224,7 +224,7 @@ func TestWaitingIsNotFailing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, b.Settled, false, "Settled")
+	check.Equal(t, b.Settled, false, "Settled")
 	if b.NotBefore.Before(w.clock.Now().Add(50 * time.Minute)) {
 		t.Errorf("NotBefore is %v, want %v or later", b.NotBefore, w.clock.Now().Add(50*time.Minute))
 	}

@@ -8,7 +8,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/storetest"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -97,8 +97,8 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 	w.deliver(ref)
 	m, _ := w.totals("m")
 	got := strings.Join(w.types(), " ")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, got, push.AvailabilityChanged+" "+push.MailingCompleted+" "+push.TokenInvalidated, "published events")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, got, push.AvailabilityChanged+" "+push.MailingCompleted+" "+push.TokenInvalidated, "published events")
 	if w.rung("m")["good-token"] != 1 {
 		t.Error("the good token was rung again")
 	}
@@ -152,5 +152,5 @@ func TestRegisteredAgainIsNotFlagged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, len(list), 0, "number of listed invalid tokens")
+	check.Equal(t, len(list), 0, "number of listed invalid tokens")
 }

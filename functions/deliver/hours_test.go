@@ -6,7 +6,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -103,8 +103,8 @@ func TestNothingIsSentOutsideOfTheHours(t *testing.T) {
 	}
 	w.deliver(ref)
 	m, totals := w.totals("m")
-	testcloud.Equal(t, totals.Accepted, 3, "tokens accepted")
-	testcloud.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, totals.Accepted, 3, "tokens accepted")
+	check.Equal(t, m.State, push.Completed, "state")
 }
 
 // A call that comes a moment before the hours waits for them.
@@ -147,8 +147,8 @@ func TestRetriesStopWhenTheHoursEnd(t *testing.T) {
 	})
 	w.deliver(ref)
 	_, totals := w.totals("m")
-	testcloud.Equal(t, totals.Accepted, 2, "tokens accepted")
-	testcloud.Equal(t, totals.Pending, 2, "tokens pending")
+	check.Equal(t, totals.Accepted, 2, "tokens accepted")
+	check.Equal(t, totals.Pending, 2, "tokens pending")
 
 	w.clock.Add(closes.Add(time.Second).Sub(w.clock.Now()))
 	requests := w.phones.Stats().Requests
@@ -166,8 +166,8 @@ func TestNoHoursBeforeTheMailingExpires(t *testing.T) {
 	ref := w.withHours("m", 30*time.Minute, 90*time.Minute, 20*time.Minute, names("t", 3)...)
 	w.deliver(ref)
 	m, totals := w.totals("m")
-	testcloud.Equal(t, totals.Expired, 3, "tokens expired")
-	testcloud.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, totals.Expired, 3, "tokens expired")
+	check.Equal(t, m.State, push.Completed, "state")
 	if n := w.phones.Stats().Requests; n != 0 {
 		t.Errorf("%d requests, want none", n)
 	}
@@ -183,7 +183,7 @@ func TestACancelledMailingDoesNotWaitForHours(t *testing.T) {
 	}
 	w.deliver(ref)
 	m, totals := w.totals("m")
-	testcloud.Equal(t, totals.Cancelled, 3, "tokens cancelled")
+	check.Equal(t, totals.Cancelled, 3, "tokens cancelled")
 	if m.Totals == nil {
 		t.Error("Totals is nil, want it set")
 	}

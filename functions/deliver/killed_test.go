@@ -10,6 +10,7 @@ import (
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
@@ -113,7 +114,7 @@ func killedAfter(t *testing.T, saves int) bool {
 		}
 		again += n - 1
 	}
-	testcloud.Equal(t, len(rung), push.MaxBatch-1, "with %d saves: number of tokens that got the message", saves)
+	check.Equal(t, len(rung), push.MaxBatch-1, "with %d saves: number of tokens that got the message", saves)
 	if again > maxUnsaved {
 		t.Errorf("with %d saves: number of tokens that got it again is %v, want at most %v", saves, again, maxUnsaved)
 	}
@@ -121,8 +122,8 @@ func killedAfter(t *testing.T, saves int) bool {
 		t.Errorf("with %d saves, all of them: number of tokens that got it again is %d, want 0", saves, again)
 	}
 	m, totals := w.totals("m")
-	testcloud.Equal(t, m.State, push.Completed, "with %d saves: state", saves)
-	testcloud.Equal(t, totals.Accepted, push.MaxBatch-1, "with %d saves: tokens accepted", saves)
+	check.Equal(t, m.State, push.Completed, "with %d saves: state", saves)
+	check.Equal(t, totals.Accepted, push.MaxBatch-1, "with %d saves: tokens accepted", saves)
 	if got := w.invalid("t-token-0007"); got != push.CodeUnregistered {
 		t.Errorf("with %d saves the dead token is marked %q", saves, got)
 	}
@@ -198,8 +199,8 @@ func TestACallThatEndsSavesItsResults(t *testing.T) {
 		t.Error(err)
 	}
 	m, totals := w.totals("m")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, totals.Accepted, 1, "tokens accepted")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, totals.Accepted, 1, "tokens accepted")
 }
 
 // ending ends something with each answer.
@@ -226,8 +227,8 @@ func TestWhatIsUnderWayIsNotForgotten(t *testing.T) {
 	}
 	w.deliver(ref)
 	m, totals := w.totals("m")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, totals.Accepted, 3, "tokens accepted")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, totals.Accepted, 3, "tokens accepted")
 	for token, n := range w.rung("m") {
 		if n != 1 {
 			t.Errorf("%s was rung %d times", token, n)

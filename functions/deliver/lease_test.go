@@ -8,7 +8,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/storetest"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
@@ -34,8 +34,8 @@ func TestALeasedBatchIsLeftAlone(t *testing.T) {
 	w.clock.Add(2 * time.Minute)
 	w.deliver(ref)
 	m, totals := w.totals("m")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, totals.Accepted, 3, "tokens accepted")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, totals.Accepted, 3, "tokens accepted")
 }
 
 // Copies of a message that one instance works on at the same time: one has the
@@ -65,8 +65,8 @@ func TestCopiesInOneInstanceRingOnce(t *testing.T) {
 		}
 	}
 	m, totals := w.totals("m")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, totals.Accepted, 50, "tokens accepted")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, totals.Accepted, 50, "tokens accepted")
 }
 
 // TestLeaseKeepsASecondCopyOut: of copies delivered at once one sends.
@@ -114,7 +114,7 @@ func TestNothingIsSentAfterTheLease(t *testing.T) {
 			end, ok := ctx.Deadline()
 			end = end.Add(time.Until(w.clock.Now())) // the context's clock is the machine's
 			for _, last := range []time.Time{it.Until, end} {
-				testcloud.Equal(t, ok, true, "that the context has a deadline")
+				check.Equal(t, ok, true, "that the context has a deadline")
 				if it.Until.IsZero() {
 					t.Error("it may be sent without an end, want an end")
 				}

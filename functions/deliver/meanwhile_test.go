@@ -6,7 +6,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -36,11 +36,11 @@ func TestOldBatchIsCheckedAgainstItsCustomers(t *testing.T) {
 	w.deliver(ref)
 	_, totals := w.totals("m")
 	rung := w.rung("m")
-	testcloud.Equal(t, totals.Cancelled, 4, "tokens cancelled")
+	check.Equal(t, totals.Cancelled, 4, "tokens cancelled")
 	if len(rung) != 1 {
 		t.Fatalf("number of tokens that got the message is %v, want 1: %+v", len(rung), rung)
 	}
-	testcloud.Equal(t, rung["stays-token"], 1, "number of times that the token stays-token rang")
+	check.Equal(t, rung["stays-token"], 1, "number of times that the token stays-token rang")
 }
 
 func TestEndedMailingsAreClosedUnsent(t *testing.T) {
@@ -93,8 +93,8 @@ func TestCancelledWhileSending(t *testing.T) {
 	if totals.Cancelled == 0 {
 		t.Errorf("tokens cancelled is %v, want some", totals.Cancelled)
 	}
-	testcloud.Equal(t, totals.Accepted, int64(len(w.rung("m"))), "tokens accepted")
-	testcloud.Equal(t, totals.Pending, 0, "tokens pending")
+	check.Equal(t, totals.Accepted, int64(len(w.rung("m"))), "tokens accepted")
+	check.Equal(t, totals.Pending, 0, "tokens pending")
 }
 
 // slow holds every answer back, so that a batch takes seconds.
@@ -140,8 +140,8 @@ func TestNothingIsSentBeforeItsTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, totals := w.totals("m")
-		testcloud.Equal(t, waits, c.waits, "due in %s: waits", c.ahead)
-		testcloud.Equal(t, b.Attempts, c.claims, "due in %s: Attempts", c.ahead)
-		testcloud.Equal(t, totals.Accepted, int64(3*c.claims), "due in %s: tokens accepted", c.ahead)
+		check.Equal(t, waits, c.waits, "due in %s: waits", c.ahead)
+		check.Equal(t, b.Attempts, c.claims, "due in %s: Attempts", c.ahead)
+		check.Equal(t, totals.Accepted, int64(3*c.claims), "due in %s: tokens accepted", c.ahead)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 )
@@ -56,8 +56,8 @@ func TestEverybodyGetsTheirOwnMessage(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := got.Notification.Title + " " + got.Data["link"]
-		testcloud.Equal(t, s, want[m.Token[:1]], "title and link of %s", m.Token)
-		testcloud.Equal(t, got.Data["customer_id"], "c-"+m.Token, "customer_id of %s", m.Token)
+		check.Equal(t, s, want[m.Token[:1]], "title and link of %s", m.Token)
+		check.Equal(t, got.Data["customer_id"], "c-"+m.Token, "customer_id of %s", m.Token)
 	}
 }
 
@@ -68,9 +68,9 @@ func TestTooLargeARenderingConcernsOneCustomer(t *testing.T) {
 	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.personal("m", true, map[string]map[string]any{"a": {"name": strings.Repeat("x", 3900)}, "b": {"name": "Bob"}, "h": {"name": strings.Repeat("y", 9000)}}))
 	m, totals := w.totals("m")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, totals.Accepted, 2, "tokens accepted")
-	testcloud.Equal(t, totals.Refused, 4, "tokens refused")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, totals.Accepted, 2, "tokens accepted")
+	check.Equal(t, totals.Refused, 4, "tokens refused")
 	for _, token := range []string{"a-token-1", "h-token-2"} {
 		if why := w.invalid(token); why != "" {
 			t.Errorf("%s is marked %s", token, why)
@@ -88,8 +88,8 @@ func TestABatchOfRefusalsEnds(t *testing.T) {
 	}
 	w.deliver(w.titled("m", true, strings.Repeat("{{ customer.name }}", 20), all))
 	m, totals := w.totals("m")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, totals.Refused, 400, "tokens refused")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, totals.Refused, 400, "tokens refused")
 }
 
 // choosy is a sender whose FCM takes no payload that says so.
@@ -112,11 +112,11 @@ func TestEachRenderingIsProvenByItself(t *testing.T) {
 	w.phones.SetOutcome("*-token-1", "INVALID_TOKEN_BARE")
 	w.deliver(w.personal("m", true, map[string]map[string]any{"a": {"name": strings.Repeat("x", 300)}, "b": {"name": "Bob"}}))
 	m, totals := w.totals("m")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, totals.Accepted, 2, "tokens accepted")
-	testcloud.Equal(t, totals.Refused, 1, "tokens refused")
-	testcloud.Equal(t, totals.Invalid[push.CodeInvalidArgument], 1, "tokens invalid with CodeInvalidArgument")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, totals.Accepted, 2, "tokens accepted")
+	check.Equal(t, totals.Refused, 1, "tokens refused")
+	check.Equal(t, totals.Invalid[push.CodeInvalidArgument], 1, "tokens invalid with CodeInvalidArgument")
 	a, b := w.invalid("a-token-1"), w.invalid("b-token-1")
-	testcloud.Equal(t, a, "", "flag of the first token")
-	testcloud.Equal(t, b, push.CodeInvalidArgument, "flag of the second token")
+	check.Equal(t, a, "", "flag of the first token")
+	check.Equal(t, b, push.CodeInvalidArgument, "flag of the second token")
 }

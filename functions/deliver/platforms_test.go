@@ -7,7 +7,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -45,8 +45,8 @@ func TestAPlatformPausesAlone(t *testing.T) {
 	if !slices.Equal(m.PausedPlatforms, []push.Platform{push.IOS}) {
 		t.Errorf("paused platforms are %v, want ios", m.PausedPlatforms)
 	}
-	testcloud.Equal(t, totals.Accepted, 30, "tokens accepted")
-	testcloud.Equal(t, totals.Pending, 30, "tokens pending")
+	check.Equal(t, totals.Accepted, 30, "tokens accepted")
+	check.Equal(t, totals.Pending, 30, "tokens pending")
 
 	before := w.phones.Stats().Requests
 	w.clock.Add(platformWait)

@@ -325,7 +325,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 			c.retry()
 			c.retry()
 		}
-		check := func() {
+		verify := func() {
 			for _, p := range c.phones {
 				if p.flag && p.alive {
 					rt.Fatalf("live phone %d of group %+v flagged at request %d in weather %q", p.name, p.group, c.sky.now, weather)
@@ -337,7 +337,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 				c.restart()
 			}
 			send()
-			check()
+			verify()
 			for _, p := range c.phones { // some die between mailings
 				if random() < 0.02 {
 					p.alive = false
@@ -349,7 +349,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 		c.sky.outage, c.sky.faultySDK, c.sky.wrongProject = nil, 0, false
 		for range 3 {
 			send()
-			check()
+			verify()
 		}
 		living := map[tokenGroup]int{}
 		for _, p := range c.phones {
@@ -382,7 +382,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 		}
 		for range 3 {
 			send()
-			check()
+			verify()
 		}
 		for _, p := range c.phones {
 			if !p.alive && !p.flag && living[p.group] > 0 {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/personal"
 	"carillon.example/shared/push"
@@ -97,8 +97,8 @@ func TestTargetsGoToTheProjectOfTheirApp(t *testing.T) {
 		}
 		got[m.Project]++
 	}
-	testcloud.Equal(t, got["pharmacy-prod"], 5, "number of messages of pharmacy-prod")
-	testcloud.Equal(t, got["shop-prod"], 7, "number of messages of shop-prod")
+	check.Equal(t, got["pharmacy-prod"], 5, "number of messages of pharmacy-prod")
+	check.Equal(t, got["shop-prod"], 7, "number of messages of shop-prod")
 }
 
 func TestAMessageToOneCustomerGoesToTheProjectOfTheApp(t *testing.T) {
@@ -138,8 +138,8 @@ func TestFaultOfOneProjectFlagsNobody(t *testing.T) {
 			if n := w.flagged(append(pharmacy, shop...)...); n != 0 {
 				t.Errorf("%d tokens are flagged, want none", n)
 			}
-			testcloud.Equal(t, m.State, push.Paused, "state")
-			testcloud.Equal(t, m.PausedReason, reason, "PausedReason")
+			check.Equal(t, m.State, push.Paused, "state")
+			check.Equal(t, m.PausedReason, reason, "PausedReason")
 			if !strings.HasPrefix(m.PausedDetail, "project pharmacy-prod: FCM calls 60 of 60 tokens invalid") {
 				t.Errorf("the detail is %q, want the project and its counts", m.PausedDetail)
 			}
@@ -182,8 +182,8 @@ func TestAWrongProjectOfOneAppFlagsNobody(t *testing.T) {
 			if n := w.flagged(clinic...); n != 0 {
 				t.Errorf("%d tokens of the clinic are flagged, want none", n)
 			}
-			testcloud.Equal(t, m.State, c.state, "state")
-			testcloud.Equal(t, m.PausedReason, c.reason, "PausedReason")
+			check.Equal(t, m.State, c.state, "state")
+			check.Equal(t, m.PausedReason, c.reason, "PausedReason")
 		})
 	}
 }
@@ -244,7 +244,7 @@ func TestHeldTokensCountForTheirProject(t *testing.T) {
 		if err != nil {
 			t.Fatalf("project %q: %v", project, err)
 		}
-		testcloud.Equal(t, got, want, "project %q: sums", project)
+		check.Equal(t, got, want, "project %q: sums", project)
 	}
 }
 
@@ -255,9 +255,9 @@ func TestCredentialsOfOneProjectAreNamed(t *testing.T) {
 	ref, pharmacy, _ := w.ofApps("m", true, 3, 3)
 	w.deliver(ref)
 	m, _ := w.totals("m")
-	testcloud.Equal(t, m.State, push.Paused, "state")
-	testcloud.Equal(t, m.PausedReason, push.PausedCredentials, "PausedReason")
-	testcloud.Equal(t, m.PausedProject, "pharmacy-prod", "PausedProject")
+	check.Equal(t, m.State, push.Paused, "state")
+	check.Equal(t, m.PausedReason, push.PausedCredentials, "PausedReason")
+	check.Equal(t, m.PausedProject, "pharmacy-prod", "PausedProject")
 	if !strings.HasPrefix(m.PausedDetail, "project pharmacy-prod: ") {
 		t.Errorf("the detail is %q, want the project", m.PausedDetail)
 	}
@@ -323,12 +323,12 @@ func TestAPayloadIsProvenInEachProject(t *testing.T) {
 	onlyShop, _, _ := w.ofApps("shop", false, 0, 2)
 	w.deliver(onlyShop)
 	m, totals := w.totals("shop")
-	testcloud.Equal(t, m.Proven, true, "the mailing to the shop: Proven")
-	testcloud.Equal(t, totals.Accepted, 2, "the mailing to the shop: tokens accepted")
+	check.Equal(t, m.Proven, true, "the mailing to the shop: Proven")
+	check.Equal(t, totals.Accepted, 2, "the mailing to the shop: tokens accepted")
 	both, _, _ := w.ofApps("both", false, 2, 2)
 	w.deliver(both)
 	m, _ = w.totals("both")
-	testcloud.Equal(t, m.State, push.Refused, "state")
+	check.Equal(t, m.State, push.Refused, "state")
 	if !strings.HasPrefix(m.Refusal, "project pharmacy-prod: ") {
 		t.Errorf("Refusal is %q, want it to begin with %q", m.Refusal, "project pharmacy-prod: ")
 	}
@@ -341,7 +341,7 @@ func TestAPayloadIsProvenInEachProject(t *testing.T) {
 	onlyPharmacy, _, _ := w.ofApps("pharmacy", false, 2, 0)
 	w.deliver(onlyPharmacy)
 	m, _ = w.totals("pharmacy")
-	testcloud.Equal(t, m.Proven, false, "the mailing to the pharmacy: Proven")
+	check.Equal(t, m.Proven, false, "the mailing to the pharmacy: Proven")
 	if !strings.HasPrefix(m.Refusal, "project shop-prod: ") {
 		t.Errorf("the mailing to the pharmacy: Refusal is %q, want it to begin with %q", m.Refusal, "project shop-prod: ")
 	}

@@ -13,6 +13,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 )
@@ -252,9 +253,9 @@ func (p *promise) checkFlag(d drawn, end fcm.AnswerClass, m *push.Mailing, told 
 	}
 	may := end == fcm.Invalid || end == fcm.Mismatch || end == fcm.Doubtful && (p.proven || p.fcm.proof == fcm.Accepted)
 	if flagged := !token.Valid(); flagged {
-		testcloud.Equal(p.rt, may, true, "%s is flagged %+v, and FCM said %s: that it may be", d.token, token.Invalid, end)
-		testcloud.Equal(p.rt, d.again, false, "%s is flagged %+v: that it was registered again", d.token, token.Invalid)
-		testcloud.Equal(p.rt, d.moves, false, "%s is flagged %+v: that it has moved", d.token, token.Invalid)
+		check.Equal(p.rt, may, true, "%s is flagged %+v, and FCM said %s: that it may be", d.token, token.Invalid, end)
+		check.Equal(p.rt, d.again, false, "%s is flagged %+v: that it was registered again", d.token, token.Invalid)
+		check.Equal(p.rt, d.moves, false, "%s is flagged %+v: that it has moved", d.token, token.Invalid)
 	}
 	if !token.Valid() && !told[token.ID] {
 		p.rt.Errorf("the mark of %s was not told", d.token)

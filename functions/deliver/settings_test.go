@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/cloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
@@ -20,14 +20,14 @@ func TestSettingsOfProjects(t *testing.T) {
 	}
 	peers := map[string]fcm.Peers{"": nobody{"shop"}, "pharmacy-prod": nobody{"pharmacy"}}
 	c := set.senderConfig(func(project string) fcm.Peers { return peers[project] })
-	testcloud.Equal(t, c.Project, "shop-prod", "Project")
-	testcloud.Equal(t, c.QuotaPerMinute, 600_000, "QuotaPerMinute")
-	testcloud.Equal(t, c.Peers, peers[""], "Peers")
+	check.Equal(t, c.Project, "shop-prod", "Project")
+	check.Equal(t, c.QuotaPerMinute, 600_000, "QuotaPerMinute")
+	check.Equal(t, c.Peers, peers[""], "Peers")
 	want := fcm.Project{ID: "pharmacy-prod", QuotaPerMinute: 60_000, Peers: nobody{"pharmacy"}}
 	if len(c.Projects) != 1 {
 		t.Fatalf("number of Projects is %v, want 1: %+v", len(c.Projects), c.Projects)
 	}
-	testcloud.Equal(t, c.Projects[0], want, "the other project")
+	check.Equal(t, c.Projects[0], want, "the other project")
 
 	_, err = cloud.Load[settings](map[string]string{"GOOGLE_CLOUD_PROJECT": "carillon", "FIREBASE_PROJECTS": "shop", "FIREBASE_QUOTAS": "x=1", "INVALID_SHARE": "2"})
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 
 	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
@@ -58,7 +59,7 @@ func TestACrashedMessageIsSentAtMostOnceMore(t *testing.T) {
 			}
 
 			n := h.sent(ref)["a1-phone-token"]
-			testcloud.Between(t, n, 1, c.most, "number of times that the phone got the message")
+			check.Between(t, n, 1, c.most, "number of times that the phone got the message")
 			h.want("results", h.results(ref), map[string]string{push.TokenID("a1-phone-token"): c.result})
 			h.want("state", h.show(ref).State, c.state)
 		})

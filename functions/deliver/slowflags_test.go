@@ -14,6 +14,7 @@ import (
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -222,5 +223,5 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, b.Settled, true, "Settled")
+	check.Equal(t, b.Settled, true, "Settled")
 }

@@ -8,7 +8,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/storetest"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 )
@@ -57,12 +57,12 @@ func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 		t.Error("the mailing could not be held, and nobody is told")
 	}
 	_, x := w.totals("m")
-	testcloud.Equal(t, x.Accepted, 99, "tokens accepted")
-	testcloud.Equal(t, len(w.rung("m")), 99, "number of tokens that got mailing m")
+	check.Equal(t, x.Accepted, 99, "tokens accepted")
+	check.Equal(t, len(w.rung("m")), 99, "number of tokens that got mailing m")
 	w.deliver(ref)
 	m, x := w.totals("m")
-	testcloud.Equal(t, m.State, push.Paused, "state")
-	testcloud.Equal(t, x.Pending, 1, "tokens pending")
+	check.Equal(t, m.State, push.Paused, "state")
+	check.Equal(t, x.Pending, 1, "tokens pending")
 	for token, n := range w.rung("m") {
 		if n > 1 {
 			t.Errorf("%s was rung %d times", token, n)
@@ -96,10 +96,10 @@ func TestResultsAreSavedBeforeAProof(t *testing.T) {
 	w.d = newDeliverer(w.deps)
 	w.deliver(ref)
 	m, x := w.totals("m")
-	testcloud.Equal(t, m.State, push.Sending, "state")
-	testcloud.Equal(t, x.Accepted, 99, "tokens accepted")
-	testcloud.Equal(t, x.Pending, 1, "tokens pending")
-	testcloud.Equal(t, asked, 1, "number of proofs")
+	check.Equal(t, m.State, push.Sending, "state")
+	check.Equal(t, x.Accepted, 99, "tokens accepted")
+	check.Equal(t, x.Pending, 1, "tokens pending")
+	check.Equal(t, asked, 1, "number of proofs")
 }
 
 // refusedTopic is an FCM whose topics take less than its tokens do.
@@ -120,8 +120,8 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 		t.Error(err)
 	}
 	m, x := w.totals("lost")
-	testcloud.Equal(t, m.State, push.Completed, "given up: state")
-	testcloud.Equal(t, x.Failed, 3, "given up: tokens failed")
+	check.Equal(t, m.State, push.Completed, "given up: state")
+	check.Equal(t, x.Failed, 3, "given up: tokens failed")
 	w.phones.SetOutcome("owed-token-*", "UNREGISTERED")
 	owed := w.mailing("owed", false, names("owed", 3)...)
 	w.Fail(errors.New("no Pub/Sub"))
@@ -131,8 +131,8 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	w.Fail(nil)
 	w.deliver(owed)
 	m, x = w.totals("owed")
-	testcloud.Equal(t, m.State, push.Completed, "owed: state")
-	testcloud.Equal(t, x.Invalid[push.CodeUnregistered], 3, "owed: tokens invalid with CodeUnregistered")
+	check.Equal(t, m.State, push.Completed, "owed: state")
+	check.Equal(t, x.Invalid[push.CodeUnregistered], 3, "owed: tokens invalid with CodeUnregistered")
 	if w.invalid("owed-token-0002") == "" {
 		t.Error("owed: flag of token owed-token-0002 is empty, want a value")
 	}
@@ -160,10 +160,10 @@ func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
 		w.deliver(ref)
 		m, x := w.totals("m")
 		got := w.invalid("bad-token-0007")
-		testcloud.Equal(t, got, want, "with %d that accept: flag", taken)
-		testcloud.Equal(t, x.Accepted, int64(taken), "with %d that accept: tokens accepted", taken)
-		testcloud.Equal(t, m.Proven, taken > 0, "with %d that accept: Proven", taken)
-		testcloud.Equal(t, asked, 2, "with %d that accept: number of proofs", taken)
+		check.Equal(t, got, want, "with %d that accept: flag", taken)
+		check.Equal(t, x.Accepted, int64(taken), "with %d that accept: tokens accepted", taken)
+		check.Equal(t, m.Proven, taken > 0, "with %d that accept: Proven", taken)
+		check.Equal(t, asked, 2, "with %d that accept: number of proofs", taken)
 	}
 }
 
@@ -179,6 +179,6 @@ func TestACallThatIsNotReadyGivesItsBatchBack(t *testing.T) {
 	}
 	w.deliver(ref)
 	m, x := w.totals("m")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, x.Accepted, 3, "tokens accepted")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, x.Accepted, 3, "tokens accepted")
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // The quota of the pharmacy's project is used up, and there FCM does not answer at all:
@@ -46,8 +46,8 @@ func TestTurnsOfProjects(t *testing.T) {
 			t.Fatalf("target %d has to wait, want half of the window for one of two projects", i)
 		}
 	}
-	testcloud.Equal(t, p.startTarget("a", 500), false, "that target 500 starts, beyond the part of its project")
-	testcloud.Equal(t, p.startTarget("a", 501), false, "that target 501 starts, beyond the part of its project")
+	check.Equal(t, p.startTarget("a", 500), false, "that target 500 starts, beyond the part of its project")
+	check.Equal(t, p.startTarget("a", 501), false, "that target 501 starts, beyond the part of its project")
 	if !p.startTarget("b", 600) {
 		t.Error("the other project has to wait")
 	}
@@ -59,8 +59,8 @@ func TestTurnsOfProjects(t *testing.T) {
 	if len(queue) != 3 {
 		t.Fatalf("number of targets in the queue is %v, want 3: %+v", len(queue), queue)
 	}
-	testcloud.Equal(t, queue[0], 501, "first target in the queue")
-	testcloud.Equal(t, queue[1], 500, "second target in the queue")
-	testcloud.Equal(t, p.startTarget("a", 500), true, "that target 500 starts in the place that is free")
-	testcloud.Equal(t, p.startTarget("a", 501), false, "that target 501 starts, beyond the part of its project")
+	check.Equal(t, queue[0], 501, "first target in the queue")
+	check.Equal(t, queue[1], 500, "second target in the queue")
+	check.Equal(t, p.startTarget("a", 500), true, "that target 500 starts in the place that is free")
+	check.Equal(t, p.startTarget("a", 501), false, "that target 501 starts, beyond the part of its project")
 }

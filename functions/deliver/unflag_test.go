@@ -7,7 +7,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -51,7 +51,7 @@ func TestUnflagIsNotUndoneByALateDelivery(t *testing.T) {
 				t.Errorf("the token is marked %q", got)
 			}
 			m, _ := w.totals("m")
-			testcloud.Equal(t, m.State, push.Cancelled, "state")
+			check.Equal(t, m.State, push.Cancelled, "state")
 			if m.Totals == nil {
 				t.Error("Totals is nil, want it set")
 			}
@@ -76,9 +76,9 @@ func TestNoFlagIsSetOnceAMailingIsUnflagged(t *testing.T) {
 	w.deliver(ref)
 
 	m, totals := w.totals("m")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, totals.Invalid[push.CodeUnregistered], 1, "tokens invalid with CodeUnregistered")
-	testcloud.Equal(t, totals.Accepted, 1, "tokens accepted")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, totals.Invalid[push.CodeUnregistered], 1, "tokens invalid with CodeUnregistered")
+	check.Equal(t, totals.Accepted, 1, "tokens accepted")
 	if got := w.invalid("gone-token"); got != "" {
 		t.Errorf("the token is marked %q", got)
 	}

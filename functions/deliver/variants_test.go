@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -103,8 +103,8 @@ func TestEachTargetGetsItsVariant(t *testing.T) {
 		t.Errorf("variant a: %d accepted, want 5", a.Accepted)
 	}
 	b := got["b"]
-	testcloud.Equal(t, b.Accepted, 4, "variant b: tokens accepted")
-	testcloud.Equal(t, b.Invalid[push.CodeUnregistered], 1, "variant b: tokens invalid with CodeUnregistered")
+	check.Equal(t, b.Accepted, 4, "variant b: tokens accepted")
+	check.Equal(t, b.Invalid[push.CodeUnregistered], 1, "variant b: tokens invalid with CodeUnregistered")
 	m, _ := w.totals("m")
 	if !m.Proven {
 		t.Error("the mailing is not marked as proven")
@@ -187,8 +187,8 @@ func TestVariantsReconcileWhateverClosesABatch(t *testing.T) {
 			}
 			got := w.variantTotals("m")
 			a, b := got["a"].Targeted, got["b"].Targeted
-			testcloud.Equal(t, a, 4, "tokens of variant a")
-			testcloud.Equal(t, b, 3, "tokens of variant b")
+			check.Equal(t, a, 4, "tokens of variant a")
+			check.Equal(t, b, 3, "tokens of variant b")
 			if name == "erased" {
 				if got["b"].Cancelled != 1 {
 					t.Errorf("%d tokens of variant b are cancelled, want that of the erased customer", got["b"].Cancelled)

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/auth"
 	"carillon.example/shared/push"
 )
@@ -50,7 +50,7 @@ func TestAppCheck(t *testing.T) {
 				t.Errorf("answered %v, want %d", a, c.want)
 			}
 			log := w.log.String()
-			testcloud.Contains(t, log, c.line, "log")
+			check.Contains(t, log, c.line, "log")
 			if c.line == "" && strings.Contains(log, "App Check token") {
 				t.Errorf("logged %s, want %q", log, c.line)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/auth"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -42,7 +43,7 @@ func TestRegisterAndUnregister(t *testing.T) {
 	}
 	a := w.ask("POST", "/v1/devices", ada, `{"fid":"an-installation-of-ada","platform":"ios"}`)
 	testcloud.CheckCode(t, a, 201)
-	testcloud.Contains(t, a.Body, `"kind":"fid"`, "an installation: body")
+	check.Contains(t, a.Body, `"kind":"fid"`, "an installation: body")
 	c, err := w.store.ReadCustomer(t.Context(), "ada")
 	if err != nil {
 		t.Fatal(err)
@@ -88,8 +89,8 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 	unknown := w.ask("DELETE", "/v1/devices/"+push.TokenID("nobody's"), eve, "")
 	a := w.ask("DELETE", "/v1/devices/"+id, eve, "")
 	testcloud.CheckCode(t, a, 404)
-	testcloud.Equal(t, a.Problem.Detail, unknown.Problem.Detail, "another's token: Problem.Detail")
-	testcloud.Equal(t, len(a.Body), len(unknown.Body), "another's token: length of the body")
+	check.Equal(t, a.Problem.Detail, unknown.Problem.Detail, "another's token: Problem.Detail")
+	check.Equal(t, len(a.Body), len(unknown.Body), "another's token: length of the body")
 	for _, path := range []string{"/v1/devices", "/v1/devices/" + id, "/v1/customers/ada", "/v1/customers/ada/tokens", "/v1/settings", "/v1/imports", "/v1/devices/" + id + "/"} {
 		t.Run(path, func(t *testing.T) {
 			for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "OPTIONS"} {
@@ -120,7 +121,7 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 	}
 	a = w.register(eve, "token-of-ada-2")
 	testcloud.CheckCode(t, a, 409)
-	testcloud.Equal(t, a.Header.Get("Retry-After"), "", "a token that ada has shown just now: header Retry-After")
+	check.Equal(t, a.Header.Get("Retry-After"), "", "a token that ada has shown just now: header Retry-After")
 	if got := w.tokens("ada"); !slices.Contains(got, id) {
 		t.Errorf("ada has lost her token and has %v", got)
 	}
@@ -154,8 +155,8 @@ func TestEventsAreOwed(t *testing.T) {
 		t.Fatalf("%v", a)
 	}
 	n := w.Count("outbox")
-	testcloud.Equal(t, n, 2, "number of events in the outbox")
-	testcloud.Equal(t, len(w.told()), 0, "number of published events")
+	check.Equal(t, n, 2, "number of events in the outbox")
+	check.Equal(t, len(w.told()), 0, "number of published events")
 	if !strings.Contains(w.log.String(), "events are left to the next tick") {
 		t.Errorf("nobody was told: %s", w.log)
 	}
@@ -195,7 +196,7 @@ func TestBodies(t *testing.T) {
 			at := a.Places()
 			slices.Sort(at)
 			testcloud.CheckCode(t, a, c.code)
-			testcloud.Equal(t, strings.Join(at, " "), c.faults, "%s: faults", name)
+			check.Equal(t, strings.Join(at, " "), c.faults, "%s: faults", name)
 		})
 	}
 	if a := w.ask("POST", "/v1/devices", ada, `{"token":"secret-token","platform":"web"}`, "Content-Type", "application/json", "Content-Type", "text/plain"); a.Code != 201 && a.Code != 415 {
@@ -329,7 +330,7 @@ func TestLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Between(t, wait, 1, 24*60*60, "Retry-After in seconds")
+	check.Between(t, wait, 1, 24*60*60, "Retry-After in seconds")
 	if n := len(w.tokens("ada")); n != 3 {
 		t.Errorf("ada has %d tokens, want 3", n)
 	}
@@ -353,6 +354,6 @@ func TestTheAppOfAnotherIsNotShown(t *testing.T) {
 		if a.Code > 201 {
 			t.Errorf("%s was answered %v, want 201 at most", a.Request, a)
 		}
-		testcloud.NotContains(t, a.Body, "secret-app", "%s: body", a.Request)
+		check.NotContains(t, a.Body, "secret-app", "%s: body", a.Request)
 	}
 }

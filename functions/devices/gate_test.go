@@ -13,6 +13,7 @@ import (
 
 	google "carillon.example/emulators/auth"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/auth"
 	"carillon.example/shared/cloud"
 	"carillon.example/shared/push"
@@ -75,7 +76,7 @@ func TestNoIDToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := w.ask("POST", "/v1/devices", "", `{"token":"x","platform":"web"}`, header...)
 			testcloud.CheckCode(t, a, 401)
-			testcloud.Equal(t, a.Header.Get("WWW-Authenticate"), "Bearer", "%s: header WWW-Authenticate", name)
+			check.Equal(t, a.Header.Get("WWW-Authenticate"), "Bearer", "%s: header WWW-Authenticate", name)
 		})
 	}
 	if a := w.ask("POST", "/v1/devices", "", `{"token":"x","platform":"web"}`, "Authorization", "bearer "+good); a.Code != 201 {
@@ -97,7 +98,7 @@ func TestClaim(t *testing.T) {
 	if a := w.register(as("c-42"), "token-by-claim"); a.Code != 201 {
 		t.Fatalf("%v", a)
 	}
-	testcloud.Equal(t, len(w.tokens("c-42")), 1, "number of tokens of c-42")
+	check.Equal(t, len(w.tokens("c-42")), 1, "number of tokens of c-42")
 	if w.tokens("ada") != nil {
 		t.Errorf("tokens of ada are %v, want none", w.tokens("ada"))
 	}
@@ -112,7 +113,7 @@ func TestClaim(t *testing.T) {
 				why = "the claim https://shop.example/customer of the ID token is not a customer's id"
 			}
 			testcloud.CheckCode(t, a, 403)
-			testcloud.Contains(t, a.Detail, why, "%s: Detail", name)
+			check.Contains(t, a.Detail, why, "%s: Detail", name)
 		})
 	}
 	if len(w.tokens("c-42")) != 1 {
@@ -162,26 +163,26 @@ func TestOrigins(t *testing.T) {
 		for _, from := range []string{evil, "null", "https://SHOP.example", "http://shop.example"} {
 			a := asking(w, from)
 			testcloud.CheckCode(t, a, 403)
-			testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), "", "%s asks: header Access-Control-Allow-Origin", from)
+			check.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), "", "%s asks: header Access-Control-Allow-Origin", from)
 		}
 	}
 	a := asking(closed, shop)
 	testcloud.CheckCode(t, a, 403)
-	testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), "", "none is allowed: header Access-Control-Allow-Origin")
+	check.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), "", "none is allowed: header Access-Control-Allow-Origin")
 	a = asking(open, shop)
 	testcloud.CheckCode(t, a, 204)
-	testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), shop, "the shop asks: header Access-Control-Allow-Origin")
-	testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Methods"), "POST, DELETE", "the shop asks: header Access-Control-Allow-Methods")
-	testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Headers"), "Authorization, Content-Type, X-Firebase-AppCheck, X-Request-Id", "the shop asks: header Access-Control-Allow-Headers")
-	testcloud.Equal(t, a.Header.Get("Vary"), "Origin", "the shop asks: header Vary")
-	testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Credentials"), "", "the shop asks: header Access-Control-Allow-Credentials")
+	check.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), shop, "the shop asks: header Access-Control-Allow-Origin")
+	check.Equal(t, a.Header.Get("Access-Control-Allow-Methods"), "POST, DELETE", "the shop asks: header Access-Control-Allow-Methods")
+	check.Equal(t, a.Header.Get("Access-Control-Allow-Headers"), "Authorization, Content-Type, X-Firebase-AppCheck, X-Request-Id", "the shop asks: header Access-Control-Allow-Headers")
+	check.Equal(t, a.Header.Get("Vary"), "Origin", "the shop asks: header Vary")
+	check.Equal(t, a.Header.Get("Access-Control-Allow-Credentials"), "", "the shop asks: header Access-Control-Allow-Credentials")
 	for from, want := range map[string]string{shop: shop, evil: "", "": ""} {
 		t.Run(from, func(t *testing.T) {
 			for _, token := range []string{"", person("ada")} {
 				a := open.ask("POST", "/v1/devices", token, `{"token":"x","platform":"web"}`, "Origin", from)
-				testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), want, "a call from %q: header Access-Control-Allow-Origin", from)
-				testcloud.Equal(t, a.Header.Get("Vary"), "Origin", "a call from %q: header Vary", from)
-				testcloud.Equal(t, a.Code == 401, token == "", "a call from %q: that it is unauthorized", from)
+				check.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), want, "a call from %q: header Access-Control-Allow-Origin", from)
+				check.Equal(t, a.Header.Get("Vary"), "Origin", "a call from %q: header Vary", from)
+				check.Equal(t, a.Code == 401, token == "", "a call from %q: that it is unauthorized", from)
 			}
 		})
 	}
@@ -201,7 +202,7 @@ func TestOutage(t *testing.T) {
 	if a.Header.Get("Retry-After") == "" {
 		t.Errorf("%s: header Retry-After is empty, want a value", a.Request)
 	}
-	testcloud.NotContains(t, a.Body, "certificate", "%s: body", a.Request)
+	check.NotContains(t, a.Body, "certificate", "%s: body", a.Request)
 	if a := w.register(person("ada"), "token-in-an-outage"); a.Code != 201 {
 		t.Errorf("after the outage: %v", a)
 	}
@@ -221,34 +222,34 @@ func TestSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, s.CustomerClaim, "uid", "CustomerClaim")
-	testcloud.Equal(t, s.CheckRevoked, false, "CheckRevoked")
-	testcloud.Equal(t, len(s.AllowedOrigins), 0, "number of AllowedOrigins")
-	testcloud.Equal(t, s.MaxTokens, push.MaxTokens, "MaxTokens")
-	testcloud.Equal(t, s.TokenLife, push.TokenLife, "TokenLife")
+	check.Equal(t, s.CustomerClaim, "uid", "CustomerClaim")
+	check.Equal(t, s.CheckRevoked, false, "CheckRevoked")
+	check.Equal(t, len(s.AllowedOrigins), 0, "number of AllowedOrigins")
+	check.Equal(t, s.MaxTokens, push.MaxTokens, "MaxTokens")
+	check.Equal(t, s.TokenLife, push.TokenLife, "TokenLife")
 	s, err = load("CUSTOMER_CLAIM", "customer", "CHECK_REVOKED", "true", "ALLOWED_ORIGINS", "https://shop.example,http://localhost:3000", "AUTH_TENANT", "riga")
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, len(s.AllowedOrigins), 2, "number of AllowedOrigins")
-	testcloud.Equal(t, s.CheckRevoked, true, "CheckRevoked")
-	testcloud.Equal(t, s.AuthTenant, "riga", "AuthTenant")
+	check.Equal(t, len(s.AllowedOrigins), 2, "number of AllowedOrigins")
+	check.Equal(t, s.CheckRevoked, true, "CheckRevoked")
+	check.Equal(t, s.AuthTenant, "riga", "AuthTenant")
 	s, err = load("ALLOWED_ORIGINS", "", "AUTH_TENANT", "")
 	if err != nil {
 		t.Fatalf("empty: %v", err)
 	}
-	testcloud.Equal(t, len(s.AllowedOrigins), 0, "empty: number of AllowedOrigins")
+	check.Equal(t, len(s.AllowedOrigins), 0, "empty: number of AllowedOrigins")
 	s, err = load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, *s.customerLimits(), push.DefaultLimits, "limits")
+	check.Equal(t, *s.customerLimits(), push.DefaultLimits, "limits")
 	want := push.Limits{PerHour: 7, PerDay: 70, MovesPerHour: 1, MovesPerDay: 2}
 	s, err = load("REGISTRATIONS_PER_HOUR", "7", "REGISTRATIONS_PER_DAY", "70", "MOVES_PER_HOUR", "1", "MOVES_PER_DAY", "2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, *s.customerLimits(), want, "limits")
+	check.Equal(t, *s.customerLimits(), want, "limits")
 	for _, bad := range []struct{ name, value, said string }{
 		{"REGISTRATIONS_PER_HOUR", "0", "REGISTRATIONS_PER_HOUR"}, {"REGISTRATIONS_PER_DAY", "1000001", "REGISTRATIONS_PER_DAY"},
 		{"MOVES_PER_HOUR", "0", "MOVES_PER_HOUR"}, {"MOVES_PER_DAY", "-1", "MOVES_PER_DAY"},
@@ -263,7 +264,7 @@ func TestSettings(t *testing.T) {
 			if err == nil {
 				t.Fatalf("%s=%s: the error is nil, want one that says why", bad.name, bad.value)
 			}
-			testcloud.Contains(t, err.Error(), bad.said, "%s=%s: error", bad.name, bad.value)
+			check.Contains(t, err.Error(), bad.said, "%s=%s: error", bad.name, bad.value)
 		})
 	}
 }
@@ -296,7 +297,7 @@ func TestABodyWithoutATokenHoldsNoCall(t *testing.T) {
 			if res.StatusCode != 401 && res.StatusCode != 403 {
 				t.Errorf("%q was answered %d, and the connection ends: %v", head, res.StatusCode, res.Close)
 			}
-			testcloud.Equal(t, res.Close, true, "%q: Close", head)
+			check.Equal(t, res.Close, true, "%q: Close", head)
 		})
 	}
 }

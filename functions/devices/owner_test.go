@@ -3,7 +3,7 @@ package devices
 import (
 	"testing"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // TestATokenTellsNothingOfItsOwner: whoever registers somebody else's token learns
@@ -19,7 +19,7 @@ func TestATokenTellsNothingOfItsOwner(t *testing.T) {
 		if a.Code != 409 {
 			t.Errorf("answered %d, want 409", a.Code)
 		}
-		testcloud.NotContains(t, a.Body, "shop", "the answer to another customer")
-		testcloud.NotContains(t, a.Body, "ann", "the answer to another customer")
+		check.NotContains(t, a.Body, "shop", "the answer to another customer")
+		check.NotContains(t, a.Body, "ann", "the answer to another customer")
 	}
 }

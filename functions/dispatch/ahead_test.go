@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/storetest"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -195,7 +195,7 @@ func TestLargeAttributesMakeSmallPages(t *testing.T) {
 			w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 			w.checkOnce(t, "m", 400)
 			largest := slices.Max(pages)
-			testcloud.Between(t, largest, c.least, c.most, "number of targets of the largest page")
+			check.Between(t, largest, c.least, c.most, "number of targets of the largest page")
 		})
 	}
 }

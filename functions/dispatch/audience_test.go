@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -40,8 +40,8 @@ func TestAudiencesAndExclusions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			testcloud.Equal(t, totals.Customers.Targeted, c.targeted, "customers targeted")
-			testcloud.Equal(t, totals.Customers.Excluded, c.excluded, "customers excluded")
+			check.Equal(t, totals.Customers.Targeted, c.targeted, "customers targeted")
+			check.Equal(t, totals.Customers.Excluded, c.excluded, "customers excluded")
 		})
 	}
 }
@@ -56,18 +56,18 @@ func TestNobodyToRing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, len(w.Published()), 1, "number of published events")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, len(w.Published()), 1, "number of published events")
 }
 
 func TestShardsCoverTheKeysWithoutOverlap(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 25_000, 25_001, 300_000, 10_000_000} {
 		list := newShards(&push.Mailing{ID: "m", Draft: push.Draft{Audience: push.Audience{Everyone: true}}}, n, time.Now())
-		testcloud.Equal(t, list[0].From, "", "%d customers: From of the first shard", n)
-		testcloud.Equal(t, list[len(list)-1].Upto, "", "%d customers: Upto of the last shard", n)
+		check.Equal(t, list[0].From, "", "%d customers: From of the first shard", n)
+		check.Equal(t, list[len(list)-1].Upto, "", "%d customers: Upto of the last shard", n)
 		for k := 1; k < len(list); k++ {
-			testcloud.Equal(t, list[k].From, list[k-1].Upto, "%d customers: From of shard %d", n, k)
+			check.Equal(t, list[k].From, list[k-1].Upto, "%d customers: From of shard %d", n, k)
 			if list[k].From <= list[k-1].From {
 				t.Errorf("%d customers: From of shard %d is %v, want more than %v", n, k, list[k].From, list[k-1].From)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -281,6 +282,6 @@ func (w *harness) checkOnce(t *testing.T, id string, tokens int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, totals.Tokens.Targeted, int64(tokens), "tokens targeted")
-	testcloud.Equal(t, m.Dispatched, true, "Dispatched")
+	check.Equal(t, totals.Tokens.Targeted, int64(tokens), "tokens targeted")
+	check.Equal(t, m.Dispatched, true, "Dispatched")
 }

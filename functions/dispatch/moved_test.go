@@ -9,7 +9,7 @@ import (
 	"cloud.google.com/go/firestore"
 
 	"carillon.example/emulators/storetest"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -158,7 +158,7 @@ func TestACustomerThatDoesNotDecodeIsUnknown(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := totals.Customers
-		testcloud.Equal(t, got.Excluded.Unknown, 1, "%s: customers excluded as unknown", name)
-		testcloud.Equal(t, got.Targeted, got.Matched-1, "%s: customers targeted", name)
+		check.Equal(t, got.Excluded.Unknown, 1, "%s: customers excluded as unknown", name)
+		check.Equal(t, got.Targeted, got.Matched-1, "%s: customers targeted", name)
 	}
 }

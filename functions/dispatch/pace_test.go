@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/storetest"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -37,7 +37,7 @@ func rateIsKept(t *testing.T, w *harness, tokens int) {
 	w.checkOnce(t, "m", tokens)
 	took := w.clock.Now().Sub(began)
 	ideal := time.Duration(tokens) * time.Minute / time.Duration(rate)
-	testcloud.Between(t, took, ideal-6*time.Second, ideal, "the time in which %d tokens at %d a minute were published", tokens, rate)
+	check.Between(t, took, ideal-6*time.Second, ideal, "the time in which %d tokens at %d a minute were published", tokens, rate)
 	size := make([]int, len(w.refs))
 	for i, ref := range w.refs {
 		b, err := w.ReadBatch(t.Context(), ref)
@@ -57,7 +57,7 @@ func rateIsKept(t *testing.T, w *harness, tokens int) {
 			n += size[k]
 		}
 		want := rate * int(window/time.Minute)
-		testcloud.Between(t, n, want*95/100, want*105/100, "number of tokens in the five minutes from %s", from.Sub(began))
+		check.Between(t, n, want*95/100, want*105/100, "number of tokens in the five minutes from %s", from.Sub(began))
 	}
 	if windows < 20 {
 		t.Errorf("only %d windows of five minutes were looked at in %s", windows, took)
@@ -102,7 +102,7 @@ func TestARateStaysTwoMinutesAhead(t *testing.T) {
 		w.clock.Add(time.Minute)
 	}
 	n := len(w.targets(t, "m"))
-	testcloud.Between(t, n, 3*rate/2, 3*rate, "number of tokens cut in six minutes without delivery")
+	check.Between(t, n, 3*rate/2, 3*rate, "number of tokens cut in six minutes without delivery")
 	w.countFutureSlots(t.Context())
 	w.carryOut(t, push.DispatchMessage{Mailing: "m"})
 	w.checkOnce(t, "m", tokens)
@@ -170,7 +170,7 @@ func TestAHighRateHasSeveralShards(t *testing.T) {
 			sent += len(b.Targets)
 		}
 	}
-	testcloud.Between(t, sent, rate*95/100, rate*105/100, "number of slots of all shards in a minute")
+	check.Between(t, sent, rate*95/100, rate*105/100, "number of slots of all shards in a minute")
 	if len(first) != 3 {
 		t.Errorf("the shards begin at %d different times, want 3", len(first))
 	}
@@ -195,7 +195,7 @@ func TestScheduledAndHeldMailingsAreLeftAlone(t *testing.T) {
 	if len(w.wakes) != 1 {
 		t.Fatalf("number of wakes is %v, want 1: %+v", len(w.wakes), w.wakes)
 	}
-	testcloud.Equal(t, w.wakes[0], "later", "wakes[0]")
+	check.Equal(t, w.wakes[0], "later", "wakes[0]")
 	w.clock.Add(2 * time.Hour)
 	w.carryOut(t, push.DispatchMessage{Mailing: "later", Shard: push.DispatchStart})
 	if len(w.targets(t, "later")) == 0 {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -56,9 +56,9 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	for i, ref := range w.refs {
 		got[ref.Batch] = w.lanes[i]
 	}
-	testcloud.Equal(t, len(w.refs), 2, "number of published batches")
-	testcloud.Equal(t, got["due"], push.LaneLarge, "lane of the batch due")
-	testcloud.Equal(t, got["small"], push.LaneSmall, "lane of the batch small")
+	check.Equal(t, len(w.refs), 2, "number of published batches")
+	check.Equal(t, got["due"], push.LaneLarge, "lane of the batch due")
+	check.Equal(t, got["small"], push.LaneSmall, "lane of the batch small")
 	if !slices.Equal(w.wakes, []string{"m"}) {
 		t.Errorf("tick was asked to look at %v, want m", w.wakes)
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/storetest"
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -94,7 +94,7 @@ func TestHandsOverInTime(t *testing.T) {
 	began := w.clock.Now()
 	orders := w.cut(t, "m")
 	took := w.clock.Now().Sub(began)
-	testcloud.Equal(t, len(orders), 1, "number of orders")
+	check.Equal(t, len(orders), 1, "number of orders")
 	if took > w.d.CallTimeout {
 		t.Errorf("the time of the call is %v, want at most %v", took, w.d.CallTimeout)
 	}
@@ -108,7 +108,7 @@ func TestHandsOverInTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, m.Dispatched, true, "Dispatched")
+	check.Equal(t, m.Dispatched, true, "Dispatched")
 }
 
 // TestGivesItsPlaceBack: with as much cut as goes out in two minutes the call
@@ -143,7 +143,7 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, after.Revision, sh.Revision, "revision of the shard after an early order")
+	check.Equal(t, after.Revision, sh.Revision, "revision of the shard after an early order")
 	w.clock.Add(minRoomWait)
 	w.cut(t, "m")
 	if n := len(w.targets(t, "m")); n != pageSize {

@@ -12,6 +12,7 @@ import (
 
 	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -75,8 +76,8 @@ func (w *harness) takenBack(t testing.TB, id string, n int) {
 	if m.Unflag == nil {
 		t.Fatal("Unflag is nil, want it set")
 	}
-	testcloud.Equal(t, m.Unflag.State, push.UnflagCompleted, "state of the unflag")
-	testcloud.Equal(t, m.Unflag.Unflagged, int64(n), "number of unflagged tokens")
+	check.Equal(t, m.Unflag.State, push.UnflagCompleted, "state of the unflag")
+	check.Equal(t, m.Unflag.Unflagged, int64(n), "number of unflagged tokens")
 
 	w.clock.Add(time.Hour)
 	owed, err := w.ListUnpublishedEvents(t.Context(), 10*n)
@@ -250,7 +251,7 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, c.HasValidToken(), false, "that c0 can be reached after a second call")
+	check.Equal(t, c.HasValidToken(), false, "that c0 can be reached after a second call")
 	if err := w.SaveUnflagCursor(t.Context(), first, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
@@ -288,8 +289,8 @@ func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, m.Unflag.State, push.UnflagCompleted, "state of the unflag")
-	testcloud.Equal(t, m.Unflag.Unflagged, 4, "number of unflagged tokens")
+	check.Equal(t, m.Unflag.State, push.UnflagCompleted, "state of the unflag")
+	check.Equal(t, m.Unflag.Unflagged, 4, "number of unflagged tokens")
 	for _, want := range []string{key, "00-000001"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not name %s", want)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -105,8 +105,8 @@ func TestEachTimeZoneWaitsForItsHours(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, totals.Tokens.Targeted, 60, "tokens targeted")
-	testcloud.Equal(t, totals.Tokens.Pending, 60, "tokens pending")
+	check.Equal(t, totals.Tokens.Targeted, 60, "tokens targeted")
+	check.Equal(t, totals.Tokens.Pending, 60, "tokens pending")
 }
 
 // Batches of a mailing with hours are filled across pages: 25 zones do not make 25 small
@@ -164,7 +164,7 @@ func TestCustomersAreFoundInBatchesByZone(t *testing.T) {
 		if len(list) != 1 {
 			t.Fatalf("customer %s: number of messages is %v, want 1: %+v", c.ID, len(list), list)
 		}
-		testcloud.Equal(t, len(list[0].Recipients), 1, "customer %s: number of recipients", c.ID)
+		check.Equal(t, len(list[0].Recipients), 1, "customer %s: number of recipients", c.ID)
 	}
 
 	var reports []push.Report

@@ -10,6 +10,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -19,23 +20,23 @@ func TestCreate(t *testing.T) {
 	w.Topic("dispatch")
 	got := w.Ask("POST", "/v1/mailings", plain)
 	m := testcloud.Decode[brief](got, http.StatusAccepted)
-	testcloud.Equal(t, m.State, push.Accepted, "%s: state", got.Request)
-	testcloud.Equal(t, got.Header.Get("Location"), "/v1/mailings/"+m.ID, "%s: header Location", got.Request)
-	testcloud.Equal(t, got.Header.Get("Idempotency-Replayed"), "", "%s: header Idempotency-Replayed", got.Request)
+	check.Equal(t, m.State, push.Accepted, "%s: state", got.Request)
+	check.Equal(t, got.Header.Get("Location"), "/v1/mailings/"+m.ID, "%s: header Location", got.Request)
+	check.Equal(t, got.Header.Get("Idempotency-Replayed"), "", "%s: header Idempotency-Replayed", got.Request)
 	var order push.DispatchMessage
 	err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &order)
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, order, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}, "the published order")
+	check.Equal(t, order, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}, "the published order")
 	kept, err := w.store.ReadMailing(t.Context(), m.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, kept.Proven, true, "Proven")
-	testcloud.Equal(t, kept.State, push.Accepted, "state")
-	testcloud.Equal(t, kept.CreatedAt, w.clock.Now(), "CreatedAt")
-	testcloud.Equal(t, string(kept.Message), `{"notification":{"title":"a"}}`, "Message")
+	check.Equal(t, kept.Proven, true, "Proven")
+	check.Equal(t, kept.State, push.Accepted, "state")
+	check.Equal(t, kept.CreatedAt, w.clock.Now(), "CreatedAt")
+	check.Equal(t, string(kept.Message), `{"notification":{"title":"a"}}`, "Message")
 	if n := len(w.phones.Messages(phones.Filter{})); n != 0 {
 		t.Errorf("proving the payload rang %d phones", n)
 	}
@@ -58,8 +59,8 @@ func TestCreateForLater(t *testing.T) {
 	w.clock.Add(3 * time.Hour) // sendAt is in the past now, and the body was right when it came
 	again := w.Ask("POST", "/v1/mailings", body, "Idempotency-Key", "later")
 	was := testcloud.Decode[brief](again, http.StatusAccepted)
-	testcloud.Equal(t, was, m, "the mailing")
-	testcloud.Equal(t, again.Header.Get("Idempotency-Replayed"), "true", "second answer: header Idempotency-Replayed")
+	check.Equal(t, was, m, "the mailing")
+	check.Equal(t, again.Header.Get("Idempotency-Replayed"), "true", "second answer: header Idempotency-Replayed")
 }
 
 func TestIdempotencyKey(t *testing.T) {
@@ -70,11 +71,11 @@ func TestIdempotencyKey(t *testing.T) {
 	m := testcloud.Decode[brief](first, http.StatusAccepted)
 	w.Ask("POST", "/v1/mailings/"+m.ID+"/cancel", "")
 	again := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", "k")
-	testcloud.Equal(t, again.Body, first.Body, "body of the second answer")
-	testcloud.Equal(t, again.Code, first.Code, "status of the second answer")
-	testcloud.Equal(t, again.Header.Get("Location"), first.Header.Get("Location"), "header Location of the second answer")
-	testcloud.Equal(t, first.Header.Get("Idempotency-Replayed"), "", "header Idempotency-Replayed of the first answer")
-	testcloud.Equal(t, again.Header.Get("Idempotency-Replayed"), "true", "header Idempotency-Replayed of the second answer")
+	check.Equal(t, again.Body, first.Body, "body of the second answer")
+	check.Equal(t, again.Code, first.Code, "status of the second answer")
+	check.Equal(t, again.Header.Get("Location"), first.Header.Get("Location"), "header Location of the second answer")
+	check.Equal(t, first.Header.Get("Idempotency-Replayed"), "", "header Idempotency-Replayed of the first answer")
+	check.Equal(t, again.Header.Get("Idempotency-Replayed"), "true", "header Idempotency-Replayed of the second answer")
 	if got := w.Ask("POST", "/v1/mailings", strings.Replace(plain, `"a"`, `"b"`, 1), "Idempotency-Key", "k"); got.Code != http.StatusConflict {
 		t.Errorf("another body: %d %s", got.Code, got.Body)
 	}
@@ -86,7 +87,7 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	got := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", strings.Repeat("k", 300))
 	testcloud.CheckCode(t, got, 422)
-	testcloud.Contains(t, got.Body, "header.Idempotency-Key", "a long key: body")
+	check.Contains(t, got.Body, "header.Idempotency-Key", "a long key: body")
 	for _, keys := range [][]string{{""}, {" "}, {"k", "l"}, {"", "l"}} {
 		r := httptest.NewRequestWithContext(t.Context(), "POST", w.URL+"/v1/mailings", strings.NewReader(plain))
 		r.RequestURI = ""
@@ -94,7 +95,7 @@ func TestIdempotencyKey(t *testing.T) {
 		r.Header["Idempotency-Key"] = keys
 		got := w.Send(r)
 		testcloud.CheckCode(t, got, 422)
-		testcloud.Contains(t, got.Body, "header.Idempotency-Key", "keys %q: body", keys)
+		check.Contains(t, got.Body, "header.Idempotency-Key", "keys %q: body", keys)
 	}
 	if n := w.stored(); n != 2 {
 		t.Errorf("%d mailings are recorded, want 2", n)
@@ -119,8 +120,8 @@ func TestOneKeyManyRequestsAtOnce(t *testing.T) {
 	for range 8 {
 		seen[<-ids] = true
 	}
-	testcloud.Equal(t, len(seen), 1, "number of mailings that one key made")
-	testcloud.Equal(t, w.stored(), 1, "stored mailings")
+	check.Equal(t, len(seen), 1, "number of mailings that one key made")
+	check.Equal(t, w.stored(), 1, "stored mailings")
 }
 
 func TestPublishingFails(t *testing.T) {
@@ -143,8 +144,8 @@ func TestPublishingFails(t *testing.T) {
 	again := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", "k")
 	m := testcloud.Decode[brief](again, http.StatusAccepted)
 	order := w.Published("dispatch", 1)[0].Data
-	testcloud.Contains(t, order, m.ID, "the published order")
-	testcloud.Equal(t, w.stored(), 1, "stored mailings")
+	check.Contains(t, order, m.ID, "the published order")
+	check.Equal(t, w.stored(), 1, "stored mailings")
 }
 
 // TestPublishingFailsWithoutAKey: whoever has no key would hand in a second
@@ -160,8 +161,8 @@ func TestPublishingFailsWithoutAKey(t *testing.T) {
 	if len(active) != 1 {
 		t.Fatalf("number of active mailings is %v, want 1: %+v", len(active), active)
 	}
-	testcloud.Equal(t, active[0].ID, m.ID, "active mailing")
-	testcloud.Equal(t, active[0].State, push.Accepted, "state of the active mailing")
+	check.Equal(t, active[0].ID, m.ID, "active mailing")
+	check.Equal(t, active[0].State, push.Accepted, "state of the active mailing")
 }
 
 // TestASoonStartIsPublished: tick's next round might come after the start of a

@@ -10,6 +10,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // draft is a good draft with other fields.
@@ -183,7 +184,7 @@ func FuzzCreate(f *testing.F) {
 	w.Topic("dispatch")
 	f.Fuzz(func(t *testing.T, body string) {
 		got := testcloud.At(t, w.URL).Ask("POST", "/v1/mailings", body, "Content-Type", "application/json")
-		testcloud.Between(t, got.Code, 200, 499, "status of %s, which was answered %v,", got.Request, got)
+		check.Between(t, got.Code, 200, 499, "status of %s, which was answered %v,", got.Request, got)
 		if got.Code >= 300 && got.Code < 400 {
 			t.Fatalf("%d %s", got.Code, got.Body)
 		}

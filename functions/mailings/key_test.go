@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/functions/mailings"
 	"carillon.example/shared/queue"
 )
@@ -63,7 +64,7 @@ func TestMailingsNameWhoMadeThem(t *testing.T) {
 	if len(list.Mailings) != 1 {
 		t.Fatalf("number of Mailings is %v, want 1: %+v", len(list.Mailings), list.Mailings)
 	}
-	testcloud.Equal(t, list.Mailings[0].CreatedBy, "ann@shop.example", "createdBy of the listed mailing")
+	check.Equal(t, list.Mailings[0].CreatedBy, "ann@shop.example", "createdBy of the listed mailing")
 }
 
 // TestAKeyMayBeRequired: then a mailing without one is refused, and not stored.
@@ -79,7 +80,7 @@ func TestAKeyMayBeRequired(t *testing.T) {
 	if len(got.Errors) != 1 {
 		t.Fatalf("without a key: number of faults is %v, want 1: %+v", len(got.Errors), got.Errors)
 	}
-	testcloud.Equal(t, got.Errors[0].Location, "header.Idempotency-Key", "without a key: place of the fault")
+	check.Equal(t, got.Errors[0].Location, "header.Idempotency-Key", "without a key: place of the fault")
 	if n := w.stored(); n != 0 {
 		t.Errorf("%d mailings are stored", n)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
@@ -71,12 +72,12 @@ func TestTransitions(t *testing.T) {
 			}
 			if c.status == 200 {
 				b := testcloud.Decode[brief](got, 200)
-				testcloud.Equal(t, b.ID, m.ID, "%s: ID", c.do)
-				testcloud.Equal(t, b.State, c.state, "%s: state", c.do)
+				check.Equal(t, b.ID, m.ID, "%s: ID", c.do)
+				check.Equal(t, b.State, c.state, "%s: state", c.do)
 			}
 			now := w.show(m.ID)
-			testcloud.Equal(t, now.State, c.state, "after %s: state", c.do)
-			testcloud.Equal(t, now.PausedReason == push.PausedByHand && now.PausedBecause == push.PausedTextByHand, c.state == push.Paused, "after %s: that it is paused by hand", c.do)
+			check.Equal(t, now.State, c.state, "after %s: state", c.do)
+			check.Equal(t, now.PausedReason == push.PausedByHand && now.PausedBecause == push.PausedTextByHand, c.state == push.Paused, "after %s: that it is paused by hand", c.do)
 		})
 	}
 	done := w.hand(plain)
@@ -104,7 +105,7 @@ func TestTransitions(t *testing.T) {
 			}
 			got := w.Ask("GET", "/v1/mailings/"+done.ID+"/"+do, "")
 			testcloud.CheckCode(t, got, 405)
-			testcloud.Equal(t, got.Header.Get("Allow"), "POST", "GET %s: header Allow", do)
+			check.Equal(t, got.Header.Get("Allow"), "POST", "GET %s: header Allow", do)
 		})
 	}
 }
@@ -149,8 +150,8 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 	for i, want := range []string{push.CodeUnregistered, push.CodeInvalidArgument, push.CodeUnregistered} {
 		t.Run(want, func(t *testing.T) {
 			d := all[i]
-			testcloud.Equal(t, d.Code, want, "%d: Code", i)
-			testcloud.Equal(t, d.Customer, fmt.Sprintf("c-%s-%d", m.ID, i+1), "%d: Customer", i)
+			check.Equal(t, d.Code, want, "%d: Code", i)
+			check.Equal(t, d.Customer, fmt.Sprintf("c-%s-%d", m.ID, i+1), "%d: Customer", i)
 			if d.TokenID == "" {
 				t.Errorf("%d: TokenID is empty, want a value", i)
 			}
@@ -202,8 +203,8 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 	if u == nil {
 		t.Fatal("while it runs, the unflag is nil, want it set")
 	}
-	testcloud.Equal(t, u.State, push.UnflagRunning, "state of the unflag while it runs")
-	testcloud.Equal(t, u.Unflagged, 2, "number of unflagged tokens while it runs")
+	check.Equal(t, u.State, push.UnflagRunning, "state of the unflag while it runs")
+	check.Equal(t, u.Unflagged, 2, "number of unflagged tokens while it runs")
 	if u.CompletedAt != nil {
 		t.Errorf("completedAt of the unflag, while it runs, is %v, want none", u.CompletedAt)
 	}
@@ -214,15 +215,15 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 	if u == nil {
 		t.Fatal("in the end, the unflag is nil, want it set")
 	}
-	testcloud.Equal(t, u.State, push.UnflagCompleted, "state of the unflag in the end")
-	testcloud.Equal(t, u.Unflagged, 2, "number of unflagged tokens in the end")
+	check.Equal(t, u.State, push.UnflagCompleted, "state of the unflag in the end")
+	check.Equal(t, u.Unflagged, 2, "number of unflagged tokens in the end")
 	if u.CompletedAt == nil {
 		t.Error("completedAt of the unflag, in the end, is nil, want it set")
 	}
 
 	got := testcloud.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
-	testcloud.Equal(t, got.Unflag.State, push.UnflagCompleted, "state of the unflag, asked again,")
-	testcloud.Equal(t, got.Unflag.Unflagged, 2, "number of unflagged tokens, asked again,")
+	check.Equal(t, got.Unflag.State, push.UnflagCompleted, "state of the unflag, asked again,")
+	check.Equal(t, got.Unflag.Unflagged, 2, "number of unflagged tokens, asked again,")
 	w.Published("dispatch", 0)
 }
 
@@ -244,7 +245,7 @@ func TestUnflagWithoutItsOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, due, []string{m.ID}, "unflags that are due for tick")
+	check.Equal(t, due, []string{m.ID}, "unflags that are due for tick")
 }
 
 // TestUnflagThatIsForbidden: nobody knows what such a mailing flagged.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -177,7 +178,7 @@ func TestManyMessagesHaveTheirOwnResults(t *testing.T) {
 	if p == nil {
 		t.Fatal("the faulty message has no problem, want one")
 	}
-	testcloud.Equal(t, p.Status, http.StatusUnprocessableEntity, "status of the problem")
+	check.Equal(t, p.Status, http.StatusUnprocessableEntity, "status of the problem")
 	if first[2].ID == first[0].ID {
 		t.Error("two messages of a request have the same id")
 	}

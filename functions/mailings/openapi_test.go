@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // TestDocument holds the OpenAPI document to the one that was looked at last.
@@ -98,9 +99,9 @@ func TestDocumentIsTheContract(t *testing.T) {
 				body = strings.Join(d.fields(op.RequestBody.Content["application/json"].Schema), " ")
 			}
 			answer := strings.Join(d.fields(op.Responses[c.status].Content["application/json"].Schema), " ")
-			testcloud.Equal(t, body, c.body, "%s %s: body", c.method, c.path)
-			testcloud.Equal(t, answer, c.answer, "%s %s: answer", c.method, c.path)
-			testcloud.Equal(t, strings.Join(params, " "), c.params, "%s %s: params", c.method, c.path)
+			check.Equal(t, body, c.body, "%s %s: body", c.method, c.path)
+			check.Equal(t, answer, c.answer, "%s %s: answer", c.method, c.path)
+			check.Equal(t, strings.Join(params, " "), c.params, "%s %s: params", c.method, c.path)
 			for status, r := range op.Responses {
 				if _, ok := r.Content["application/problem+json"]; status >= "4" && !ok {
 					t.Errorf("%s %s: %s is not answered as a problem", c.method, c.path, status)

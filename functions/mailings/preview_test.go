@@ -12,6 +12,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -116,7 +117,7 @@ func TestPreview(t *testing.T) {
 			if link := "https://shop.example/" + c.customer; message.Data["link"] != link {
 				t.Errorf("the link is %q, want %q", message.Data["link"], link)
 			}
-			testcloud.Between(t, p.Bytes, 1, p.MaxBytes, "number of bytes of the payload")
+			check.Between(t, p.Bytes, 1, p.MaxBytes, "number of bytes of the payload")
 			if !got.Proven {
 				t.Error("FCM was not asked")
 			}
@@ -176,9 +177,9 @@ func TestPreviewOfALargeAudienceIsAnEstimate(t *testing.T) {
 	if got.Sampled > 300 {
 		t.Errorf("%d customers were read, want about 200", got.Sampled)
 	}
-	testcloud.Between(t, got.Targeted, 600, 800, "number of targeted customers")
+	check.Between(t, got.Targeted, 600, 800, "number of targeted customers")
 	sum := got.Targeted + got.Excluded.Sum()
-	testcloud.Between(t, sum, 998, 1002, "the sum of targeted and excluded customers")
+	check.Between(t, sum, 998, 1002, "the sum of targeted and excluded customers")
 }
 
 func TestPreviewNamesEveryFault(t *testing.T) {

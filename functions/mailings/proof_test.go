@@ -6,6 +6,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -25,9 +26,9 @@ func TestFCMRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := w.Ask("POST", "/v1/mailings", `{"message":`+c.message+`,"audience":{"everyone":true}}`)
 			testcloud.CheckCode(t, got, 422)
-			testcloud.Equal(t, got.Places(), []string{"body.message"}, "%s: faults", name)
-			testcloud.Equal(t, strings.Contains(got.Body, "FCM refuses it: "), c.words != "FCM takes 4096", "%s: that the answer names FCM", name)
-			testcloud.Contains(t, got.Body, c.words, "%s: body", name)
+			check.Equal(t, got.Places(), []string{"body.message"}, "%s: faults", name)
+			check.Equal(t, strings.Contains(got.Body, "FCM refuses it: "), c.words != "FCM takes 4096", "%s: that the answer names FCM", name)
+			check.Contains(t, got.Body, c.words, "%s: body", name)
 		})
 	}
 	if n := w.stored(); n != 0 {
@@ -50,8 +51,8 @@ func TestFCMOutOfReach(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", outcome, err)
 			}
-			testcloud.Equal(t, kept.Proven, false, "%s: Proven", outcome)
-			testcloud.Equal(t, kept.State, push.Accepted, "%s: state", outcome)
+			check.Equal(t, kept.Proven, false, "%s: Proven", outcome)
+			check.Equal(t, kept.State, push.Accepted, "%s: state", outcome)
 		})
 	}
 	w.phones.Close()
@@ -60,7 +61,7 @@ func TestFCMOutOfReach(t *testing.T) {
 	if err != nil {
 		t.Fatalf("no FCM at all: %v", err)
 	}
-	testcloud.Equal(t, kept.Proven, false, "no FCM at all: Proven")
+	check.Equal(t, kept.Proven, false, "no FCM at all: Proven")
 	w.Published("dispatch", 7)
 }
 
@@ -75,5 +76,5 @@ func TestLongPayloadsAreNotRefusedForTheTopic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, kept.Proven, false, "Proven")
+	check.Equal(t, kept.Proven, false, "Proven")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -66,8 +67,8 @@ func TestAMailingShowsWhatPhonesReported(t *testing.T) {
 	if d := cmp.Diff(map[string]push.Reported{"a": {}, "b": one}, got.Variants); d != "" {
 		t.Errorf("by variant (-want +got):\n%s", d)
 	}
-	testcloud.Equal(t, got.Tokens.Accepted, 0, "tokens accepted")
-	testcloud.Equal(t, got.Tokens.Pending, 1, "tokens pending")
+	check.Equal(t, got.Tokens.Accepted, 0, "tokens accepted")
+	check.Equal(t, got.Tokens.Pending, 1, "tokens pending")
 
 	lines := strings.TrimSpace(w.Ask("GET", "/v1/mailings/"+id+"/recipients", "").Body)
 	var line struct {
@@ -117,5 +118,5 @@ func TestAMessageShowsWhatPhonesReported(t *testing.T) {
 	if got.Tokens[0].Opened == nil {
 		t.Fatal("opened of the token is nil, want it set")
 	}
-	testcloud.Equal(t, *got.Tokens[0].Opened, w.clock.Now(), "opened of the token")
+	check.Equal(t, *got.Tokens[0].Opened, w.clock.Now(), "opened of the token")
 }

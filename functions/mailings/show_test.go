@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -45,24 +46,24 @@ func TestShow(t *testing.T) {
 	w.Topic("dispatch")
 	m := w.hand(`{"message":{"data":{"a":"b"}},"audience":{"customers":["b","a"]},"devices":"latest","category":"promo","sendAt":"2026-11-01T13:00:00Z","lifetime":"36h","ratePerMinute":600,"link":"https://shop.example/"}`)
 	got := w.show(m.ID)
-	testcloud.Equal(t, got.State, push.Scheduled, "state")
+	check.Equal(t, got.State, push.Scheduled, "state")
 	if got.StartedAt != nil {
 		t.Errorf("StartedAt is %v, want none", got.StartedAt)
 	}
 	if got.CompletedAt != nil {
 		t.Errorf("CompletedAt is %v, want none", got.CompletedAt)
 	}
-	testcloud.Equal(t, string(got.Message), `{"data":{"a":"b"}}`, "Message")
-	testcloud.Equal(t, got.Audience.Customers, []string{"b", "a"}, "Audience.Customers")
-	testcloud.Equal(t, got.Devices, push.LatestDevice, "Devices")
-	testcloud.Equal(t, got.Category, "promo", "Category")
-	testcloud.Equal(t, time.Duration(*got.Lifetime), 36*time.Hour, "Lifetime")
-	testcloud.Equal(t, *got.RatePerMinute, 600, "RatePerMinute")
-	testcloud.Equal(t, got.Link, "https://shop.example/", "Link")
+	check.Equal(t, string(got.Message), `{"data":{"a":"b"}}`, "Message")
+	check.Equal(t, got.Audience.Customers, []string{"b", "a"}, "Audience.Customers")
+	check.Equal(t, got.Devices, push.LatestDevice, "Devices")
+	check.Equal(t, got.Category, "promo", "Category")
+	check.Equal(t, time.Duration(*got.Lifetime), 36*time.Hour, "Lifetime")
+	check.Equal(t, *got.RatePerMinute, 600, "RatePerMinute")
+	check.Equal(t, got.Link, "https://shop.example/", "Link")
 	text := w.Ask("GET", "/v1/mailings/"+m.ID, "").Body
-	testcloud.NotContains(t, text, "$schema", "body")
-	testcloud.Contains(t, text, `"completedAt":null`, "body")
-	testcloud.Contains(t, text, `"lifetime":"36h"`, "body")
+	check.NotContains(t, text, "$schema", "body")
+	check.Contains(t, text, `"completedAt":null`, "body")
+	check.Contains(t, text, `"lifetime":"36h"`, "body")
 	for _, id := range []string{"mnone", "m%2Fn", "..%2Fx", "a%00b", "%C3%BC", strings.Repeat("x", 100)} {
 		if got := w.Ask("GET", "/v1/mailings/"+id, ""); got.Code != 404 {
 			t.Errorf("%s: %d %s", id, got.Code, got.Body)
@@ -98,8 +99,8 @@ func TestListNewestFirst(t *testing.T) {
 		next = p.NextPageToken
 		path = "/v1/mailings?pageSize=3&pageToken=" + next
 	}
-	testcloud.Equal(t, pages, 3, "number of pages")
-	testcloud.Equal(t, slices.IsSortedFunc(times, func(a, b time.Time) int { return b.Compare(a) }), true, "that the newest mailing comes first: %v", times)
+	check.Equal(t, pages, 3, "number of pages")
+	check.Equal(t, slices.IsSortedFunc(times, func(a, b time.Time) int { return b.Compare(a) }), true, "that the newest mailing comes first: %v", times)
 	if !times[0].After(times[6]) {
 		t.Errorf("the first mailing was created at %v, want it after %v", times[0], times[6])
 	}
@@ -120,7 +121,7 @@ func TestListNewestFirst(t *testing.T) {
 		name, _, _ := strings.Cut(q, "=")
 		got := w.Ask("GET", "/v1/mailings?"+q, "")
 		testcloud.CheckCode(t, got, 422)
-		testcloud.Equal(t, got.Places(), []string{"query." + name}, "%s: faults", q)
+		check.Equal(t, got.Places(), []string{"query." + name}, "%s: faults", q)
 	}
 }
 
@@ -179,8 +180,8 @@ func TestListShowsWhatAMailingIs(t *testing.T) {
 		`"sendAt":"2026-11-01T13:00:00Z","dryRun":true}`
 	later := w.hand(body)
 	got := w.show(later.ID)
-	testcloud.Equal(t, got.Name, "Spring sale, Riga", "Name")
-	testcloud.Equal(t, got.Tags, []string{"spring", "riga"}, "Tags")
+	check.Equal(t, got.Name, "Spring sale, Riga", "Name")
+	check.Equal(t, got.Tags, []string{"spring", "riga"}, "Tags")
 	w.clock.Add(time.Second)
 	done := w.hand(plain)
 	w.sent(done.ID, push.ResultAccepted, push.ResultUnregistered)
@@ -238,5 +239,5 @@ func TestShowHasSumsByPlatform(t *testing.T) {
 	if got.MissingAttribute == nil {
 		t.Fatal("MissingAttribute is nil, want it set")
 	}
-	testcloud.Equal(t, *got.MissingAttribute, 0, "MissingAttribute")
+	check.Equal(t, *got.MissingAttribute, 0, "MissingAttribute")
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
@@ -36,9 +36,9 @@ func TestFewCopiesWhileNobodyAnswers(t *testing.T) {
 			orders[o]++
 		}
 	}
-	testcloud.Between(t, batches, 6, 14, "number of times that the batch was published again in six hours")
+	check.Between(t, batches, 6, 14, "number of times that the batch was published again in six hours")
 	for o, n := range orders {
-		testcloud.Between(t, n, 6, 18, "number of times that %+v was published in six hours", o)
+		check.Between(t, n, 6, 18, "number of times that %+v was published in six hours", o)
 	}
 	if len(orders) != 2 {
 		t.Errorf("ordered %v, want a shard and a start", orders)
@@ -63,7 +63,7 @@ func TestABatchThatWaitsItsTurnIsLeftAlone(t *testing.T) {
 	if len(w.refs) != 1 {
 		t.Fatalf("number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
-	testcloud.Equal(t, w.refs[0], ref, "first published batch")
+	check.Equal(t, w.refs[0], ref, "first published batch")
 	w.clock.Add(time.Minute)
 	if w.tick(t); len(w.refs) != 0 {
 		t.Errorf("published %v a minute after the last time", w.refs)
@@ -129,7 +129,7 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 	if len(w.refs) != 1 {
 		t.Fatalf("number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
-	testcloud.Equal(t, w.refs[0], refs[1], "first published batch")
+	check.Equal(t, w.refs[0], refs[1], "first published batch")
 	if len(w.orders) != 2 {
 		t.Errorf("ordered %v, want the good mailing's shard and the start", w.orders)
 	}
@@ -151,7 +151,7 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, b.HasValidToken(), false, "that push can reach bert")
+	check.Equal(t, b.HasValidToken(), false, "that push can reach bert")
 }
 
 // TestAResumedMailingsBatchesAreDue: deliver acknowledges the messages of a
@@ -175,5 +175,5 @@ func TestAResumedMailingsBatchesAreDue(t *testing.T) {
 	if len(w.refs) != 1 {
 		t.Fatalf("number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
-	testcloud.Equal(t, w.refs[0], ref, "first published batch")
+	check.Equal(t, w.refs[0], ref, "first published batch")
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -64,7 +64,7 @@ func TestExpiresTokens(t *testing.T) {
 			if err != nil {
 				t.Fatalf("reading %s: %v", id, err)
 			}
-			testcloud.Equal(t, c.HasValidToken(), want, "that push can reach %s", id)
+			check.Equal(t, c.HasValidToken(), want, "that push can reach %s", id)
 		})
 	}
 	told := map[string]int{}
@@ -74,8 +74,8 @@ func TestExpiresTokens(t *testing.T) {
 	if len(told) != 2 {
 		t.Fatalf("number of kinds of events is %v, want 2: %+v", len(told), told)
 	}
-	testcloud.Equal(t, told[push.TokenInvalidated+" customers/old"], 1, "number of events that the token of old is invalid")
-	testcloud.Equal(t, told[push.AvailabilityChanged+" customers/old"], 1, "number of events that the availability of old changed")
+	check.Equal(t, told[push.TokenInvalidated+" customers/old"], 1, "number of events that the token of old is invalid")
+	check.Equal(t, told[push.AvailabilityChanged+" customers/old"], 1, "number of events that the availability of old changed")
 	w.clock.Add(time.Hour)
 	if w.tick(t); len(w.Published()) != before+2 {
 		t.Errorf("told again: %v", w.Published()[before+2:])

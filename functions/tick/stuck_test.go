@@ -6,7 +6,7 @@ import (
 
 	"cloud.google.com/go/firestore"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -26,7 +26,7 @@ func TestAMailingEndsWhateverABatchIs(t *testing.T) {
 	w.clock.Add(22 * time.Hour)
 	w.tick(t)
 	m := w.state(t, "m")
-	testcloud.Equal(t, m.State, push.Expired, "state")
+	check.Equal(t, m.State, push.Expired, "state")
 	if m.Totals != nil {
 		t.Errorf("Totals is %v, want none", m.Totals)
 	}
@@ -39,9 +39,9 @@ func TestAMailingEndsWhateverABatchIs(t *testing.T) {
 		t.Fatal("a day later it has not ended")
 	}
 	got := m.Totals.Tokens
-	testcloud.Equal(t, got.Targeted, 2, "tokens targeted")
-	testcloud.Equal(t, got.Expired, 2, "tokens expired")
-	testcloud.Equal(t, got.Pending, 0, "tokens pending")
+	check.Equal(t, got.Targeted, 2, "tokens targeted")
+	check.Equal(t, got.Expired, 2, "tokens expired")
+	check.Equal(t, got.Pending, 0, "tokens pending")
 	if m.Active {
 		t.Error("its end was not told")
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
@@ -27,8 +27,8 @@ func TestStartsWhatIsDueAndWhatGotLost(t *testing.T) {
 	if len(w.orders) != 1 {
 		t.Fatalf("number of published orders is %v, want 1: %+v", len(w.orders), w.orders)
 	}
-	testcloud.Equal(t, w.orders[0].Mailing, "lost", "mailing of the published order")
-	testcloud.Equal(t, w.orders[0].Shard, push.DispatchStart, "shard of the published order")
+	check.Equal(t, w.orders[0].Mailing, "lost", "mailing of the published order")
+	check.Equal(t, w.orders[0].Shard, push.DispatchStart, "shard of the published order")
 	w.clock.Add(59 * time.Minute)
 	if w.tick(t); len(w.orders) != 2 {
 		t.Errorf("ordered %v, want both", w.orders)
@@ -42,17 +42,17 @@ func TestRepublishesOrphansAndWhatHasWaited(t *testing.T) {
 	ref := w.cut(t, "m", false)
 	w.clock.Add(time.Minute)
 	w.tick(t)
-	testcloud.Equal(t, len(w.refs), 0, "after a minute: number of published batches")
+	check.Equal(t, len(w.refs), 0, "after a minute: number of published batches")
 	if len(w.orders) != 1 {
 		t.Fatalf("after a minute: number of published orders is %v, want 1: %+v", len(w.orders), w.orders)
 	}
-	testcloud.Equal(t, w.orders[0].Shard, 0, "after a minute: shard of the published order")
+	check.Equal(t, w.orders[0].Shard, 0, "after a minute: shard of the published order")
 	w.clock.Add(3 * time.Minute)
 	w.tick(t)
 	if len(w.refs) != 1 {
 		t.Fatalf("an orphan: number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
-	testcloud.Equal(t, w.refs[0], ref, "an orphan: first published batch")
+	check.Equal(t, w.refs[0], ref, "an orphan: first published batch")
 	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
@@ -89,12 +89,12 @@ func TestFinishesWhatTheLastBatchCouldNot(t *testing.T) {
 	w.mailing(t, "m", nil)
 	w.settle(t, w.cut(t, "m", true), push.ResultAccepted)
 	n := w.tick(t)
-	testcloud.Equal(t, n.completed, 1, "number of completed mailings")
-	testcloud.Equal(t, len(w.Published()), 1, "number of published events")
+	check.Equal(t, n.completed, 1, "number of completed mailings")
+	check.Equal(t, len(w.Published()), 1, "number of published events")
 	m := w.state(t, "m")
-	testcloud.Equal(t, m.State, push.Completed, "state")
-	testcloud.Equal(t, m.Active, false, "Active")
-	testcloud.Equal(t, m.Totals.Tokens.Accepted, 2, "tokens accepted")
+	check.Equal(t, m.State, push.Completed, "state")
+	check.Equal(t, m.Active, false, "Active")
+	check.Equal(t, m.Totals.Tokens.Accepted, 2, "tokens accepted")
 	if w.tick(t); len(w.Published()) != 1 {
 		t.Error("the end was told twice")
 	}
@@ -119,8 +119,8 @@ func TestTellsTheEndItsTellerCouldNot(t *testing.T) {
 	w.fail(nil)
 	w.tick(t)
 	m = w.state(t, "m")
-	testcloud.Equal(t, m.Active, false, "Active")
-	testcloud.Equal(t, len(w.Published()), 1, "number of published events")
+	check.Equal(t, m.Active, false, "Active")
+	check.Equal(t, len(w.Published()), 1, "number of published events")
 }
 
 func TestEndsWhatHasExpired(t *testing.T) {
@@ -139,12 +139,12 @@ func TestEndsWhatHasExpired(t *testing.T) {
 	w.settle(t, ref, push.ResultExpired)
 	w.tick(t)
 	m := w.state(t, "m")
-	testcloud.Equal(t, m.State, push.Expired, "state")
-	testcloud.Equal(t, m.Active, false, "Active")
+	check.Equal(t, m.State, push.Expired, "state")
+	check.Equal(t, m.Active, false, "Active")
 	if m.Totals == nil {
 		t.Fatal("Totals is nil, want it set")
 	}
-	testcloud.Equal(t, m.Totals.Tokens.Expired, 2, "tokens expired")
+	check.Equal(t, m.Totals.Tokens.Expired, 2, "tokens expired")
 }
 
 func TestCancelledBeforeItBegan(t *testing.T) {
@@ -156,8 +156,8 @@ func TestCancelledBeforeItBegan(t *testing.T) {
 	}
 	w.tick(t)
 	m := w.state(t, "m")
-	testcloud.Equal(t, m.State, push.Cancelled, "state")
-	testcloud.Equal(t, m.Active, false, "Active")
+	check.Equal(t, m.State, push.Cancelled, "state")
+	check.Equal(t, m.Active, false, "Active")
 	if m.Totals == nil {
 		t.Error("Totals is nil, want it set")
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -70,7 +71,7 @@ func TestPublishesEachAtItsTime(t *testing.T) {
 	if len(w.refs) != 1 {
 		t.Fatalf("number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
-	testcloud.Equal(t, w.refs[0], refs[4], "first published batch")
+	check.Equal(t, w.refs[0], refs[4], "first published batch")
 }
 
 // TestAnIdleCallEndsAtOnce: staying costs an instance's time.
@@ -115,7 +116,7 @@ func TestWakesForOneMailing(t *testing.T) {
 	if len(w.refs) != 1 {
 		t.Fatalf("number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
-	testcloud.Equal(t, w.refs[0], refs[0], "first published batch")
+	check.Equal(t, w.refs[0], refs[0], "first published batch")
 }
 
 // TestLeavesItemsToACallThatStays: of the calls of one instance one stays.
@@ -143,7 +144,7 @@ func TestLeavesItemsToACallThatStays(t *testing.T) {
 	if len(w.refs) != 2 {
 		t.Fatalf("number of published batches is %v, want 2: %+v", len(w.refs), w.refs)
 	}
-	testcloud.Equal(t, w.refs[0], late[0], "first published batch")
+	check.Equal(t, w.refs[0], late[0], "first published batch")
 }
 
 // TestTwoTicksPublishOnce: two instances see the same batches, shards and

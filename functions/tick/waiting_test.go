@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -54,7 +54,7 @@ func TestBatchesArePublishedWhenTheirHoursBegin(t *testing.T) {
 	}
 	for i, want := range []time.Duration{20 * time.Second, 74 * time.Second} {
 		got := w.at[i].Sub(began)
-		testcloud.Between(t, got, want, want+time.Second, "the time after which %s was published", w.refs[i].Batch)
+		check.Between(t, got, want, want+time.Second, "the time after which %s was published", w.refs[i].Batch)
 	}
 
 	open, err := w.ListOpenBatches(t.Context(), "m")
@@ -97,7 +97,7 @@ func TestWaitingBatchesOfAMailingThatEnds(t *testing.T) {
 	if m.Totals == nil {
 		t.Fatal("Totals is nil, want it set")
 	}
-	testcloud.Equal(t, m.Totals.Tokens.Cancelled, 2, "tokens cancelled")
+	check.Equal(t, m.Totals.Tokens.Cancelled, 2, "tokens cancelled")
 }
 
 // A paused mailing's batches wait on, and are published after it is resumed.

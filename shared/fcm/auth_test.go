@@ -18,6 +18,7 @@ import (
 	"golang.org/x/oauth2"
 
 	emulated "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // A tokenMint makes tokens that last an hour and says how many it made.
@@ -140,8 +141,8 @@ func TestRefusedCredentialsAreRefreshedOnce(t *testing.T) {
 			}
 
 			a := b.answerOf(testToken(0))
-			checkEqual(t, a.Attempts, 2, "%d: a.Attempts", code)
-			checkEqual(t, a.HTTP, code, "%d: a.HTTP", code)
+			check.Equal(t, a.Attempts, 2, "%d: a.Attempts", code)
+			check.Equal(t, a.HTTP, code, "%d: a.HTTP", code)
 			if a.Text == "" {
 				t.Errorf("%d: a.Text is empty", code)
 			}
@@ -204,6 +205,6 @@ func TestCredentialsStayAtHome(t *testing.T) {
 	b := newAnswerBook(t, s)
 	b.sendTarget(t.Context(), testToken(1), time.Time{})
 	got := b.countClasses()
-	checkEqual(t, got[Misconfigured], 1, "answers misconfigured")
-	checkEqual(t, m.made.Load(), 0, "access tokens made")
+	check.Equal(t, got[Misconfigured], 1, "answers misconfigured")
+	check.Equal(t, m.made.Load(), 0, "access tokens made")
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	emulated "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // TestChaos: whatever goes wrong, every item is answered exactly once, and what
@@ -46,9 +47,9 @@ func TestChaos(t *testing.T) {
 		name, taken := names[target]
 		named := a.Name == name || a.Name == "" // the answer broke off behind its header
 		if a.Class == Accepted {
-			checkEqual(t, a.Sent, false, "seed %d: %s is accepted: that it may have been sent without an answer", seed, target)
-			checkEqual(t, taken, true, "seed %d: %s is accepted: that FCM got it", seed, target)
-			checkEqual(t, named, true, "seed %d: %s is accepted: that the answer has FCM's name", seed, target)
+			check.Equal(t, a.Sent, false, "seed %d: %s is accepted: that it may have been sent without an answer", seed, target)
+			check.Equal(t, taken, true, "seed %d: %s is accepted: that FCM got it", seed, target)
+			check.Equal(t, named, true, "seed %d: %s is accepted: that the answer has FCM's name", seed, target)
 		}
 		if a.Class == Waiting && a.NotBefore.IsZero() {
 			t.Errorf("seed %d: %s: it is waiting, and has no NotBefore", seed, target)
@@ -61,9 +62,9 @@ func TestChaos(t *testing.T) {
 		t.Errorf("seed %d: FCM accepted %d messages, want at most the %d answered so and the %d that may have been sent", seed, st.Accepted, got[Accepted], sent)
 	}
 
-	checkEqual(t, st.Duplicates, 0, "seed %d: messages that FCM got twice", seed)
+	check.Equal(t, st.Duplicates, 0, "seed %d: messages that FCM got twice", seed)
 	in := s.Stats()
-	checkEqual(t, in.InFlight, 0, "seed %d: left over: InFlight", seed)
-	checkEqual(t, in.Ready, 0, "seed %d: left over: Ready", seed)
-	checkEqual(t, in.Waiting, 0, "seed %d: left over: Waiting", seed)
+	check.Equal(t, in.InFlight, 0, "seed %d: left over: InFlight", seed)
+	check.Equal(t, in.Ready, 0, "seed %d: left over: Ready", seed)
+	check.Equal(t, in.Waiting, 0, "seed %d: left over: Waiting", seed)
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"carillon.example/emulators/testcloud/check"
 )
 
 // A gatedConn is a connection whose writes wait to be let through, one by one.
@@ -47,7 +49,7 @@ func (g *gatedConn) Close() error {
 func mustWrite(t *testing.T, c net.Conn, s string) {
 	t.Helper()
 	n, err := c.Write([]byte(s))
-	checkEqual(t, n, len(s), "writing %.10q: bytes written", s)
+	check.Equal(t, n, len(s), "writing %.10q: bytes written", s)
 	if err != nil {
 		t.Errorf("writing %.10q: %v", s, err)
 	}
@@ -153,7 +155,7 @@ func TestAServerWithoutHTTP2IsNamed(t *testing.T) {
 	t.Cleanup(func() { srv.Close() })
 	s := newFastSender(t, Config{Endpoint: "https://" + l.Addr().String(), TLS: known.Client().Transport.(*http.Transport).TLSClientConfig})
 	a := s.ProvePayload(t.Context(), compileTestMessage(t))
-	checkEqual(t, a.Class, Waiting, "a.Class")
+	check.Equal(t, a.Class, Waiting, "a.Class")
 	if !strings.Contains(a.Text, "HTTP/2") {
 		t.Errorf("a.Text = %q, want it to contain %q", a.Text, "HTTP/2")
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/api/fcmdata/v1beta1"
+	fcmdata "google.golang.org/api/fcmdata/v1beta1"
 
 	emulated "carillon.example/emulators/fcm"
 	"carillon.example/shared/push"

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -37,7 +38,7 @@ func TestLimiterRamps(t *testing.T) {
 	l := newLimiter(610_000, 10, false, epoch) // 10,000 a second in all
 	setOthers(&l, epoch)
 	n := sendUntil(&l, epoch, time.Second, 100_000)
-	checkRange(t, n, 1000, 1000+int(1000*burst)+1, "messages in the first second")
+	check.Between(t, n, 1000, 1000+int(1000*burst)+1, "messages in the first second")
 	for s := 1; s < 70; s++ {
 		at := epoch.Add(time.Duration(s) * time.Second)
 		setOthers(&l, at)
@@ -60,7 +61,7 @@ func TestLimiterForgetsWhenIdle(t *testing.T) {
 	setOthers(&l, half)
 	l.waitTime(half)
 	got := l.rate()
-	checkRange(t, got, 4900, 5100, "messages a second after half a minute of idling")
+	check.Between(t, got, 4900, 5100, "messages a second after half a minute of idling")
 	idle := half.Add(61 * time.Second)
 	setOthers(&l, idle)
 	l.waitTime(idle)
@@ -92,7 +93,7 @@ func TestLimiterWithoutPeers(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(610_000, 10, true, epoch)
 	n := sendUntil(&l, epoch, 2*time.Minute, 100_000)
-	checkRange(t, n, 119_000, 121_000, "messages in two minutes")
+	check.Between(t, n, 119_000, 121_000, "messages in two minutes")
 	if d := l.exchangeDue(epoch.Add(2 * time.Minute)); !d.isEmpty() {
 		t.Errorf("without peers it wants to exchange %+v", d)
 	}
@@ -156,7 +157,7 @@ func TestProjectQuotaIsUsedUp(t *testing.T) {
 	end := now.Add(40 * time.Second)
 	l.waitTime(end)
 	n := sendUntil(&l, end, time.Second, 100_000)
-	checkRange(t, n, 9_000, 10_000, "messages in the second after the hold")
+	check.Between(t, n, 9_000, 10_000, "messages in the second after the hold")
 }
 
 func TestRetryAfterEndsTheHold(t *testing.T) {
@@ -193,7 +194,7 @@ func TestStrayQuotaAnswers(t *testing.T) {
 			}
 
 			n /= 5 * 60
-			checkRange(t, n, want.least, want.most, "with a 429 each %d messages and Retry-After %s: messages a second", every, retryAfter)
+			check.Between(t, n, want.least, want.most, "with a 429 each %d messages and Retry-After %s: messages a second", every, retryAfter)
 		}
 	}
 }
@@ -284,7 +285,7 @@ func TestLatencies(t *testing.T) {
 	}
 
 	l.computeP95()
-	checkRange(t, l.p95, 90*time.Millisecond, 110*time.Millisecond, "p95")
+	check.Between(t, l.p95, 90*time.Millisecond, 110*time.Millisecond, "p95")
 	for range 20 {
 		l.computeP95()
 	}

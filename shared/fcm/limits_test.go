@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -55,7 +56,7 @@ func TestOneQuotaAnswerWaitsAlone(t *testing.T) {
 				}
 
 				d := time.Since(began)
-				checkRange(t, d, want, want+time.Second, "Retry-After %q: the time until it was sent again", header)
+				check.Between(t, d, want, want+time.Second, "Retry-After %q: the time until it was sent again", header)
 				if a := b.answerOf("first"); a.Attempts != 2 {
 					t.Errorf("Retry-After %q: %d attempts, want 2", header, a.Attempts)
 				}
@@ -103,7 +104,7 @@ func TestTheProjectsQuotaIsUsedUp(t *testing.T) {
 		}
 
 		a := b.answerOf("impatient")
-		checkEqual(t, a.Class, Waiting, "what cannot wait for the next minute: a.Class")
+		check.Equal(t, a.Class, Waiting, "what cannot wait for the next minute: a.Class")
 		if a.NotBefore.Sub(began) < 50*time.Second {
 			t.Errorf("what cannot wait for the next minute: NotBefore is after %v, want at least %v", a.NotBefore.Sub(began), 50*time.Second)
 		}
@@ -173,8 +174,8 @@ func TestAHotTokenSlowsNobodyDown(t *testing.T) {
 
 				b.mu.Unlock()
 				got := b.countClasses()
-				checkEqual(t, got[Accepted], 5000, "%s: answers accepted", name)
-				checkEqual(t, got[Waiting], 20, "%s: answers waiting", name)
+				check.Equal(t, got[Accepted], 5000, "%s: answers accepted", name)
+				check.Equal(t, got[Waiting], 20, "%s: answers waiting", name)
 				if a := b.answerOf("hot3"); a.Attempts > 4 {
 					t.Errorf("%s: %d attempts in 10 s, want longer and longer pauses", name, a.Attempts)
 				}
@@ -376,18 +377,18 @@ func TestSenderSharesWithItsPeers(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		got := during(5 * time.Second)
-		checkRange(t, got, 97, 103, "messages a second beside another instance")
+		check.Between(t, got, 97, 103, "messages a second beside another instance")
 		peers.mu.Lock()
 		peers.others = nil
 		if len(peers.stored) < 2 {
 			t.Fatalf("%d demands announced, want at least 2", len(peers.stored))
 		}
 
-		checkEqual(t, peers.stored[1].Rate, 200, "the rate of the second demand announced")
+		check.Equal(t, peers.stored[1].Rate, 200, "the rate of the second demand announced")
 		peers.mu.Unlock()
 		time.Sleep(10 * time.Second)
 		got = during(5 * time.Second)
-		checkRange(t, got, 195, 203, "messages a second alone")
+		check.Between(t, got, 195, 203, "messages a second alone")
 
 		s.ReleaseQuota()
 		time.Sleep(10 * time.Second)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	emulated "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -50,7 +51,7 @@ func (c *projectCounter) countDuring(d time.Duration) (p, b int64) {
 // checkNear fails if a rate is not within a tenth of what is wanted.
 func checkNear(t *testing.T, what string, got, want int64) {
 	t.Helper()
-	checkRange(t, got, want*9/10, want*11/10, "%s: messages a second", what)
+	check.Between(t, got, want*9/10, want*11/10, "%s: messages a second", what)
 }
 
 // TestMessagesGoToTheirProject: over the same connections, and proofs too.
@@ -74,14 +75,14 @@ func TestMessagesGoToTheirProject(t *testing.T) {
 		}
 	}
 
-	checkEqual(t, got["b"], 20, "messages to project b")
-	checkEqual(t, got["p"], 20, "messages to project p")
+	check.Equal(t, got["b"], 20, "messages to project b")
+	check.Equal(t, got["p"], 20, "messages to project p")
 	if dialled := srv.Stats().ConnectionsAccepted; dialled > 2 {
 		t.Errorf("%d connections for two projects, want at most the 2 of a sender", dialled)
 	}
 
 	a := s.ProvePayloadIn(t.Context(), "b", b.m)
-	checkEqual(t, a.Class, Accepted, "a proof in b: a.Class")
+	check.Equal(t, a.Class, Accepted, "a proof in b: a.Class")
 	if !strings.HasPrefix(a.Name, "projects/b/") {
 		t.Errorf("a proof in b: a.Name = %q, want the prefix %q", a.Name, "projects/b/")
 	}
@@ -234,8 +235,8 @@ func TestAProjectWithoutPermissionKeepsTheToken(t *testing.T) {
 		time.Sleep(time.Minute)
 		b.sendTo(t.Context(), "b", 10)
 		got := b.countClasses()
-		checkEqual(t, got[Misconfigured], 10, "answers misconfigured")
-		checkEqual(t, got[Accepted], 1, "answers accepted")
+		check.Equal(t, got[Misconfigured], 10, "answers misconfigured")
+		check.Equal(t, got[Accepted], 1, "answers accepted")
 		if n := m.made.Load(); n != 1 {
 			t.Errorf("%d access tokens, want 1", n)
 		}

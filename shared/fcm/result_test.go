@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"carillon.example/emulators/testcloud/check"
 )
 
 const (
@@ -108,7 +110,7 @@ func (r resultRow) checkClass(t *testing.T, name, body string, want AnswerClass)
 	if a.Text == "" {
 		t.Errorf("%s, %s: a.Text is empty", r.name, name)
 	}
-	checkEqual(t, a.HTTP, r.http, "%s, %s: a.HTTP", r.name, name)
+	check.Equal(t, a.HTTP, r.http, "%s, %s: a.HTTP", r.name, name)
 	if want == r.want && then != r.next {
 		t.Errorf("%s, %s: next %d, want %d", r.name, name, then, r.next)
 	}
@@ -214,9 +216,9 @@ func TestAccepted(t *testing.T) {
 				next = stepAskAgain
 			}
 
-			checkEqual(t, a.Class, want.Class, "%s: a.Class", body)
-			checkEqual(t, a.Name, want.Name, "%s: a.Name", body)
-			checkEqual(t, then, next, "%s: the next step", body)
+			check.Equal(t, a.Class, want.Class, "%s: a.Class", body)
+			check.Equal(t, a.Name, want.Name, "%s: a.Name", body)
+			check.Equal(t, then, next, "%s: the next step", body)
 		})
 	}
 }
@@ -246,8 +248,8 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(200, []byte(`{"name":"x"}`), "")
 	f.Fuzz(func(t *testing.T, code int, body []byte, header string) {
 		a, then, retry := (&response{status: max(code, 100), body: body, retryAfter: header}).classify(time.Now())
-		checkRange(t, a.Class, Accepted, Waiting, "class")
-		checkRange(t, retry, 0, maxRetryAfter, "retry after")
+		check.Between(t, a.Class, Accepted, Waiting, "class")
+		check.Between(t, retry, 0, maxRetryAfter, "retry after")
 		if then != stepFinal && a.Class != Waiting && a.Class != Misconfigured {
 			t.Errorf("%s is not final", a.Class)
 		}
@@ -263,8 +265,8 @@ func TestLongWordsAreCut(t *testing.T) {
 	page := strings.Repeat("é", 20_000)
 	body := fmt.Sprintf(`{"error":{"code":404,"message":%q,"status":%q,"details":[%s]}}`, page, page, fcmErrorDetail("UNREGISTERED"))
 	a, _, _ := (&response{status: 404, body: []byte(body)}).classify(time.Time{})
-	checkEqual(t, a.Class, Invalid, "a.Class")
-	checkEqual(t, a.Code, "UNREGISTERED", "a.Code")
+	check.Equal(t, a.Class, Invalid, "a.Class")
+	check.Equal(t, a.Code, "UNREGISTERED", "a.Code")
 	if len(a.Text) > maxWords+3 {
 		t.Fatalf("the text has %d bytes, want at most %d", len(a.Text), maxWords+3)
 	}

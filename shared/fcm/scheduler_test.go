@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"carillon.example/emulators/testcloud/check"
 )
 
 // readyJob is a job of a mailing that is named by the letters before its number.
@@ -45,7 +47,7 @@ func TestMailingsTakeTurns(t *testing.T) {
 				t.Errorf("%q are sent in the order %q, want %q", c.pushed, got, c.want)
 			}
 
-			checkEqual(t, q.length, 0, "jobs left over")
+			check.Equal(t, q.length, 0, "jobs left over")
 			if len(q.mailings) != 0 {
 				t.Fatalf("%d mailings are left over, want 0", len(q.mailings))
 			}
@@ -116,8 +118,8 @@ func TestQueueAtRandom(t *testing.T) {
 		all++
 	}
 
-	checkEqual(t, all, n, "seed %d: jobs found", seed)
-	checkEqual(t, q.length, 0, "seed %d: jobs left over", seed)
+	check.Equal(t, all, n, "seed %d: jobs found", seed)
+	check.Equal(t, q.length, 0, "seed %d: jobs left over", seed)
 	if q.turn != nil {
 		t.Errorf("seed %d: the mailing %v has its turn, want none", seed, q.turn)
 	}
@@ -171,7 +173,7 @@ func TestAgain(t *testing.T) {
 			}
 
 			wait := until.Sub(epoch)
-			checkRange(t, wait, c.least, c.end, "the wait")
+			check.Between(t, wait, c.least, c.end, "the wait")
 			if there := j.queuedIn != nil || j.retryIndex >= 0; there != ok {
 				t.Errorf("it is among those that wait: %v, want %v", there, ok)
 			}
@@ -214,7 +216,7 @@ func TestDecide(t *testing.T) {
 		t.Fatalf("with nothing to do: d.job = %v, want nil", d.job)
 	}
 
-	checkEqual(t, d.wait, 0, "with nothing to do: d.wait")
+	check.Equal(t, d.wait, 0, "with nothing to do: d.wait")
 
 	later, late := readyJob("later"), readyJob("late")
 	late.deadline = epoch.Add(-time.Millisecond)
@@ -224,10 +226,10 @@ func TestDecide(t *testing.T) {
 		t.Fatalf("with a retry in half a second: d.job = %v, want nil", d.job)
 	}
 
-	checkEqual(t, d.wait, 500*time.Millisecond, "with a retry in half a second: d.wait")
+	check.Equal(t, d.wait, 500*time.Millisecond, "with a retry in half a second: d.wait")
 	x.queue.pushBack(late)
 	d = x.decideNext(epoch)
-	checkEqual(t, d.job, late, "with one whose time is over: d.job")
+	check.Equal(t, d.job, late, "with one whose time is over: d.job")
 	if !d.over {
 		t.Error("with one whose time is over: it is not given up")
 	}

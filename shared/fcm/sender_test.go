@@ -9,6 +9,7 @@ import (
 	"time"
 
 	emulated "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -35,7 +36,7 @@ func TestEveryOutcomeArrives(t *testing.T) {
 				t.Errorf("%s: %+v, want %s", name, a, outcome)
 			}
 
-			checkEqual(t, a.Attempts, 1, "%s: a.Attempts", name)
+			check.Equal(t, a.Attempts, 1, "%s: a.Attempts", name)
 			if a.HTTP == 0 {
 				t.Errorf("%s: a.HTTP = %v, want anything but 0", name, a.HTTP)
 			}
@@ -69,8 +70,8 @@ func TestWhatIsSent(t *testing.T) {
 	}
 
 	st := srv.Stats()
-	checkEqual(t, st.Accepted, 2, "messages accepted")
-	checkEqual(t, st.Validated, 1, "messages validated")
+	check.Equal(t, st.Accepted, 2, "messages accepted")
+	check.Equal(t, st.Validated, 1, "messages validated")
 	for _, msg := range srv.Messages(emulated.Filter{}) {
 		switch {
 		case msg.Token == testToken(1) && msg.CustomerID == `c "ä"` && msg.MailingID == "m1" && msg.Project == "p":
@@ -117,8 +118,8 @@ func TestGoAway(t *testing.T) {
 	}
 
 	st := srv.Stats()
-	checkEqual(t, st.Accepted, 2000, "messages that FCM accepted")
-	checkEqual(t, st.Duplicates, 0, "messages that FCM got twice")
+	check.Equal(t, st.Accepted, 2000, "messages that FCM accepted")
+	check.Equal(t, st.Duplicates, 0, "messages that FCM got twice")
 	if st.ConnectionsAccepted > 2000/100+4 {
 		t.Errorf("%d connections for 2,000 messages at 100 each", st.ConnectionsAccepted)
 	}
@@ -155,8 +156,8 @@ func TestStreamLimit(t *testing.T) {
 	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 300, time.Time{})
 	got := b.countClasses()
-	checkEqual(t, got[Accepted], 300, "answers accepted")
-	checkEqual(t, srv.Stats().Duplicates, 0, "messages that FCM got twice")
+	check.Equal(t, got[Accepted], 300, "answers accepted")
+	check.Equal(t, srv.Stats().Duplicates, 0, "messages that FCM got twice")
 }
 
 func TestHangingAndBrokenAnswers(t *testing.T) {
@@ -170,18 +171,18 @@ func TestHangingAndBrokenAnswers(t *testing.T) {
 	got := b.countClasses()
 	for _, i := range []int{7, 8} {
 		a := b.answerOf(testToken(i))
-		checkEqual(t, a.Class, Waiting, "target %d: a.Class", i)
+		check.Equal(t, a.Class, Waiting, "target %d: a.Class", i)
 		if !a.Sent {
 			t.Errorf("target %d: Sent is false, want true: it may have been sent", i)
 		}
-		checkEqual(t, a.Attempts, 1, "target %d: a.Attempts", i)
+		check.Equal(t, a.Attempts, 1, "target %d: a.Attempts", i)
 		if time.Until(a.NotBefore) < 5*time.Second {
 			t.Errorf("target %d: NotBefore is in %v, want at least %v", i, time.Until(a.NotBefore), 5*time.Second)
 		}
 	}
 
 	// A reset connection may end other requests on it: they wait, too.
-	checkEqual(t, got[Accepted]+got[Waiting], 200, "answers accepted or waiting")
+	check.Equal(t, got[Accepted]+got[Waiting], 200, "answers accepted or waiting")
 	if got[Accepted] < 50 {
 		t.Errorf("answers accepted = %v, want at least 50", got[Accepted])
 	}
@@ -206,11 +207,11 @@ func TestOutageOfAFew(t *testing.T) {
 	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 2000, time.Now().Add(20*time.Second))
 	got := b.countClasses()
-	checkEqual(t, got[Accepted], 1998, "answers accepted")
-	checkEqual(t, got[Waiting], 2, "answers waiting")
+	check.Equal(t, got[Accepted], 1998, "answers accepted")
+	check.Equal(t, got[Waiting], 2, "answers waiting")
 	for _, i := range []int{1, 501} {
 		a := b.answerOf(testToken(i))
-		checkEqual(t, a.HTTP, 503, "target %d: a.HTTP", i)
+		check.Equal(t, a.HTTP, 503, "target %d: a.HTTP", i)
 		if time.Until(a.NotBefore) < 25*time.Second {
 			t.Errorf("target %d: NotBefore is in %v, want at least %v", i, time.Until(a.NotBefore), 25*time.Second)
 		}
@@ -224,8 +225,8 @@ func TestQuotaHoldsEverybody(t *testing.T) {
 	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 3000, time.Now().Add(15*time.Second))
 	got := b.countClasses()
-	checkEqual(t, got[Accepted], 100, "answers accepted")
-	checkEqual(t, got[Waiting], 2900, "answers waiting")
+	check.Equal(t, got[Accepted], 100, "answers accepted")
+	check.Equal(t, got[Waiting], 2900, "answers waiting")
 	if n := srv.Stats().Requests; n > 100+2*maxStreams+recentAnswers+5 {
 		t.Errorf("%d requests: more than were under way when the quota was seen to be used up, and probes", n)
 	}
@@ -246,8 +247,8 @@ func TestQuotaHoldsEverybody(t *testing.T) {
 	}
 
 	p := s.ProvePayload(t.Context(), b.m)
-	checkEqual(t, p.Class, Waiting, "proof without quota: p.Class")
-	checkEqual(t, p.HTTP, 429, "proof without quota: p.HTTP")
+	check.Equal(t, p.Class, Waiting, "proof without quota: p.Class")
+	check.Equal(t, p.HTTP, 429, "proof without quota: p.HTTP")
 }
 
 func TestContextEnds(t *testing.T) {
@@ -321,7 +322,7 @@ func TestClose(t *testing.T) {
 		t.Errorf("answers accepted = %v, want at least 100", got[Accepted])
 	}
 
-	checkEqual(t, got[Accepted]+got[Waiting], 1001, "answers accepted or waiting")
+	check.Equal(t, got[Accepted]+got[Waiting], 1001, "answers accepted or waiting")
 	if st := srv.Stats(); st.Accepted != got[Accepted] {
 		t.Errorf("FCM took %d, %d are answered so", st.Accepted, got[Accepted])
 	}
@@ -380,9 +381,9 @@ func TestProve(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 
 			a := s.ProvePayload(t.Context(), c.m)
-			checkEqual(t, a.Class, c.want, "%s: a.Class", name)
-			checkEqual(t, a.Provisional, c.provisional, "%s: a.Provisional", name)
-			checkEqual(t, a.HTTP, c.http, "%s: a.HTTP", name)
+			check.Equal(t, a.Class, c.want, "%s: a.Class", name)
+			check.Equal(t, a.Provisional, c.provisional, "%s: a.Provisional", name)
+			check.Equal(t, a.HTTP, c.http, "%s: a.HTTP", name)
 			if c.want == Refused && a.Text == "" {
 				t.Errorf("%s: the answer has no text", name)
 			}
@@ -394,8 +395,8 @@ func TestProve(t *testing.T) {
 		e = <-events
 	}
 
-	checkEqual(t, e.Message.Topic, "proofs", "the topic of the proof")
-	checkEqual(t, len(e.Message.CustomerID), push.MaxCustomerID, "bytes of the customer's id in the proof")
+	check.Equal(t, e.Message.Topic, "proofs", "the topic of the proof")
+	check.Equal(t, len(e.Message.CustomerID), push.MaxCustomerID, "bytes of the customer's id in the proof")
 	for outcome, want := range map[string]AnswerClass{"UNREGISTERED": Refused, "INVALID_TOKEN_BARE": Refused, "UNAVAILABLE": Waiting, "PERMISSION_DENIED": Misconfigured} {
 		t.Run(outcome, func(t *testing.T) {
 
@@ -425,7 +426,7 @@ func TestConfig(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", endpoint, err)
 			}
-			checkEqual(t, tg.google, google, "%s: that it is Google's", endpoint)
+			check.Equal(t, tg.google, google, "%s: that it is Google's", endpoint)
 			if err == nil && !strings.HasSuffix(tg.sendURL("p"), "/v1/projects/p/messages:send") {
 				t.Errorf("%s: sends to %s", endpoint, tg.sendURL("p"))
 			}

@@ -1,7 +1,6 @@
 package fcm
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -180,22 +179,3 @@ func writeReply(w http.ResponseWriter, r *http.Request, code int, body string) {
 }
 
 const taken = `{"name":"projects/p/messages/1"}`
-
-// checkEqual reports an error if got is not want. what says what got is.
-func checkEqual[T comparable](t testing.TB, got, want T, what string, args ...any) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s is %v, want %v", fmt.Sprintf(what, args...), got, want)
-	}
-}
-
-// checkRange reports an error if got is less than least or more than most.
-func checkRange[T cmp.Ordered](t testing.TB, got, least, most T, what string, args ...any) {
-	t.Helper()
-	if got < least {
-		t.Errorf("%s is %v, want at least %v", fmt.Sprintf(what, args...), got, least)
-	}
-	if got > most {
-		t.Errorf("%s is %v, want at most %v", fmt.Sprintf(what, args...), got, most)
-	}
-}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -108,8 +109,8 @@ func TestExchange(t *testing.T) {
 		}
 	}
 	busy(0, 120)
-	checkRange(t, stores, 8, 12, "stores in two minutes")
-	checkRange(t, reads, 28, 45, "reads in two minutes")
+	check.Between(t, stores, 8, 12, "stores in two minutes")
+	check.Between(t, reads, 28, 45, "reads in two minutes")
 
 	// An attempt that fails is repeated soon, and the part is given up meanwhile.
 	at := epoch.Add(131 * time.Second)

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"carillon.example/emulators/testcloud/check"
 )
 
 // These tests run on a clock of their own: waits of minutes pass at once.
@@ -48,11 +50,11 @@ func TestOutageBacksOffAlone(t *testing.T) {
 				continue
 			}
 			d := at[i] - at[i-1]
-			checkRange(t, d, least, least*3/2+time.Second, "the time from the attempt before to attempt %d", i+1)
+			check.Between(t, d, least, least*3/2+time.Second, "the time from the attempt before to attempt %d", i+1)
 		}
 
 		a := b.answerOf("unlucky")
-		checkEqual(t, a.Attempts, 4, "a.Attempts")
+		check.Equal(t, a.Attempts, 4, "a.Attempts")
 		if a.Sent {
 			t.Error("Sent is true, want false: nothing was sent")
 		}
@@ -91,9 +93,9 @@ func TestTimeEnds(t *testing.T) {
 		b.sendMany(ctx, 30, time.Time{})
 		got := b.countClasses()
 		d := time.Since(began)
-		checkRange(t, d, 19*time.Second, 21*time.Second, "the time until all is answered")
-		checkRange(t, got[Accepted], 19, 22, "answers accepted")
-		checkEqual(t, got[Accepted]+got[Waiting], 40, "answers accepted or waiting")
+		check.Between(t, d, 19*time.Second, 21*time.Second, "the time until all is answered")
+		check.Between(t, got[Accepted], 19, 22, "answers accepted")
+		check.Equal(t, got[Accepted]+got[Waiting], 40, "answers accepted or waiting")
 	})
 }
 
@@ -114,9 +116,9 @@ func TestTimeoutIsTriedAgain(t *testing.T) {
 		b.sendTarget(t.Context(), "a", time.Time{})
 		b.countClasses()
 		a, d := b.answerOf("a"), time.Since(began)
-		checkEqual(t, a.Class, Accepted, "a.Class")
-		checkEqual(t, a.Attempts, 2, "a.Attempts")
-		checkRange(t, d, 25*time.Second, 31*time.Second, "the time until the answer")
+		check.Equal(t, a.Class, Accepted, "a.Class")
+		check.Equal(t, a.Attempts, 2, "a.Attempts")
+		check.Between(t, d, 25*time.Second, 31*time.Second, "the time until the answer")
 	})
 }
 
@@ -150,12 +152,12 @@ func TestEndpointComesBack(t *testing.T) {
 		b.sendTarget(t.Context(), "impatient", time.Now().Add(10*time.Millisecond))
 		time.Sleep(30 * time.Second)
 		a := b.answerOf("impatient")
-		checkEqual(t, a.Class, Waiting, "a.Class")
+		check.Equal(t, a.Class, Waiting, "a.Class")
 		if a.Sent {
 			t.Error("Sent is true, want false: nothing was sent")
 		}
 
-		checkEqual(t, a.Attempts, 0, "a.Attempts")
+		check.Equal(t, a.Attempts, 0, "a.Attempts")
 		if !strings.Contains(a.Text, "out of reach") {
 			t.Errorf("a.Text = %q, want it to contain %q", a.Text, "out of reach")
 		}
@@ -184,7 +186,7 @@ func TestConnectionsFollow(t *testing.T) {
 		}
 
 		st := s.Stats()
-		checkRange(t, st.Dialled, 4, 9, "connections opened")
-		checkEqual(t, st.Connections, st.Dialled, "open connections, of those opened,")
+		check.Between(t, st.Dialled, 4, 9, "connections opened")
+		check.Equal(t, st.Connections, st.Dialled, "open connections, of those opened,")
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -25,7 +26,7 @@ func TestNumbersThatWouldChangeAreRefused(t *testing.T) {
 			if !strings.Contains(got, want) {
 				t.Errorf("%s: the faults are %q, want them to contain %q", value, got, want)
 			}
-			checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", value, got)
+			check.Equal(t, got == "", want == "", "%s: that it has no fault (%q)", value, got)
 		})
 	}
 }
@@ -48,7 +49,7 @@ func TestLinksThatHideWhereTheyLead(t *testing.T) {
 			if !strings.Contains(got, want) {
 				t.Errorf("%s: the fault is %q, want it to contain %q", link, got, want)
 			}
-			checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", link, got)
+			check.Equal(t, got == "", want == "", "%s: that it has no fault (%q)", link, got)
 		})
 	}
 }
@@ -93,7 +94,7 @@ func TestLinksOfAMessageThatHideWhereTheyLead(t *testing.T) {
 				t.Errorf("%s: the faults are %q, want the prefix %q", message, got, want)
 			}
 
-			checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", message, got)
+			check.Equal(t, got == "", want == "", "%s: that it has no fault (%q)", message, got)
 		})
 	}
 

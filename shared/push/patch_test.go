@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -102,7 +103,7 @@ func TestAPatchLeavesWhatItDoesNotName(t *testing.T) {
 		t.Errorf("the attributes of the customer read before changed (-want +got):\n%s", diff)
 	}
 
-	checkEqual(t, len(was.Categories), 1, "categories of the customer read before")
+	check.Equal(t, len(was.Categories), 1, "categories of the customer read before")
 	if !apply(t, c, `{"segments":null,"attributes":null,"optedOut":null,"categories":null,"timeZone":null}`) {
 		t.Error("taking all away changed nothing")
 	}
@@ -113,7 +114,7 @@ func TestAPatchLeavesWhatItDoesNotName(t *testing.T) {
 		t.Error("the opt-out is left")
 	}
 
-	checkEqual(t, c.TimeZone, "", "the time zone that is left")
+	check.Equal(t, c.TimeZone, "", "the time zone that is left")
 }
 
 func TestFaultsOfPatches(t *testing.T) {
@@ -155,7 +156,7 @@ func TestFaultsOfPatches(t *testing.T) {
 			if len(faults) != 1 {
 				t.Fatalf("%.80s: %v, want one fault at %s", body, faults, place)
 			}
-			checkEqual(t, faults[0].Location, place, "%.80s: the place of the fault", body)
+			check.Equal(t, faults[0].Location, place, "%.80s: the place of the fault", body)
 		})
 	}
 
@@ -236,13 +237,13 @@ func TestExpiryDays(t *testing.T) {
 
 			got := push.ExpiryDay(push.Android, at, push.TokenLife)
 			day, _ := time.Parse(time.DateOnly, got)
-			checkEqual(t, got, want, "the day on which a token expires that was seen %s", seen)
+			check.Equal(t, got, want, "the day on which a token expires that was seen %s", seen)
 			if day.Before(at.Add(push.TokenLife)) {
 				t.Errorf("seen %s, a token expires on %s, before its life is over", seen, got)
 			}
 
-			checkEqual(t, push.ExpiryDay(push.IOS, at, push.TokenLife), "", "the day on which a token of iOS expires")
-			checkEqual(t, push.ExpiryDay("", at, push.TokenLife), "", "the day on which a token without a platform expires")
+			check.Equal(t, push.ExpiryDay(push.IOS, at, push.TokenLife), "", "the day on which a token of iOS expires")
+			check.Equal(t, push.ExpiryDay("", at, push.TokenLife), "", "the day on which a token without a platform expires")
 		})
 	}
 }

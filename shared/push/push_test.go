@@ -3,7 +3,6 @@ package push_test
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -75,7 +75,7 @@ func TestTooManyListed(t *testing.T) {
 	if len(faults) != 1 {
 		t.Fatalf("100,000 customer ids have the faults %v, want one", faults)
 	}
-	checkEqual(t, faults[0].Location, "body.audience.customers", "the place of the fault of 100,000 customer ids")
+	check.Equal(t, faults[0].Location, "body.audience.customers", "the place of the fault of 100,000 customer ids")
 }
 
 func TestDurationReadsAndWritesLikeTheAPI(t *testing.T) {
@@ -91,7 +91,7 @@ func TestDurationReadsAndWritesLikeTheAPI(t *testing.T) {
 			if err != nil {
 				t.Fatalf("writing %s: %v", in, err)
 			}
-			checkEqual(t, string(b), want, "the text of %s", in)
+			check.Equal(t, string(b), want, "the text of %s", in)
 		})
 	}
 
@@ -119,7 +119,7 @@ func TestLatestIsTheMostRecentlyAddedOfTheValid(t *testing.T) {
 		t.Fatal("there is no latest token, want b")
 	}
 
-	checkEqual(t, got.ID, "b", "the latest token (added last of the valid, and seen after d)")
+	check.Equal(t, got.ID, "b", "the latest token (added last of the valid, and seen after d)")
 	if got := c.SelectTokens(push.AllDevices); len(got) != 3 {
 		t.Errorf("all selects %d tokens, want the 3 valid ones", len(got))
 	}
@@ -129,7 +129,7 @@ func TestLatestIsTheMostRecentlyAddedOfTheValid(t *testing.T) {
 		t.Fatalf("latest selects %v, want one token", latest)
 	}
 
-	checkEqual(t, latest[0].ID, "b", "the token that latest selects")
+	check.Equal(t, latest[0].ID, "b", "the token that latest selects")
 	none := push.Customer{Tokens: []push.Token{token("x", 0, 0, false)}}
 	if none.HasValidToken() {
 		t.Error("a customer with one invalid token has a valid one")
@@ -138,7 +138,7 @@ func TestLatestIsTheMostRecentlyAddedOfTheValid(t *testing.T) {
 		t.Fatalf("of one invalid token latest selects %v, want none", none.SelectTokens(push.LatestDevice))
 	}
 
-	checkEqual(t, none.ExclusionFrom(""), push.ExcludedNoValidToken, "why a customer with one invalid token is left out")
+	check.Equal(t, none.ExclusionFrom(""), push.ExcludedNoValidToken, "why a customer with one invalid token is left out")
 }
 
 func TestExclude(t *testing.T) {
@@ -167,7 +167,7 @@ func TestTransitions(t *testing.T) {
 			}
 		}
 		for _, end := range []push.State{push.Cancelled, push.Expired} {
-			checkEqual(t, s.CanBecome(end), !s.Final(), "that %s may become %s", s, end)
+			check.Equal(t, s.CanBecome(end), !s.Final(), "that %s may become %s", s, end)
 		}
 		if s.CanBecome(s) {
 			t.Errorf("%s may become itself", s)
@@ -289,7 +289,7 @@ func TestKeysAreSafeNamesInEvenOrder(t *testing.T) {
 				if len(k) != 32 {
 					t.Fatalf("the key of %.20q is %q, want 32 characters", id, k)
 				}
-				checkEqual(t, strings.Trim(k, "0123456789abcdefghijklmnopqrstuv"), "", "what the key of %.20q has beside base32hex", id)
+				check.Equal(t, strings.Trim(k, "0123456789abcdefghijklmnopqrstuv"), "", "what the key of %.20q has beside base32hex", id)
 				if seen[k] {
 					t.Errorf("the key of %.20q is %q, which another id has too", id, k)
 				}
@@ -316,13 +316,5 @@ func TestErrorsSayTheirOutcome(t *testing.T) {
 	}
 	if (push.Faults{{Location: "a"}}).Err() == nil {
 		t.Error("a fault is no error")
-	}
-}
-
-// checkEqual reports an error if got is not want. what says what got is.
-func checkEqual[T comparable](t testing.TB, got, want T, what string, args ...any) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s is %v, want %v", fmt.Sprintf(what, args...), got, want)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
@@ -76,7 +77,7 @@ func TestPublishingFailsAloud(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := q.PublishBatches(ctx, push.LaneLarge, push.BatchRef{Mailing: "m", Batch: "b"})
-	testcloud.WantError(t, "publishing with a cancelled context", err, "batches")
+	check.Error(t, "publishing with a cancelled context", err, "batches")
 	if err := queue.New(nil, queue.Topics{}).PublishDispatch(t.Context(), push.DispatchMessage{}); err == nil {
 		t.Error("publishing without a topic succeeds, want an error")
 	}

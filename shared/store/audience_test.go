@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -20,7 +21,7 @@ func TestAudiences(t *testing.T) {
 	if err != nil {
 		t.Fatalf("flagging: %v", err)
 	}
-	mustEqual(t, "flagging: res.Set", res.Set, true)
+	check.MustEqual(t, res.Set, true, "flagging: res.Set")
 	for name, c := range map[string]struct {
 		audience push.Audience
 		known    int // customers read
@@ -59,9 +60,9 @@ func TestAudiences(t *testing.T) {
 					break
 				}
 			}
-			equal(t, "number of known members", known, c.known)
-			equal(t, "number of unknown members", unknown, c.unknown)
-			equal(t, "customers without a valid token", without, c.without)
+			check.Equal(t, known, c.known, "number of known members")
+			check.Equal(t, unknown, c.unknown, "number of unknown members")
+			check.Equal(t, without, c.without, "customers without a valid token")
 		})
 	}
 }

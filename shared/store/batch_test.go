@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -60,8 +61,8 @@ func TestOutboxIsAllOrNothing(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the cursor: %v", err)
 	}
-	equal(t, "the cursor: got.After", got.After, "k")
-	equal(t, "the cursor: got.Targeted", got.Targeted, 2)
+	check.Equal(t, got.After, "k", "the cursor: got.After")
+	check.Equal(t, got.Targeted, 2, "the cursor: got.Targeted")
 	first.Done = true // its revision goes on
 	if err := w.CreateBatches(t.Context(), first, nil); err != nil {
 		t.Errorf("the winner cannot go on: %v", err)

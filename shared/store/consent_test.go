@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -35,8 +36,8 @@ func TestAnObjectionOutlivesTheCustomer(t *testing.T) {
 		erase()
 		w.register(t, "anna", "t")
 		c := w.customer(t, "anna")
-		equal(t, "c.OptedOut", c.OptedOut, true)
-		equal(t, `c.Exclude("")`, c.ExclusionFrom(""), push.ExcludedOptedOut)
+		check.Equal(t, c.OptedOut, true, "c.OptedOut")
+		check.Equal(t, c.ExclusionFrom(""), push.ExcludedOptedOut, `c.Exclude("")`)
 		w.imports(t, importLine(t, "anna", `{"optedOut":false}`))
 		if !w.customer(t, "anna").OptedOut {
 			t.Errorf("%d. a file has lifted the objection", i)
@@ -47,8 +48,8 @@ func TestAnObjectionOutlivesTheCustomer(t *testing.T) {
 	if len(got) != 1 {
 		t.Fatalf("consents: %d entries, want %v: %+v", len(got), 1, got)
 	}
-	equal(t, "consents: got[0].Decision", got[0].Decision, want.Decision)
-	equal(t, "consents: got[0].Source", got[0].Source, want.Source)
+	check.Equal(t, got[0].Decision, want.Decision, "consents: got[0].Decision")
+	check.Equal(t, got[0].Source, want.Source, "consents: got[0].Source")
 	patch(&no)
 	erase()
 	w.register(t, "anna", "t")

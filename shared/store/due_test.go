@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -77,9 +78,9 @@ func TestDueReadsFew(t *testing.T) {
 		return list
 	}
 	soon := due(time.Minute)
-	mustEqual(t, "number of mailings that are due within a minute", len(soon), 1)
-	equal(t, "id of the mailing that is due", soon[0].ID, "soon")
-	equal(t, "state of the mailing that is due", soon[0].State, push.Scheduled)
+	check.MustEqual(t, len(soon), 1, "number of mailings that are due within a minute")
+	check.Equal(t, soon[0].ID, "soon", "id of the mailing that is due")
+	check.Equal(t, soon[0].State, push.Scheduled, "state of the mailing that is due")
 	if n := read.n.Load(); n > 1 {
 		t.Errorf("%d documents were read for one mailing", n)
 	}
@@ -114,7 +115,7 @@ func TestOnlyOneCallMarksAsPublished(t *testing.T) {
 			if err != nil {
 				t.Fatalf("marking %s, time %d: %v", what, i+1, err)
 			}
-			equal(t, fmt.Sprintf("whether %s is marked, time %d", what, i+1), got, want)
+			check.Equal(t, got, want, "whether %s is marked, time %d", what, i+1)
 		}
 	}
 	once("the start", func() (bool, error) { return w.MarkStartPublished(t.Context(), m, at) })
@@ -131,7 +132,7 @@ func TestOnlyOneCallMarksAsPublished(t *testing.T) {
 		if err != nil {
 			t.Fatalf("w.ListOpenShards: %v", err)
 		}
-		mustEqual(t, "number of entries in open", len(open), 1)
+		check.MustEqual(t, len(open), 1, "number of entries in open")
 		return open[0]
 	}
 	listed := shard()
@@ -160,8 +161,8 @@ func TestOnlyOneCallMarksAsPublished(t *testing.T) {
 	if len(open) != 1 {
 		t.Fatalf("%d entries, want %v: %+v", len(open), 1, open)
 	}
-	mustEqual(t, "open[0].Lane", open[0].Lane, push.LaneSmall)
-	mustEqual(t, "open[0].PublishedAt", open[0].PublishedAt, at)
+	check.MustEqual(t, open[0].Lane, push.LaneSmall, "open[0].Lane")
+	check.MustEqual(t, open[0].PublishedAt, at, "open[0].PublishedAt")
 	once("a batch", func() (bool, error) { return w.MarkBatchPublished(t.Context(), open[0], at.Add(time.Second)) })
 	if b, err = w.ReadBatch(t.Context(), b.BatchRef); err != nil {
 		t.Fatal(err)
@@ -173,7 +174,7 @@ func TestOnlyOneCallMarksAsPublished(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after the lease: %v", err)
 	}
-	equal(t, "after the lease: open[0].PublishedAt.IsZero()", open[0].PublishedAt.IsZero(), true)
+	check.Equal(t, open[0].PublishedAt.IsZero(), true, "after the lease: open[0].PublishedAt.IsZero()")
 }
 
 func due(t *testing.T, w *harness) *push.Mailing {
@@ -182,7 +183,7 @@ func due(t *testing.T, w *harness) *push.Mailing {
 	if err != nil {
 		t.Fatalf("w.ListDueMailings: %v", err)
 	}
-	mustEqual(t, "number of entries in list", len(list), 1)
+	check.MustEqual(t, len(list), 1, "number of entries in list")
 	return list[0]
 }
 
@@ -216,7 +217,7 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 		if err != nil {
 			t.Fatalf("w.CountAhead: %v", err)
 		}
-		equal(t, "targets and mailings ahead", got, want)
+		check.Equal(t, got, want, "targets and mailings ahead")
 	}
 	want(store.Ahead{Tokens: 8, Mailings: 3})
 	if _, err := w.PauseMailing(t.Context(), "b"); err != nil {
@@ -258,12 +259,12 @@ func TestUndecodableShardCountsAsOpen(t *testing.T) {
 	if err != nil {
 		t.Fatalf("w.ListOpenShards: %v", err)
 	}
-	equal(t, "number of entries in open", len(open), 0)
+	check.Equal(t, len(open), 0, "number of entries in open")
 	done, err := w.MarkMailingDispatched(t.Context(), "m")
 	if err != nil {
 		t.Fatalf("with a shard that cannot be decoded: %v", err)
 	}
-	equal(t, "with a shard that cannot be decoded: done", done, false)
+	check.Equal(t, done, false, "with a shard that cannot be decoded: done")
 }
 
 // TestFreezingLocksNoBatch: the sums are added up outside of the transaction that

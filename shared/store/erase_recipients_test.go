@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -186,8 +187,8 @@ func TestALaterErasureIsNotEnded(t *testing.T) {
 	}
 	w.expire(t)
 	got := w.Count("erasures")
-	equal(t, "whether the second erasure ran", ran, true)
-	equal(t, "erasures after a second one: number", got, 1)
+	check.Equal(t, ran, true, "whether the second erasure ran")
+	check.Equal(t, got, 1, "erasures after a second one: number")
 }
 
 // TestAnErasureThatFailsDelaysNoOther: a batch that cannot be decoded keeps the
@@ -219,7 +220,7 @@ func TestAnErasureThatFailsDelaysNoOther(t *testing.T) {
 	if len(got) != 1 {
 		t.Fatalf("open erasures: %d entries, want %v: %+v", len(got), 1, got)
 	}
-	equal(t, "open erasures: got[0]", got[0], push.CustomerKey("anna"))
+	check.Equal(t, got[0], push.CustomerKey("anna"), "open erasures: got[0]")
 }
 
 // TestErasuresThatWaitHideNoOther: more than one call lists, and all before it in the

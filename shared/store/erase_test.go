@@ -12,6 +12,7 @@ import (
 	cloudfs "cloud.google.com/go/firestore"
 	"google.golang.org/api/iterator"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -167,7 +168,7 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 	if err != nil {
 		t.Fatalf("events: %v", err)
 	}
-	mustEqual(t, "events of the erasure", got, want)
+	check.MustEqual(t, got, want, "events of the erasure")
 	w.clock.Add(time.Minute)
 	owed, err := w.ListUnpublishedEvents(ctx, 100)
 	if err != nil {
@@ -196,7 +197,7 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 	if events, err := w.EraseCustomer(ctx, tracelessID); err != nil {
 		t.Fatalf("erasing again: %v", err)
 	} else {
-		equal(t, "erasing again: number of entries in events", len(events), 0)
+		check.Equal(t, len(events), 0, "erasing again: number of entries in events")
 	}
 }
 
@@ -215,8 +216,8 @@ func TestAnErasureTouchesNobodyElse(t *testing.T) {
 		want := push.ResultCancelled
 		if x.Customer == "stays" {
 			want = push.ResultPending
-			equal(t, "the other's target: x.Token", x.Token, "another")
-			equal(t, `the other's target: x.Attributes["name"]`, x.Attributes["name"], "Anna")
+			check.Equal(t, x.Token, "another", "the other's target: x.Token")
+			check.Equal(t, x.Attributes["name"], "Anna", `the other's target: x.Attributes["name"]`)
 		}
 		if b.Results[i] != want {
 			t.Errorf("the result of %q is %d, want %d", x.Customer, b.Results[i], want)
@@ -231,10 +232,10 @@ func TestAnErasureTouchesNobodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := totals.Tokens
-	equal(t, "tokens: got.Targeted", got.Targeted, 3)
-	equal(t, "tokens: got.Invalid[push.CodeUnregistered]", got.Invalid[push.CodeUnregistered], 1)
-	equal(t, "tokens: got.Cancelled", got.Cancelled, 1)
-	equal(t, "tokens: got.Pending", got.Pending, 1)
+	check.Equal(t, got.Targeted, 3, "tokens: got.Targeted")
+	check.Equal(t, got.Invalid[push.CodeUnregistered], 1, "tokens: got.Invalid[push.CodeUnregistered]")
+	check.Equal(t, got.Cancelled, 1, "tokens: got.Cancelled")
+	check.Equal(t, got.Pending, 1, "tokens: got.Pending")
 	for id, want := range map[string][]string{"waits": {"stays"}, "tokens": {"another"}} {
 		m, err := w.ReadMailing(ctx, id)
 		if err != nil {
@@ -247,7 +248,7 @@ func TestAnErasureTouchesNobodyElse(t *testing.T) {
 	if m, err := w.ReadMailing(ctx, "own"); err != nil {
 		t.Fatalf("the customer's own mailing: %v", err)
 	} else {
-		equal(t, "the customer's own mailing: m.State", m.State, push.Cancelled)
+		check.Equal(t, m.State, push.Cancelled, "the customer's own mailing: m.State")
 	}
 }
 

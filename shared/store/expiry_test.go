@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -32,32 +33,32 @@ func TestExpiry(t *testing.T) {
 	w.clock.Add(push.TokenLife)
 	silent := strings.Fields(kinds(w.expire(t)))
 	slices.Sort(silent)
-	equal(t, "events before the tokens expire: both customers are silent", silent, []string{"anna=true", "bert=true"})
+	check.Equal(t, silent, []string{"anna=true", "bert=true"}, "events before the tokens expire: both customers are silent")
 	w.register(t, "carl", "seen")
 	w.clock.Add(24 * time.Hour)
 	out, err := w.ExpireTokens(ctx, store.ExpiryCursor{}, 100)
 	if err != nil {
 		t.Fatalf("w.ExpireTokens: %v", err)
 	}
-	equal(t, "customers that were handled", out.Customers, 2)
-	equal(t, "number of events of the expiry", len(out.Events), 3)
-	equal(t, "number of events in the outbox", w.Count("outbox"), 8)
+	check.Equal(t, out.Customers, 2, "customers that were handled")
+	check.Equal(t, len(out.Events), 3, "number of events of the expiry")
+	check.Equal(t, w.Count("outbox"), 8, "number of events in the outbox")
 	anna, bert := w.customer(t, "anna"), w.customer(t, "bert")
-	equal(t, "after the expiry: anna.Reachable()", anna.HasValidToken(), true)
-	equal(t, "after the expiry: bert.Reachable()", bert.HasValidToken(), false)
-	equal(t, `after the expiry: w.customer(t, "carl").Reachable()`, w.customer(t, "carl").HasValidToken(), true)
+	check.Equal(t, anna.HasValidToken(), true, "after the expiry: anna.Reachable()")
+	check.Equal(t, bert.HasValidToken(), false, "after the expiry: bert.Reachable()")
+	check.Equal(t, w.customer(t, "carl").HasValidToken(), true, `after the expiry: w.customer(t, "carl").Reachable()`)
 	x := w.tokenOf(t, "anna", "old")
-	equal(t, "whether the old token is valid", x.Valid(), false)
-	equal(t, "x.Invalid.Code", x.Invalid.Code, push.CodeExpired)
-	equal(t, "x.Invalid.Mailing", x.Invalid.Mailing, "")
+	check.Equal(t, x.Valid(), false, "whether the old token is valid")
+	check.Equal(t, x.Invalid.Code, push.CodeExpired, "x.Invalid.Code")
+	check.Equal(t, x.Invalid.Mailing, "", "x.Invalid.Mailing")
 	if out, err := w.ExpireTokens(ctx, store.ExpiryCursor{}, 100); err != nil {
 		t.Fatalf("expiring again: %v", err)
 	} else {
-		equal(t, "expiring again: out.Customers", out.Customers, 0)
+		check.Equal(t, out.Customers, 0, "expiring again: out.Customers")
 	}
 	back := w.register(t, "bert", "alone")
-	equal(t, "seen again: kinds(back.Events)", kinds(back.Events), "bert=true")
-	equal(t, "seen again: back.Token.AddedAt", back.Token.AddedAt, w.clock.Now())
+	check.Equal(t, kinds(back.Events), "bert=true", "seen again: kinds(back.Events)")
+	check.Equal(t, back.Token.AddedAt, w.clock.Now(), "seen again: back.Token.AddedAt")
 }
 
 // TestLongerTokenLifeCountsForStoredTokens: a longer life counts also for tokens that
@@ -72,12 +73,12 @@ func TestLongerTokenLifeCountsForStoredTokens(t *testing.T) {
 	if err != nil {
 		t.Fatalf("w.ExpireTokens: %v", err)
 	}
-	equal(t, "customers that were handled", out.Customers, 2)
-	equal(t, "events of the expiry", kinds(out.Events), "anna=true")
+	check.Equal(t, out.Customers, 2, "customers that were handled")
+	check.Equal(t, kinds(out.Events), "anna=true", "events of the expiry")
 	if out, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 100); err != nil {
 		t.Fatalf("expiring again: %v", err)
 	} else {
-		equal(t, "expiring again: out.Customers", out.Customers, 0)
-		equal(t, `expiring again: w.customer(t, "anna").Reachable()`, w.customer(t, "anna").HasValidToken(), true)
+		check.Equal(t, out.Customers, 0, "expiring again: out.Customers")
+		check.Equal(t, w.customer(t, "anna").HasValidToken(), true, `expiring again: w.customer(t, "anna").Reachable()`)
 	}
 }

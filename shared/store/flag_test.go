@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -27,8 +28,8 @@ func TestLateFlagsLose(t *testing.T) {
 	w.register(t, "anna", "t") // seen again, nothing else
 	w.clock.Add(time.Minute)
 	res := w.flag(t, "m", "anna", "t", cut)
-	equal(t, "flag of a batch from before the registration: res.Set", res.Set, false)
-	equal(t, "flag of a batch from before the registration: number of entries in res.Events", len(res.Events), 0)
+	check.Equal(t, res.Set, false, "flag of a batch from before the registration: res.Set")
+	check.Equal(t, len(res.Events), 0, "flag of a batch from before the registration: number of entries in res.Events")
 	if !w.tokenOf(t, "anna", "t").Valid() {
 		t.Error("the token is invalid")
 	}
@@ -44,19 +45,19 @@ func TestRepeatedFlagHasTheSameEvents(t *testing.T) {
 	cut := w.clock.Now()
 	first := w.flag(t, "m", "anna", "t", cut)
 	again := w.flag(t, "m", "anna", "t", cut)
-	equal(t, "the repeated flag: again.Set", again.Set, true)
-	equal(t, "the repeated flag: kinds(again.Events)", kinds(again.Events), kinds(first.Events))
-	equal(t, "the repeated flag: again.Events[0].ID", again.Events[0].ID, first.Events[0].ID)
-	equal(t, "the repeated flag: again.Events[1].ID", again.Events[1].ID, first.Events[1].ID)
+	check.Equal(t, again.Set, true, "the repeated flag: again.Set")
+	check.Equal(t, kinds(again.Events), kinds(first.Events), "the repeated flag: kinds(again.Events)")
+	check.Equal(t, again.Events[0].ID, first.Events[0].ID, "the repeated flag: again.Events[0].ID")
+	check.Equal(t, again.Events[1].ID, first.Events[1].ID, "the repeated flag: again.Events[1].ID")
 	if _, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t")); err != nil {
 		t.Fatal(err)
 	}
 	late := w.flag(t, "m", "anna", "t", cut)
-	equal(t, "after the token is gone: late.Set", late.Set, false)
+	check.Equal(t, late.Set, false, "after the token is gone: late.Set")
 	if len(late.Events) != 1 {
 		t.Fatalf("after the token is gone: %d entries, want %v: %+v", len(late.Events), 1, late.Events)
 	}
-	equal(t, "after the token is gone: late.Events[0].ID", late.Events[0].ID, first.Events[1].ID)
+	check.Equal(t, late.Events[0].ID, first.Events[1].ID, "after the token is gone: late.Events[0].ID")
 }
 
 func TestUnflagTakesBackItsOwnOnly(t *testing.T) {
@@ -69,21 +70,21 @@ func TestUnflagTakesBackItsOwnOnly(t *testing.T) {
 	if took, _, err := w.UnflagToken(t.Context(), "other", d); err != nil {
 		t.Fatalf("unflag of another mailing: %v", err)
 	} else {
-		equal(t, "unflag of another mailing: took", took, false)
+		check.Equal(t, took, false, "unflag of another mailing: took")
 	}
 	took, events, err := w.UnflagToken(t.Context(), "m", d)
 	if err != nil {
 		t.Fatalf("w.UnflagToken: %v", err)
 	}
-	equal(t, "removed flags", took, true)
-	equal(t, "kinds(events)", kinds(events), "anna=true")
-	equal(t, "number of events in the outbox", w.Count("outbox"), 2)
+	check.Equal(t, took, true, "removed flags")
+	check.Equal(t, kinds(events), "anna=true", "kinds(events)")
+	check.Equal(t, w.Count("outbox"), 2, "number of events in the outbox")
 	w.clock.Add(push.TokenLife + 48*time.Hour)
 	w.expire(t)
 	if took, _, err := w.UnflagToken(t.Context(), "", d); err != nil {
 		t.Fatalf("unflag of a token that expired: %v", err)
 	} else {
-		equal(t, "unflag of a token that expired: took", took, false)
-		equal(t, `unflag of a token that expired: w.tokenOf(t, "anna", "t").Valid()`, w.tokenOf(t, "anna", "t").Valid(), false)
+		check.Equal(t, took, false, "unflag of a token that expired: took")
+		check.Equal(t, w.tokenOf(t, "anna", "t").Valid(), false, `unflag of a token that expired: w.tokenOf(t, "anna", "t").Valid()`)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -104,8 +105,8 @@ func TestOneBrokenCustomerKeepsNoOtherFromItsFlag(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := w.FlagTokens(t.Context(), []store.Flag{w.flagOf("anna", "anna-token", cut), w.flagOf("broken", "broken-token", cut), w.flagOf("carl", "carl-token", cut)})
-	equal(t, "set: got[0].Set", got[0].Set, true)
-	equal(t, "set: got[2].Set", got[2].Set, true)
+	check.Equal(t, got[0].Set, true, "set: got[0].Set")
+	check.Equal(t, got[2].Set, true, "set: got[2].Set")
 	if !errors.Is(got[1].Err, store.ErrUndecodable) {
 		t.Errorf("error of the broken one is %v, want %v", got[1].Err, store.ErrUndecodable)
 	}
@@ -133,7 +134,7 @@ func TestFlagsOfErasedCustomersHaveEvents(t *testing.T) {
 		t.Error("a flag is set on a customer who was erased")
 	}
 	got, want := kinds(all[0].Events), kinds(one.Events)
-	equal(t, "events of FlagTokens, compared with FlagToken", got, want)
+	check.Equal(t, got, want, "events of FlagTokens, compared with FlagToken")
 	if got == "" {
 		t.Errorf("FlagTokens made no events, want those of FlagToken")
 	}

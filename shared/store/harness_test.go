@@ -3,29 +3,12 @@ package store_test
 import (
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 
 	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
-
-// equal reports an error that names what was compared, what was wanted and what came.
-func equal[T any](t testing.TB, what string, got, want T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s is not as wanted (-want +got):\n%s", what, diff)
-	}
-}
-
-// mustEqual is equal for a value without which the test cannot go on.
-func mustEqual[T any](t testing.TB, what string, got, want T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Fatalf("%s is not as wanted (-want +got):\n%s", what, diff)
-	}
-}
 
 // A harness is a store over a database of its own.
 type harness struct {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -29,8 +30,8 @@ func TestImportKeepsFlags(t *testing.T) {
 		if refused[0] != nil {
 			t.Errorf("import %d of as many tokens as a customer may have: %v, want no error", i+1, refused[0])
 		}
-		equal(t, fmt.Sprintf("number of tokens after import %d", i+1), len(w.customer(t, "anna").Tokens), push.MaxTokens)
-		equal(t, fmt.Sprintf("whether the flagged token is valid after import %d", i+1), w.tokenOf(t, "anna", "dead").Valid(), false)
+		check.Equal(t, len(w.customer(t, "anna").Tokens), push.MaxTokens, "number of tokens after import %d", i+1)
+		check.Equal(t, w.tokenOf(t, "anna", "dead").Valid(), false, "whether the flagged token is valid after import %d", i+1)
 	}
 	w.register(t, "bert", "valid")
 	w.register(t, "bert", "dead too")
@@ -44,7 +45,7 @@ func TestImportKeepsFlags(t *testing.T) {
 	if refused[0] == nil {
 		t.Error("a line with one valid token too many beside a flagged one was stored, want it refused")
 	}
-	equal(t, "documents after the refused line", w.dump(t), before)
+	check.Equal(t, w.dump(t), before, "documents after the refused line")
 }
 
 // TestImportIgnoresFutureTimes: a time in the future does not take a token from another
@@ -61,7 +62,7 @@ func TestImportIgnoresFutureTimes(t *testing.T) {
 		if refused[0] == nil {
 			t.Errorf("a line with a time in the future (%+v) took the token of another customer, want it refused", r)
 		}
-		equal(t, "events of the refused line", kinds(events), "")
+		check.Equal(t, kinds(events), "", "events of the refused line")
 	}
 	w.tokenOf(t, "bert", "phone")
 	mine := push.Registration{Kind: push.KindToken, Value: "mine", AddedAt: future, SeenAt: future}
@@ -69,5 +70,5 @@ func TestImportIgnoresFutureTimes(t *testing.T) {
 	if refused[0] != nil {
 		t.Errorf("a new token with a time in the future: %v, want it stored", refused[0])
 	}
-	equal(t, "SeenAt of a token with a time in the future", w.tokenOf(t, "anna", "mine").SeenAt, w.clock.Now())
+	check.Equal(t, w.tokenOf(t, "anna", "mine").SeenAt, w.clock.Now(), "SeenAt of a token with a time in the future")
 }

@@ -14,6 +14,7 @@ import (
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -38,7 +39,7 @@ func (w *harness) imports(t testing.TB, lines ...store.ImportLine) ([]error, []p
 	if err != nil {
 		t.Fatalf("w.ImportCustomers: %v", err)
 	}
-	mustEqual(t, "number of entries in refused", len(refused), len(lines))
+	check.MustEqual(t, len(refused), len(lines), "number of entries in refused")
 	return refused, events
 }
 
@@ -66,19 +67,19 @@ func TestImportingAgainWritesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatalf("lines were refused: %v", err)
 	}
-	mustEqual(t, "number of entries in events", len(events), 0)
-	mustEqual(t, "number of events in the outbox", w.Count("outbox"), 0)
+	check.MustEqual(t, len(events), 0, "number of entries in events")
+	check.MustEqual(t, w.Count("outbox"), 0, "number of events in the outbox")
 	before, written := w.dump(t), c.n.Load()
-	mustEqual(t, "number of documents after the import", len(before), 500+700)
-	mustEqual(t, "writes of the import", written, 1200)
+	check.MustEqual(t, len(before), 500+700, "number of documents after the import")
+	check.MustEqual(t, written, 1200, "writes of the import")
 	w.clock.Add(time.Hour)
 	w.imports(t, lines...)
-	equal(t, "writes after importing again", c.n.Load(), written)
-	equal(t, "documents after importing again", w.dump(t), before)
+	check.Equal(t, c.n.Load(), written, "writes after importing again")
+	check.Equal(t, w.dump(t), before, "documents after importing again")
 	x := w.customer(t, "c-0000007")
-	equal(t, "x.Reachable()", x.HasValidToken(), true)
-	equal[any](t, `x.Attributes["points"]`, x.Attributes["points"], int64(12))
-	equal(t, "len(x.Segments)", len(x.Segments), 2)
+	check.Equal(t, x.HasValidToken(), true, "x.Reachable()")
+	check.Equal[any](t, x.Attributes["points"], int64(12), `x.Attributes["points"]`)
+	check.Equal(t, len(x.Segments), 2, "len(x.Segments)")
 }
 
 // TestImportKeepsWhatDevicesReported: an older file does not change what devices and
@@ -90,8 +91,8 @@ func TestImportKeepsWhatDevicesReported(t *testing.T) {
 	line := importLine(t, "anna", `{}`, a("dies"), a("moves"), push.Registration{Kind: push.KindToken, Value: "stays", AddedAt: old})
 	w.imports(t, line)
 	x := w.tokenOf(t, "anna", "stays")
-	equal(t, "x.AddedAt", x.AddedAt, old)
-	equal(t, "x.SeenAt", x.SeenAt, w.clock.Now())
+	check.Equal(t, x.AddedAt, old, "x.AddedAt")
+	check.Equal(t, x.SeenAt, w.clock.Now(), "x.SeenAt")
 	w.clock.Add(time.Hour)
 	w.flag(t, "m", "anna", "dies", w.clock.Now())
 	w.register(t, "bert", "moves")
@@ -103,14 +104,14 @@ func TestImportKeepsWhatDevicesReported(t *testing.T) {
 	if !strings.Contains(refused[0].Error(), "tokens[1] belongs to another customer") {
 		t.Errorf("%q, want it to contain %q", refused[0].Error(), "tokens[1] belongs to another customer")
 	}
-	equal(t, "number of entries in events", len(events), 0)
+	check.Equal(t, len(events), 0, "number of entries in events")
 	line.Tokens = append(line.Tokens[:1], line.Tokens[2:]...)
 	refused, events = w.imports(t, line)
 	if refused[0] != nil {
 		t.Errorf("the line was refused: %v, want it stored", refused[0])
 	}
-	equal(t, "number of entries in events", len(events), 0)
-	equal(t, `w.tokenOf(t, "anna", "dies").Valid()`, w.tokenOf(t, "anna", "dies").Valid(), false)
+	check.Equal(t, len(events), 0, "number of entries in events")
+	check.Equal(t, w.tokenOf(t, "anna", "dies").Valid(), false, `w.tokenOf(t, "anna", "dies").Valid()`)
 	w.tokenOf(t, "bert", "moves")
 	// But what the file knows to be newer it may say.
 	newer := push.Registration{Kind: push.KindToken, Value: "moves", SeenAt: w.clock.Now()}
@@ -118,7 +119,7 @@ func TestImportKeepsWhatDevicesReported(t *testing.T) {
 	if refused[0] != nil {
 		t.Errorf("the line was refused: %v, want it stored", refused[0])
 	}
-	equal(t, "kinds(events)", kinds(events), "bert=false")
+	check.Equal(t, kinds(events), "bert=false", "kinds(events)")
 	w.tokenOf(t, "anna", "moves")
 }
 
@@ -140,12 +141,12 @@ func TestLinesComeOneAfterTheOther(t *testing.T) {
 		t.Errorf("other lines were refused: %v, want all stored", err)
 	}
 	c := w.customer(t, "c0")
-	equal(t, "number of c0's tokens", len(c.Tokens), 2)
-	equal(t, "whether c0 is opted out", c.OptedOut, true)
-	equal(t, "c0's time zone", c.TimeZone, "Europe/Riga")
+	check.Equal(t, len(c.Tokens), 2, "number of c0's tokens")
+	check.Equal(t, c.OptedOut, true, "whether c0 is opted out")
+	check.Equal(t, c.TimeZone, "Europe/Riga", "c0's time zone")
 	c = w.customer(t, "c1")
-	equal(t, "number of c1's tokens", len(c.Tokens), 1)
-	equal(t, "c1's time zone", c.TimeZone, "Europe/Oslo")
+	check.Equal(t, len(c.Tokens), 1, "number of c1's tokens")
+	check.Equal(t, c.TimeZone, "Europe/Oslo", "c1's time zone")
 	if _, err := w.ReadCustomer(t.Context(), "thief"); !push.IsNotFound(err) {
 		t.Errorf("a refused line left a customer: %v", err)
 	}
@@ -160,8 +161,8 @@ func TestImportHasEventsOfKnownCustomersOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, events := w.imports(t, importLine(t, "anna", `{}`, a("t")), importLine(t, "bert", `{}`, a("u")))
-	equal(t, "import of new and known customers: kinds(events)", kinds(events), "anna=true")
-	equal(t, "import of new and known customers: number of events in the outbox", w.Count("outbox"), 1)
+	check.Equal(t, kinds(events), "anna=true", "import of new and known customers: kinds(events)")
+	check.Equal(t, w.Count("outbox"), 1, "import of new and known customers: number of events in the outbox")
 }
 
 func TestAnImportKeepsWhatALineDoesNotName(t *testing.T) {
@@ -171,9 +172,9 @@ func TestAnImportKeepsWhatALineDoesNotName(t *testing.T) {
 	w.imports(t, importLine(t, "anna", `{"attributes": {"b": {"c": null}}}`, a("t")))
 	c := w.customer(t, "anna")
 	want := map[string]any{"a": int64(1), "b": map[string]any{"d": int64(3)}}
-	equal(t, "c.OptedOut", c.OptedOut, true)
-	equal(t, `c.Categories["promo"]`, c.Categories["promo"], false)
-	equal(t, "c.Attributes", c.Attributes, want)
+	check.Equal(t, c.OptedOut, true, "c.OptedOut")
+	check.Equal(t, c.Categories["promo"], false, `c.Categories["promo"]`)
+	check.Equal(t, c.Attributes, want, "c.Attributes")
 }
 
 // TestAnImportPushesOutNoValidToken: a device that registered since counts for
@@ -194,7 +195,7 @@ func TestAnImportPushesOutNoValidToken(t *testing.T) {
 	if refused[0] == nil {
 		t.Fatal("the line was stored, want it refused")
 	}
-	equal(t, "documents after the refused import", w.dump(t), before)
+	check.Equal(t, w.dump(t), before, "documents after the refused import")
 	w.flag(t, "m", "anna", "t5", w.clock.Now())
 	if refused, _ := w.imports(t, importLine(t, "anna", `{}`, a("more"))); refused[0] != nil {
 		t.Errorf("a dead token takes the place of another: %v", refused[0])

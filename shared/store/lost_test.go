@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -80,8 +81,8 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after the lost answer: %v", err)
 	}
-	equal(t, "after the lost answer: after.Settled", after.Settled, true)
-	equal(t, "after the lost answer: after.Attempts", after.Attempts, 1)
+	check.Equal(t, after.Settled, true, "after the lost answer: after.Settled")
+	check.Equal(t, after.Attempts, 1, "after the lost answer: after.Attempts")
 }
 
 // TestSomebodyElsesWriteIsStale: a lease of another call is not taken for the lease of

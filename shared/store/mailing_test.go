@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -21,7 +22,7 @@ func (w *harness) mailing(t *testing.T, id string, a push.Audience) *push.Mailin
 	if err != nil {
 		t.Fatalf("recording mailing: %v", err)
 	}
-	mustEqual(t, "recording mailing: created", created, true)
+	check.MustEqual(t, created, true, "recording mailing: created")
 	return m
 }
 
@@ -77,8 +78,8 @@ func TestMailingComesBackAsItWas(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stored and read (-want +got):\n%s", diff)
 	}
-	equal(t, "state: got.State", got.State, push.Scheduled)
-	equal(t, "state: got.ExpiresAt", got.ExpiresAt, at.Add(48*time.Hour))
+	check.Equal(t, got.State, push.Scheduled, "state: got.State")
+	check.Equal(t, got.ExpiresAt, at.Add(48*time.Hour), "state: got.ExpiresAt")
 	for _, id := range []string{"none", "", "a/b", "..", strings.Repeat("x", 2000)} {
 		if _, err := w.ReadMailing(t.Context(), id); !push.IsNotFound(err) {
 			t.Errorf("mailing %.20q: %v, want not found", id, err)
@@ -121,7 +122,7 @@ func TestMailingsNewestFirstByPages(t *testing.T) {
 	if len(list) != 1 {
 		t.Fatalf("cancelled ones: %d entries, want %v: %+v", len(list), 1, list)
 	}
-	equal(t, "cancelled ones: list[0].ID", list[0].ID, "m3")
+	check.Equal(t, list[0].ID, "m3", "cancelled ones: list[0].ID")
 	if _, _, err := w.ListMailings(t.Context(), "", "", 3, "no token"); err == nil {
 		t.Error("an invented page token was taken")
 	}
@@ -150,7 +151,7 @@ func TestLifeOfAMailing(t *testing.T) {
 		if err != nil {
 			t.Fatalf("step %d: %v", i, err)
 		}
-		equal(t, fmt.Sprintf("state after step %d", i), m.State, s.state)
+		check.Equal(t, m.State, s.state, "state after step %d", i)
 	}
 	if _, err := w.CancelMailing(t.Context(), "nobody"); !push.IsNotFound(err) {
 		t.Errorf("cancelling what is not there: %v", err)
@@ -176,14 +177,14 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "while it runs: got.Customers.Matched", got.Customers.Matched, 12)
-	equal(t, "while it runs: got.Tokens.Targeted", got.Tokens.Targeted, 3)
-	equal(t, "while it runs: got.Tokens.Pending", got.Tokens.Pending, 3)
+	check.Equal(t, got.Customers.Matched, 12, "while it runs: got.Customers.Matched")
+	check.Equal(t, got.Tokens.Targeted, 3, "while it runs: got.Tokens.Targeted")
+	check.Equal(t, got.Tokens.Pending, 3, "while it runs: got.Tokens.Pending")
 	dispatched, err := w.MarkMailingDispatched(t.Context(), "m")
 	if err != nil {
 		t.Fatalf("after the last shard: %v", err)
 	}
-	mustEqual(t, "after the last shard: dispatched", dispatched, true)
+	check.MustEqual(t, dispatched, true, "after the last shard: dispatched")
 	for i, ref := range []string{"00-000000", "00-000001"} {
 		early, err := w.FreezeMailing(t.Context(), "m")
 		if err != nil {
@@ -209,7 +210,7 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	if m == nil {
 		t.Fatal("freezing after the last batch: m is nil, want a value")
 	}
-	mustEqual(t, "freezing after the last batch: m.State", m.State, push.Completed)
+	check.MustEqual(t, m.State, push.Completed, "freezing after the last batch: m.State")
 	again, err := w.FreezeMailing(t.Context(), "m")
 	if err != nil {
 		t.Fatalf("freezing a second time: %v", err)
@@ -223,13 +224,13 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	if m, err = w.ReadMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "frozen: m.Active", m.Active, false)
+	check.Equal(t, m.Active, false, "frozen: m.Active")
 	if m.Totals == nil {
 		t.Fatal("frozen: m.Totals is nil, want a value")
 	}
-	equal(t, "frozen: m.Totals.Tokens.Accepted", m.Totals.Tokens.Accepted, 3)
-	equal(t, "frozen: m.Totals.Tokens.Pending", m.Totals.Tokens.Pending, 0)
-	equal(t, "frozen: m.CompletedAt.IsZero()", m.CompletedAt.IsZero(), false)
+	check.Equal(t, m.Totals.Tokens.Accepted, 3, "frozen: m.Totals.Tokens.Accepted")
+	check.Equal(t, m.Totals.Tokens.Pending, 0, "frozen: m.Totals.Tokens.Pending")
+	check.Equal(t, m.CompletedAt.IsZero(), false, "frozen: m.CompletedAt.IsZero()")
 }
 
 // TestPauseReasonStaysAfterTheEnd: a mailing may end while it is paused, with the last
@@ -268,8 +269,8 @@ func TestPauseReasonStaysAfterTheEnd(t *testing.T) {
 			if m == nil {
 				t.Fatal("FreezeMailing returned no mailing, want the frozen one")
 			}
-			equal(t, "state", m.State, push.Completed)
-			equal(t, "the reason of the pause", m.PausedReason, want)
+			check.Equal(t, m.State, push.Completed, "state")
+			check.Equal(t, m.PausedReason, want, "the reason of the pause")
 		})
 	}
 }
@@ -296,7 +297,7 @@ func TestNoEndBeforeTheLastBatch(t *testing.T) {
 	if err != nil {
 		t.Fatalf("w.MarkMailingDispatched: %v", err)
 	}
-	mustEqual(t, "dispatched", dispatched, true)
+	check.MustEqual(t, dispatched, true, "dispatched")
 	if m, err := w.Freeze(t.Context(), "m"); err != nil {
 		t.Fatalf("freezing with a pending token: %v", err)
 	} else {

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -204,8 +205,8 @@ func TestCreatingAMessageTwiceIsOneMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "the second creation: created", created, false)
-	equal(t, "the second creation: stored.CreatedAt.UnixMicro()", stored.CreatedAt.UnixMicro(), first.CreatedAt.UnixMicro())
+	check.Equal(t, created, false, "the second creation: created")
+	check.Equal(t, stored.CreatedAt.UnixMicro(), first.CreatedAt.UnixMicro(), "the second creation: stored.CreatedAt.UnixMicro()")
 	other := push.NewMessage("s1", "another digest", first.MessageDraft, w.clock.Now())
 	if _, _, err := w.CreateMessage(t.Context(), other); !push.IsConflict(err) {
 		t.Errorf("another body was answered %v, want a conflict", err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -46,27 +47,27 @@ func TestRegisteringAgain(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	first := w.register(t, "anna", "t")
-	equal(t, "the first registration: first.Created", first.Created, true)
-	equal(t, "the first registration: kinds(first.Events)", kinds(first.Events), "anna=true")
+	check.Equal(t, first.Created, true, "the first registration: first.Created")
+	check.Equal(t, kinds(first.Events), "anna=true", "the first registration: kinds(first.Events)")
 	w.clock.Add(time.Hour)
 	again := w.register(t, "anna", "t")
-	equal(t, "again: again.Created", again.Created, false)
-	equal(t, "again: number of entries in again.Events", len(again.Events), 0)
-	equal(t, "again: again.Token.AddedAt", again.Token.AddedAt, first.Token.AddedAt)
-	equal(t, "again: again.Token.SeenAt", again.Token.SeenAt, w.clock.Now())
+	check.Equal(t, again.Created, false, "again: again.Created")
+	check.Equal(t, len(again.Events), 0, "again: number of entries in again.Events")
+	check.Equal(t, again.Token.AddedAt, first.Token.AddedAt, "again: again.Token.AddedAt")
+	check.Equal(t, again.Token.SeenAt, w.clock.Now(), "again: again.Token.SeenAt")
 	w.clock.Add(time.Hour)
 	res := w.flag(t, "m", "anna", "t", w.clock.Now())
-	equal(t, "flagging: res.Set", res.Set, true)
-	equal(t, "flagging: kinds(res.Events)", kinds(res.Events), "token.invalidated anna=false")
+	check.Equal(t, res.Set, true, "flagging: res.Set")
+	check.Equal(t, kinds(res.Events), "token.invalidated anna=false", "flagging: kinds(res.Events)")
 	w.clock.Add(time.Hour)
 	back := w.register(t, "anna", "t")
-	equal(t, "valid again: back.Created", back.Created, false)
-	equal(t, "valid again: kinds(back.Events)", kinds(back.Events), "token.invalidated anna=true")
-	equal(t, "valid again: back.Token.AddedAt", back.Token.AddedAt, w.clock.Now())
-	equal(t, "valid again: back.Token.Valid()", back.Token.Valid(), true)
+	check.Equal(t, back.Created, false, "valid again: back.Created")
+	check.Equal(t, kinds(back.Events), "token.invalidated anna=true", "valid again: kinds(back.Events)")
+	check.Equal(t, back.Token.AddedAt, w.clock.Now(), "valid again: back.Token.AddedAt")
+	check.Equal(t, back.Token.Valid(), true, "valid again: back.Token.Valid()")
 	got := w.tokenOf(t, "anna", "t")
-	equal(t, "stored: got.AddedAt", got.AddedAt, back.Token.AddedAt)
-	equal(t, "stored: got.Expires", got.Expires, push.ExpiryDay(push.Android, w.clock.Now(), push.TokenLife))
+	check.Equal(t, got.AddedAt, back.Token.AddedAt, "stored: got.AddedAt")
+	check.Equal(t, got.Expires, push.ExpiryDay(push.Android, w.clock.Now(), push.TokenLife), "stored: got.Expires")
 }
 
 func TestRegisteringMovesAToken(t *testing.T) {
@@ -78,15 +79,15 @@ func TestRegisteringMovesAToken(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the moved token: %v", err)
 	}
-	equal(t, "the moved token: moved.Token.Platform", moved.Token.Platform, push.Android)
+	check.Equal(t, moved.Token.Platform, push.Android, "the moved token: moved.Token.Platform")
 	if moved.Token.Expires == "" {
 		t.Errorf("the moved token: moved.Token.Expires = %v, want another value", moved.Token.Expires)
 	}
-	equal(t, "the moved token: moved.Created", moved.Created, true)
-	equal(t, "the moved token: kinds(moved.Events)", kinds(moved.Events), "bert=true anna=false")
+	check.Equal(t, moved.Created, true, "the moved token: moved.Created")
+	check.Equal(t, kinds(moved.Events), "bert=true anna=false", "the moved token: kinds(moved.Events)")
 	c := w.customer(t, "anna")
-	equal(t, "the former owner: number of entries in c.Tokens", len(c.Tokens), 0)
-	equal(t, "the former owner: c.Reachable()", c.HasValidToken(), false)
+	check.Equal(t, len(c.Tokens), 0, "the former owner: number of entries in c.Tokens")
+	check.Equal(t, c.HasValidToken(), false, "the former owner: c.Reachable()")
 	if res := w.flag(t, "m", "anna", "t", w.clock.Now()); res.Set {
 		t.Error("a token was flagged at a customer who lost it")
 	}
@@ -109,8 +110,8 @@ func TestSurplusTokensAreDropped(t *testing.T) {
 		w.register(t, "anna", fmt.Sprintf("new%d", i))
 		c := w.customer(t, "anna")
 		_, still := c.FindToken(push.TokenID(gone))
-		equal(t, "after a registration beyond the limit: still", still, false)
-		equal(t, "after a registration beyond the limit: number of entries in c.Tokens", len(c.Tokens), push.MaxTokens)
+		check.Equal(t, still, false, "after a registration beyond the limit: still")
+		check.Equal(t, len(c.Tokens), push.MaxTokens, "after a registration beyond the limit: number of entries in c.Tokens")
 		if _, still := w.dump(t)["tokens/"+push.TokenID(gone)]; still {
 			t.Errorf("%s is in the index still", gone)
 		}
@@ -126,7 +127,7 @@ func TestUnregister(t *testing.T) {
 	if err != nil {
 		t.Fatalf("w.UnregisterToken: %v", err)
 	}
-	equal(t, "number of entries in events", len(events), 0)
+	check.Equal(t, len(events), 0, "number of entries in events")
 	if _, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t")); !push.IsNotFound(err) {
 		t.Errorf("taken twice: %v", err)
 	}
@@ -138,9 +139,9 @@ func TestUnregister(t *testing.T) {
 		return err
 	})
 	c := w.customer(t, "anna")
-	equal(t, "after the last token is gone: c.Reachable()", c.HasValidToken(), false)
-	equal(t, "after the last token is gone: number of documents", len(w.dump(t)), 1)
-	equal(t, "after the last token is gone: number of events in the outbox", w.Count("outbox"), 2)
+	check.Equal(t, c.HasValidToken(), false, "after the last token is gone: c.Reachable()")
+	check.Equal(t, len(w.dump(t)), 1, "after the last token is gone: number of documents")
+	check.Equal(t, w.Count("outbox"), 2, "after the last token is gone: number of events in the outbox")
 }
 
 // TestVersionsGrowAfterAnErasure: a listener that drops events with old versions gets
@@ -172,7 +173,7 @@ func TestVersionsGrowAfterAnErasure(t *testing.T) {
 		if v >= 1<<53 {
 			t.Errorf("version: v = %v, want less than %v", v, 1<<53)
 		}
-		equal(t, "version: ids[e.ID]", ids[e.ID], false)
+		check.Equal(t, ids[e.ID], false, "version: ids[e.ID]")
 		last, ids[e.ID] = v, true
 	}
 }
@@ -187,26 +188,26 @@ func TestEventsStayInTheOutboxUntilPublished(t *testing.T) {
 	if owed, err := w.ListUnpublishedEvents(ctx, 10); err != nil {
 		t.Fatalf("unpublished events before the writer's time is over: %v", err)
 	} else {
-		equal(t, "unpublished events before the writer's time is over: number of entries in owed", len(owed), 0)
+		check.Equal(t, len(owed), 0, "unpublished events before the writer's time is over: number of entries in owed")
 	}
 	w.clock.Add(time.Minute)
 	owed, err := w.ListUnpublishedEvents(ctx, 10)
 	if err != nil {
 		t.Fatalf("unpublished events after the writer's time: %v", err)
 	}
-	mustEqual(t, "unpublished events after the writer's time: number of entries in owed", len(owed), 1)
+	check.MustEqual(t, len(owed), 1, "unpublished events after the writer's time: number of entries in owed")
 	want, _ := json.Marshal(done.Events[0].Data)
 	got := owed[0]
-	equal(t, "unpublished events after the writer's time: got.ID", got.ID, done.Events[0].ID)
-	equal(t, "unpublished events after the writer's time: got.Type", got.Type, push.AvailabilityChanged)
-	equal(t, "unpublished events after the writer's time: got.Subject", got.Subject, "customers/anna")
-	equal(t, "unpublished events after the writer's time: got.Time", got.Time, done.Events[0].Time)
-	equal(t, "unpublished events after the writer's time: string(got.Data.(json.RawMessage))", string(got.Data.(json.RawMessage)), string(want))
+	check.Equal(t, got.ID, done.Events[0].ID, "unpublished events after the writer's time: got.ID")
+	check.Equal(t, got.Type, push.AvailabilityChanged, "unpublished events after the writer's time: got.Type")
+	check.Equal(t, got.Subject, "customers/anna", "unpublished events after the writer's time: got.Subject")
+	check.Equal(t, got.Time, done.Events[0].Time, "unpublished events after the writer's time: got.Time")
+	check.Equal(t, string(got.Data.(json.RawMessage)), string(want), "unpublished events after the writer's time: string(got.Data.(json.RawMessage))")
 	err = w.MarkEventsPublished(ctx, owed...)
 	if err != nil {
 		t.Fatalf("after the events are published: %v", err)
 	}
-	equal(t, "after the events are published: number of events in the outbox", w.Count("outbox"), 0)
+	check.Equal(t, w.Count("outbox"), 0, "after the events are published: number of events in the outbox")
 }
 
 func TestRegisteringWithItsAnswerLost(t *testing.T) {
@@ -220,6 +221,6 @@ func TestRegisteringWithItsAnswerLost(t *testing.T) {
 		_, err := w.EraseCustomer(t.Context(), "anna")
 		return err
 	})
-	equal(t, "number of events in the outbox", w.Count("outbox"), 3)
-	equal(t, "number of documents", len(w.dump(t)), 0)
+	check.Equal(t, w.Count("outbox"), 3, "number of events in the outbox")
+	check.Equal(t, len(w.dump(t)), 0, "number of documents")
 }

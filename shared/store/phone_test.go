@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -158,9 +159,9 @@ func TestAFileSupersedesOnlyWhatIsOlder(t *testing.T) {
 	if !strings.Contains(refused[1].Error(), "another customer") {
 		t.Errorf("another customer's phone: %q, want it to contain %q", refused[1].Error(), "another customer")
 	}
-	equal(t, "events of lines without a time", kinds(events), "")
-	equal(t, "anna's tokens after lines without a time", w.values(t, "anna"), []string{"phone:x"})
-	equal(t, "bert's tokens after lines without a time", w.values(t, "bert"), []string{"tablet:x"})
+	check.Equal(t, kinds(events), "", "events of lines without a time")
+	check.Equal(t, w.values(t, "anna"), []string{"phone:x"}, "anna's tokens after lines without a time")
+	check.Equal(t, w.values(t, "bert"), []string{"tablet:x"}, "bert's tokens after lines without a time")
 
 	refused, events = w.imports(t, importLine(t, "anna", `{}`, later(fid("phone"))), importLine(t, "carl", `{}`, later(fid("tablet"))))
 	if refused[0] != nil {

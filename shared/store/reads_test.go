@@ -10,6 +10,7 @@ import (
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -48,16 +49,16 @@ func TestOneReadAnswersAvailability(t *testing.T) {
 	w.clock.Add(time.Hour)
 	read, written := r.n.Load(), c.n.Load()
 	anna := w.customer(t, "anna")
-	equal(t, "anna.Reachable()", anna.HasValidToken(), true)
-	equal(t, "reads of a customer", r.n.Load()-read, 1)
+	check.Equal(t, anna.HasValidToken(), true, "anna.Reachable()")
+	check.Equal(t, r.n.Load()-read, 1, "reads of a customer")
 	_, err := w.ReadCustomer(t.Context(), "nobody")
 	if !push.IsNotFound(err) {
 		t.Errorf("nobody: %v, want not found", err)
 	}
-	equal(t, "reads of two customers", r.n.Load()-read, 2)
+	check.Equal(t, r.n.Load()-read, 2, "reads of two customers")
 	w.register(t, "anna", "t")
 	n, m := r.n.Load()-read-2, c.n.Load()-written
-	equal(t, "reads of a repeated registration", n, 2)
-	equal(t, "writes of a repeated registration", m, 1)
-	equal(t, "queries of a repeated registration", r.queries.Load(), 0)
+	check.Equal(t, n, 2, "reads of a repeated registration")
+	check.Equal(t, m, 1, "writes of a repeated registration")
+	check.Equal(t, r.queries.Load(), 0, "queries of a repeated registration")
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -56,7 +57,7 @@ func TestReportEndsSilence(t *testing.T) {
 	if len(events) != 1 {
 		t.Fatalf("the events: %d entries, want %v: %+v", len(events), 1, events)
 	}
-	mustEqual(t, "the events: events[0].Type", events[0].Type, push.AvailabilityChanged)
+	check.MustEqual(t, events[0].Type, push.AvailabilityChanged, "the events: events[0].Type")
 	if s := w.customer(t, "anna").Reported.State; s != push.StateReachable {
 		t.Errorf("anna is %s, want reachable", s)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -241,12 +242,12 @@ func TestOpeningsArePublishedBeforeTheyCount(t *testing.T) {
 	if diff := cmp.Diff([]string{push.ReportID("m1", push.TokenID("anna-1")) + "-opened"}, published); diff != "" {
 		t.Errorf("the published events differ (-want +got):\n%s", diff)
 	}
-	equal(t, "the number of events in the outbox", w.Count("outbox"), stored)
+	check.Equal(t, w.Count("outbox"), stored, "the number of events in the outbox")
 
 	if events := w.reports(t, 1, 0, 0, w.report("m1", "ben-1", push.ReportOpened)); len(events) != 1 {
 		t.Errorf("an opening that cannot be published has %d events, want 1: %+v", len(events), events)
 	}
-	equal(t, "the number of events in the outbox after one that could not be published", w.Count("outbox"), stored+1)
+	check.Equal(t, w.Count("outbox"), stored+1, "the number of events in the outbox after one that could not be published")
 	w.reported(t, "m1", 0, 2, 0)
 }
 
@@ -299,7 +300,7 @@ func TestTimesOfReportsAreBetweenSendingAndNow(t *testing.T) {
 	if len(events) != 1 {
 		t.Fatalf("the events: %d entries, want %v: %+v", len(events), 1, events)
 	}
-	equal(t, "the events: events[0].Time", events[0].Time, sent)
+	check.Equal(t, events[0].Time, sent, "the events: events[0].Time")
 }
 
 // sortedByKey returns targets in the order of their customers' keys, as batches have

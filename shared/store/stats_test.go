@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -66,5 +67,5 @@ func TestDayStats(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the days before: %v", err)
 	}
-	equal(t, "the days before: number of entries in before", len(before), 0)
+	check.Equal(t, len(before), 0, "the days before: number of entries in before")
 }

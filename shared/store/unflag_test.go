@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -210,8 +211,8 @@ func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 		}
 	}
 	u := w.progress(t, "m")
-	equal(t, "the unflag: u.State", u.State, push.UnflagCompleted)
-	equal(t, "the unflag: u.Unflagged", u.Unflagged, int64(took))
+	check.Equal(t, u.State, push.UnflagCompleted, "the unflag: u.State")
+	check.Equal(t, u.Unflagged, int64(took), "the unflag: u.Unflagged")
 }
 
 // TestUnflagTakesEachCustomerOnce: two tokens of one customer are one write. A customer
@@ -240,22 +241,22 @@ func TestUnflagTakesEachCustomerOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "number of removed flags", took, want)
+		check.Equal(t, took, want, "number of removed flags")
 		wantEvents := ""
 		if want > 0 {
 			wantEvents = "anna=true carl=true"
 		}
-		equal(t, "events", kinds(events), wantEvents)
+		check.Equal(t, kinds(events), wantEvents, "events")
 	}
 	u := w.progress(t, "m")
-	equal(t, "while it runs: u.State", u.State, push.UnflagRunning)
-	equal(t, "while it runs: u.Unflagged", u.Unflagged, 3)
+	check.Equal(t, u.State, push.UnflagRunning, "while it runs: u.State")
+	check.Equal(t, u.Unflagged, 3, "while it runs: u.Unflagged")
 	if _, err := w.EndUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	u = w.progress(t, "m")
-	equal(t, "state in the end", u.State, push.UnflagCompleted)
-	equal(t, "removed flags in the end", u.Unflagged, 3)
+	check.Equal(t, u.State, push.UnflagCompleted, "state in the end")
+	check.Equal(t, u.Unflagged, 3, "removed flags in the end")
 	if u.CompletedAt == nil {
 		t.Error("CompletedAt is nil in the end, want the time")
 	}
@@ -286,8 +287,8 @@ func TestALostAnswerCountsOnce(t *testing.T) {
 	l.whenLost(t, "saving an unflag", func() error { return w.SaveUnflagCursor(t.Context(), lease, w.clock.Now().Add(time.Minute)) })
 	l.whenLost(t, "ending an unflag", func() error { _, err := w.EndUnflag(t.Context(), "m"); return err })
 	u := w.progress(t, "m")
-	equal(t, "the unflag: u.State", u.State, push.UnflagCompleted)
-	equal(t, "the unflag: u.Unflagged", u.Unflagged, 5)
+	check.Equal(t, u.State, push.UnflagCompleted, "the unflag: u.State")
+	check.Equal(t, u.Unflagged, 5, "the unflag: u.Unflagged")
 }
 
 // TestOneCallHasAnUnflag: one call has the lease until its time is over. An unflag
@@ -304,7 +305,7 @@ func TestOneCallHasAnUnflag(t *testing.T) {
 		if err != nil {
 			t.Fatalf("w.ListStalledUnflags: %v", err)
 		}
-		equal(t, "number of entries in got", len(got), want)
+		check.Equal(t, len(got), want, "number of entries in got")
 	}
 	first, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(5*time.Minute))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -33,22 +34,22 @@ func TestFlagOfAnErasedCustomerHasEvents(t *testing.T) {
 	if err != nil {
 		t.Fatalf("w.EraseCustomer: %v", err)
 	}
-	mustEqual(t, "kinds(events)", kinds(events), "token.invalidated customer.erased")
+	check.MustEqual(t, kinds(events), "token.invalidated customer.erased", "kinds(events)")
 	once, again := flagged(), flagged()
-	mustEqual(t, "after the erasure: once.Set", once.Set, false)
-	mustEqual(t, "after the erasure: kinds(once.Events)", kinds(once.Events), "anna=false")
-	mustEqual(t, "after the erasure: again.Events[0].ID", again.Events[0].ID, once.Events[0].ID)
+	check.MustEqual(t, once.Set, false, "after the erasure: once.Set")
+	check.MustEqual(t, kinds(once.Events), "anna=false", "after the erasure: kinds(once.Events)")
+	check.MustEqual(t, again.Events[0].ID, once.Events[0].ID, "after the erasure: again.Events[0].ID")
 	told := once.Events[0].Data.(push.AvailabilityData)
 	w.clock.Add(time.Second)
 	if _, err := w.PatchCustomer(t.Context(), "anna", push.CustomerPatch{}); err != nil {
 		t.Fatal(err)
 	}
 	f := flagged()
-	equal(t, "flag after the customer came back: f.Set", f.Set, false)
+	check.Equal(t, f.Set, false, "flag after the customer came back: f.Set")
 	if len(f.Events) != 1 {
 		t.Fatalf("flag after the customer came back: %d entries, want %v: %+v", len(f.Events), 1, f.Events)
 	}
-	equal(t, "flag after the customer came back: f.Events[0].ID", f.Events[0].ID, once.Events[0].ID)
+	check.Equal(t, f.Events[0].ID, once.Events[0].ID, "flag after the customer came back: f.Events[0].ID")
 	w.clock.Add(time.Second)
 	back := w.register(t, "anna", "u").Events[0].Data.(push.AvailabilityData)
 	if told.Version <= first.Version {
@@ -103,14 +104,14 @@ func TestRemovedFlagHasAnEvent(t *testing.T) {
 				if wantEvent {
 					want = []string{lost.ID + " customers/anna"}
 				}
-				equal(t, "ids and subjects of the events that were made again", again, want)
+				check.Equal(t, again, want, "ids and subjects of the events that were made again")
 
 				unpublished, err := w.ListUnpublishedEvents(t.Context(), 10)
 				if err != nil {
 					t.Fatal(err)
 				}
 				stored := slices.ContainsFunc(unpublished, func(e push.Event) bool { return e.ID == lost.ID })
-				equal(t, "whether the event is in the outbox", stored, wantEvent)
+				check.Equal(t, stored, wantEvent, "whether the event is in the outbox")
 			})
 		}
 	}

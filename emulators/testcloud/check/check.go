@@ -1,10 +1,13 @@
-package testcloud
+// Package check has the checks of all tests. A failure says what was checked, what came and
+// what was wanted.
+package check
 
 import (
 	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
+	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
 )
@@ -15,13 +18,17 @@ type Reporter interface {
 	Errorf(format string, args ...any)
 }
 
+// unexported lets cmp look at unexported fields too.
+var unexported = gocmp.Exporter(func(reflect.Type) bool { return true })
+
+func equal[T any](got, want T) bool { return gocmp.Equal(want, got, unexported) }
+
 // Equal checks that got is want. A failure says what was checked, what came and what was
 // wanted; what was checked is named by a format and its arguments. It compares as cmp.Diff
 // does, and unexported fields too.
 func Equal[T any](t Reporter, got, want T, format string, args ...any) {
 	t.Helper()
-	diff := gocmp.Diff(want, got, gocmp.Exporter(func(reflect.Type) bool { return true }))
-	if diff == "" {
+	if equal(got, want) {
 		return
 	}
 
@@ -30,18 +37,18 @@ func Equal[T any](t Reporter, got, want T, format string, args ...any) {
 	case reflect.String:
 		t.Errorf("%s is %q, want %q", what, any(got), any(want))
 	case reflect.Struct, reflect.Map, reflect.Slice, reflect.Pointer, reflect.Interface:
-		t.Errorf("%s (-want +got):\n%s", what, diff)
+		t.Errorf("%s (-want +got):\n%s", what, gocmp.Diff(want, got, unexported))
 	default:
 		t.Errorf("%s is %v, want %v", what, got, want)
 	}
 }
 
-// CheckCode checks the status of an answer. A failure says what was asked, and shows the
-// whole answer.
-func CheckCode(t Reporter, a Answer, want int) {
+// MustEqual is Equal for a value without which the test cannot go on: it ends the test.
+func MustEqual[T any](t testing.TB, got, want T, format string, args ...any) {
 	t.Helper()
-	if a.Code != want {
-		t.Errorf("%s was answered %v, want %d", a.Request, a, want)
+	Equal(t, got, want, format, args...)
+	if !equal(got, want) {
+		t.FailNow()
 	}
 }
 
@@ -66,5 +73,17 @@ func NotContains(t Reporter, text, part, format string, args ...any) {
 	t.Helper()
 	if strings.Contains(text, part) {
 		t.Errorf("%s contains %q, want it without: %s", fmt.Sprintf(format, args...), part, text)
+	}
+}
+
+// Error checks that err is an error whose text has want in it. what names
+// the call.
+func Error(t Reporter, what string, err error, want string) {
+	t.Helper()
+	switch {
+	case err == nil:
+		t.Errorf("%s: there is no error, want one with %q", what, want)
+	case !strings.Contains(err.Error(), want):
+		t.Errorf("%s: the error is %q, want %q in it", what, err, want)
 	}
 }
