@@ -18,7 +18,7 @@ func (d *delivery) commitResults(ctx context.Context) error {
 
 	d.closeEndedTargets()
 	if len(d.batch.OwedFlags) > 0 || d.stop.reason == stopCredentials {
-		if err := d.withTimeout(ctx, leaseMargin, d.saveUnsaved); err != nil {
+		if err := d.withTimeout(ctx, leaseMargin, d.saveUnsavedResults); err != nil {
 			return err
 		}
 	}
@@ -36,7 +36,7 @@ func (d *delivery) commitResults(ctx context.Context) error {
 	// evidence, could hold or drop a flag that this call has set, and its event would never be
 	// published.
 	if len(d.decidedFlags()) > 0 {
-		if err := d.withTimeout(ctx, leaseMargin, d.saveUnsaved); err != nil {
+		if err := d.withTimeout(ctx, leaseMargin, d.saveUnsavedResults); err != nil {
 			return err
 		}
 	}

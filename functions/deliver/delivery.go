@@ -152,9 +152,9 @@ func (d *delivery) storeBatch(ctx context.Context) error {
 	return nil
 }
 
-// saveUnsaved stores the results so far, if any is not stored yet. Call it before any
+// saveUnsavedResults stores the results so far, if any is not stored yet. Call it before any
 // step that may take long.
-func (d *delivery) saveUnsaved(ctx context.Context) error {
+func (d *delivery) saveUnsavedResults(ctx context.Context) error {
 	if d.unsaved == 0 {
 		return nil
 	}

@@ -19,7 +19,7 @@ const (
 	aloneLimit   = 1   // further invalid answers among the neighbours that do not raise doubt
 	fewInvalid   = 20  // up to so many invalid answers are believed without a control token, if the kind allows it
 	youngSuspect = 0.2 // above this share of invalid young tokens the app or FCM is at fault
-	controlsKept = 3   // accepted tokens that are remembered for each group
+	maxControls  = 3   // accepted tokens that are remembered for each group
 )
 
 // An askResult is FCM's answer to a second request for a token, with validate_only.

@@ -184,7 +184,7 @@ func (c *campaignModel) batch(phones, all []*phoneModel, again bool) {
 				}
 				h.addControl(control{customer: strconv.Itoa(p.name)})
 				kept := slices.DeleteFunc(slices.Clone(c.controls[p.group]), func(x *phoneModel) bool { return x == p })
-				c.controls[p.group] = append([]*phoneModel{p}, kept...)[:min(controlsKept, len(kept)+1)]
+				c.controls[p.group] = append([]*phoneModel{p}, kept...)[:min(maxControls, len(kept)+1)]
 			}
 		}
 		byGroup[p.group], invalid[p.group] = append(byGroup[p.group], p), append(invalid[p.group], bad)

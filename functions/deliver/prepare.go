@@ -157,7 +157,7 @@ func (d *delivery) proveVariants(ctx context.Context, project string) (proven bo
 // markProven records that FCM accepts the payload. Results are saved first, because
 // all batches of the mailing may write the mailing at the same moment.
 func (d *delivery) markProven(ctx context.Context) error {
-	if err := d.saveUnsaved(ctx); err != nil {
+	if err := d.saveUnsavedResults(ctx); err != nil {
 		return err
 	}
 	d.mailing.Proven = true

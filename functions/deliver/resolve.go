@@ -34,7 +34,7 @@ func (d *delivery) resolveInvalid(ctx context.Context) error {
 		return nil
 	}
 
-	if err := d.saveUnsaved(ctx); err != nil {
+	if err := d.saveUnsavedResults(ctx); err != nil {
 		return err
 	}
 	proofs := d.proveUndecided(ctx)

@@ -131,7 +131,7 @@ func (s *Sender) fetchAccessToken() {
 	now := time.Now()
 	k := &s.credentials
 	k.fetching, k.fetchedAt, k.broken = false, now, nil
-	var out answers
+	var out deferredAnswers
 	switch {
 	case err == nil:
 		k.header, k.expiry, k.refused = requestHeader(t), t.Expiry, false

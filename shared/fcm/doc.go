@@ -3,23 +3,29 @@
 // A message is compiled once for a mailing (Compile): everything that is the same for
 // all targets is bytes already, and its size is known before it is sent. A Sender sends
 // over a few HTTP/2 connections, as fast as the quota of the project and FCM allow, and
-// waits when FCM asks for it. One table (result.go) classifies every answer by its whole
+// waits when FCM asks for it. One table (classify.go) classifies every answer by its whole
 // body: a bad payload, bad credentials, a quota or an outage must never make a push
 // token look invalid.
 //
 // The steps of one message, in order:
 //
-//	Send              an Item becomes a job in the queue of its project,     send.go, job.go, queue.go
+//	Send              an Item becomes a job in the queue of its project,
 //	                  where each mailing has a queue of its own
-//	startReadyJobs    choose the project whose turn it is, and its next      schedule.go, project.go
-//	                  job: fairness, retries, the rate                       scheduler.go, limiter.go, quota.go, share.go
-//	  reserveConn     reserve a place on a connection for it                 pool.go
-//	runAttempts       a worker makes attempts until there is no next job     worker.go
-//	  sendRequest     one attempt over this connection                       worker.go, exchange.go
-//	  completeAttempt record what the response says about FCM, and answer    complete.go, answers.go, outage.go
-//	                  the caller or add the job to the retries; then choose  retries.go
-//	                  the next job of the worker
-//	    classify      say what the response means                            result.go, answer.go
+//	                  (send.go, job.go, queue.go)
+//	startReadyJobs    choose the project whose turn it is, and its next
+//	                  job: fairness, retries, the rate (start_jobs.go,
+//	                  project.go, scheduler.go, limiter.go, quota.go,
+//	                  quota_share.go)
+//	  reserveConn     reserve a place on a connection for it (pool.go)
+//	runAttempts       a worker makes attempts until there is no next job
+//	                  (worker.go)
+//	  sendRequest     one attempt over this connection (worker.go)
+//	  completeAttempt record what the response says about FCM, and answer
+//	                  the caller or add the job to the retries; then
+//	                  choose the next job of the worker
+//	                  (complete_attempt.go, deferred_answers.go,
+//	                  outage.go, retries.go)
+//	    classify      say what the response means (classify.go, answer.go)
 //
 // scheduler decides and Sender acts: scheduler and its parts (queue, retries, limiter)
 // take no lock, start no goroutine and read no clock. Each project has a scheduler of

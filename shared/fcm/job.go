@@ -80,7 +80,7 @@ func (s *Sender) forgetJobLocked(j *job) {
 // get Config.Grace: if they were broken off, it would be unknown whether the device gets
 // the message.
 func (s *Sender) answerGroup(g *contextGroup) {
-	var out answers
+	var out deferredAnswers
 	// The lock guards jobs: completeAttempt may be about to answer one of them.
 	s.mu.Lock()
 	now := time.Now()

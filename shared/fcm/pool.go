@@ -176,7 +176,7 @@ func (s *Sender) dialConn() {
 	s.mu.Lock()
 	now := time.Now()
 	p.dialling = false
-	var out answers
+	var out deferredAnswers
 	switch {
 	case err != nil:
 		out = s.unreachableLocked(now, err.Error())
@@ -195,7 +195,7 @@ func (s *Sender) dialConn() {
 
 // unreachableLocked records a dial that failed, or a connection that ended before any
 // answer. Without any connection all jobs wait.
-func (s *Sender) unreachableLocked(now time.Time, why string) (out answers) {
+func (s *Sender) unreachableLocked(now time.Time, why string) (out deferredAnswers) {
 	p := &s.pool
 	p.failures++
 	wait := min(time.Second<<min(p.failures-1, 6), time.Minute)

@@ -30,7 +30,7 @@ func (s *Sender) sendJob(j *job) {
 
 	now := time.Now()
 	j.deadline = s.deadlineOf(j, now)
-	var out answers
+	var out deferredAnswers
 	// The lock guards the queue, and closed: no job is added after Close has answered all
 	// jobs.
 	s.mu.Lock()
@@ -51,7 +51,7 @@ func (s *Sender) sendJob(j *job) {
 }
 
 // enqueueLocked adds j to the queue, or answers it if it cannot be sent in time.
-func (s *Sender) enqueueLocked(j *job, now time.Time, out *answers) {
+func (s *Sender) enqueueLocked(j *job, now time.Time, out *deferredAnswers) {
 	limiter := &j.project.scheduler.limiter
 	until := limiter.heldUntil()
 	held := until.After(now)

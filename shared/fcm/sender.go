@@ -99,7 +99,7 @@ func (s *Sender) Close() {
 
 	s.closed = true
 	now := time.Now()
-	var out answers
+	var out deferredAnswers
 	for _, g := range s.groups {
 		for j, w := range g.jobs {
 			if w != nil {

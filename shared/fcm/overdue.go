@@ -46,7 +46,7 @@ func (s *Sender) watchOverdue() {
 }
 
 // answerOverdueLocked answers jobs that are still ready though their time is over.
-func (s *Sender) answerOverdueLocked(now time.Time) (out answers) {
+func (s *Sender) answerOverdueLocked(now time.Time) (out deferredAnswers) {
 	for _, p := range s.projects {
 		for _, j := range p.scheduler.overdueJobs(now) {
 			out.add(s.expireLocked(j, now))

@@ -10,7 +10,7 @@ import (
 // the worker is idle.
 func (s *Sender) completeAttempt(w *worker, f attempt, r response) (more attempt, ok bool) {
 	a, then, retry := r.classify(time.Now())
-	var out answers
+	var out deferredAnswers
 	// The lock makes it one step to count the request as ended, to answer its job and to
 	// take the next job: so no place on a connection is taken twice or left unused.
 	s.mu.Lock()
@@ -51,7 +51,7 @@ func (s *Sender) completeAttempt(w *worker, f attempt, r response) (more attempt
 // updateConnLocked records what the response says about the connection and about the
 // access token. After an error that is not about this request alone, the connection takes
 // no more requests, and another one is opened.
-func (s *Sender) updateConnLocked(f *attempt, r *response, now time.Time, out *answers) {
+func (s *Sender) updateConnLocked(f *attempt, r *response, now time.Time, out *deferredAnswers) {
 	c := f.conn
 	switch {
 	case r.status > 0:
@@ -79,7 +79,7 @@ func (s *Sender) updateConnLocked(f *attempt, r *response, now time.Time, out *a
 // observeAnswerLocked passes to the scheduler of the project what the response says about
 // FCM as a whole: a quota or an outage. If the project is held because of it, jobs that
 // cannot wait are answered.
-func (s *Sender) observeAnswerLocked(f *attempt, r *response, a Answer, then nextStep, retry time.Duration, now time.Time, out *answers) {
+func (s *Sender) observeAnswerLocked(f *attempt, r *response, a Answer, then nextStep, retry time.Duration, now time.Time, out *deferredAnswers) {
 	code := r.status
 	switch {
 	case r.timedOut() && !r.unprocessed && code == 0:
@@ -97,7 +97,7 @@ func (s *Sender) observeAnswerLocked(f *attempt, r *response, a Answer, then nex
 
 // retryJobLocked schedules the next attempt of a job without a final answer. If none makes
 // sense, or the job cannot wait so long, it answers the job.
-func (s *Sender) retryJobLocked(f *attempt, a Answer, then nextStep, retry time.Duration, now time.Time, out *answers) {
+func (s *Sender) retryJobLocked(f *attempt, a Answer, then nextStep, retry time.Duration, now time.Time, out *deferredAnswers) {
 	j := f.job
 	j.lastAnswer = a
 	j.sent = j.sent || a.Sent && then == stepBackOff

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// answers are answers that are given after Sender.mu is released: to give one calls code
+// deferredAnswers are answers that are given after Sender.mu is released: to give one calls code
 // of the caller, which may call Send.
-type answers []func()
+type deferredAnswers []func()
 
-func (a *answers) add(f func()) { *a = append(*a, f) }
+func (a *deferredAnswers) add(f func()) { *a = append(*a, f) }
 
 // giveAll gives the answers. Sender.mu must not be held.
-func (a answers) giveAll() {
+func (a deferredAnswers) giveAll() {
 	for _, f := range a {
 		f()
 	}
@@ -47,7 +47,7 @@ func (s *Sender) expireLocked(j *job, now time.Time) func() {
 
 // holdLocked holds all projects: nothing is sent before until. It answers the jobs that
 // cannot wait so long.
-func (s *Sender) holdLocked(now, until time.Time, why string) (out answers) {
+func (s *Sender) holdLocked(now, until time.Time, why string) (out deferredAnswers) {
 	for _, p := range s.projects {
 		p.scheduler.limiter.extendHold(until)
 		p.holdReason, p.holdStatus = why, 0
@@ -58,7 +58,7 @@ func (s *Sender) holdLocked(now, until time.Time, why string) (out answers) {
 
 // failBeyondHoldLocked answers the jobs of a project that may not be sent any more
 // when its current hold ends.
-func (s *Sender) failBeyondHoldLocked(p *project, now time.Time) (out answers) {
+func (s *Sender) failBeyondHoldLocked(p *project, now time.Time) (out deferredAnswers) {
 	until := p.scheduler.limiter.heldUntil()
 	for _, j := range p.scheduler.jobsBeyondHold() {
 		if j.retryIndex < 0 {

@@ -67,7 +67,7 @@ func (e evidenceByProject) recoveredProjects() (projects []string) {
 // pauseIfImplausible pauses the mailing if the share of held flags of a project is greater
 // than can be true.
 func (d *delivery) pauseIfImplausible(ctx context.Context, project string) error {
-	if err := d.saveUnsaved(ctx); err != nil {
+	if err := d.saveUnsavedResults(ctx); err != nil {
 		return err
 	}
 	c, err := d.countHeld(ctx, project)

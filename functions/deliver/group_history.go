@@ -13,7 +13,7 @@ const historyAge = 10 * time.Second
 // that FCM accepted last. It has no lock: the lock of groups guards it.
 type groupHistory struct {
 	answers    []pastAnswer // at most neighbours, oldest first
-	controls   []control    // at most controlsKept, the latest first, of different customers
+	controls   []control    // at most maxControls, the latest first, of different customers
 	unaccepted int          // invalid answers as long as controls is empty
 }
 
@@ -58,7 +58,7 @@ func (h *groupHistory) addAnswer(invalid bool, at time.Time) {
 func (h *groupHistory) addControl(c control) {
 	kept := []control{c}
 	for _, old := range h.controls {
-		if old.customer != c.customer && len(kept) < controlsKept {
+		if old.customer != c.customer && len(kept) < maxControls {
 			kept = append(kept, old)
 		}
 	}

@@ -10,7 +10,7 @@ func (s *Sender) startReadyJobs() {
 	// goroutines never take the same one.
 	s.mu.Lock()
 	now := time.Now()
-	var out answers
+	var out deferredAnswers
 	for {
 		f, ok := s.nextAttemptLocked(now, &out)
 		if !ok {
@@ -29,7 +29,7 @@ func (s *Sender) startReadyJobs() {
 // nextAttemptLocked takes the next job if one can be sent now. Projects take turns; one that
 // has to wait is passed over. If none can send, the timer or an event calls startReadyJobs
 // again.
-func (s *Sender) nextAttemptLocked(now time.Time, out *answers) (attempt, bool) {
+func (s *Sender) nextAttemptLocked(now time.Time, out *deferredAnswers) (attempt, bool) {
 	for range s.projects {
 		p := s.projects[s.nextProject]
 		s.nextProject = (s.nextProject + 1) % len(s.projects)
@@ -42,7 +42,7 @@ func (s *Sender) nextAttemptLocked(now time.Time, out *answers) (attempt, bool) 
 
 // nextAttemptOfLocked takes the next job of a project if it can be sent now. It answers the
 // jobs before it that cannot be sent any more.
-func (s *Sender) nextAttemptOfLocked(p *project, now time.Time, out *answers) (attempt, bool) {
+func (s *Sender) nextAttemptOfLocked(p *project, now time.Time, out *deferredAnswers) (attempt, bool) {
 	for !s.closed {
 		d := p.scheduler.decideNext(now)
 		if d.job == nil {

@@ -136,7 +136,7 @@ func (w *fcmEvidence) askControlsOfGroup(key tokenGroup) controlResult {
 // acceptedInBatch lists tokens of the group that FCM accepted in this batch.
 func (w *fcmEvidence) acceptedInBatch(key tokenGroup) (out []control) {
 	for i, t := range w.batch.Targets {
-		if len(out) == controlsKept {
+		if len(out) == maxControls {
 			break
 		}
 		if w.batch.Results[i] == push.ResultAccepted && (groupOf(t) == key || slices.Contains(controlGroupsOf(t.Kind, w.projectOf(i)), key)) {
