@@ -82,6 +82,10 @@ resource "google_cloud_run_v2_service_iam_member" "iap" {
   name     = google_cloudfunctions2_function.console[0].name
   role     = "roles/run.invoker"
   member   = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-iap.iam.gserviceaccount.com"
+
+  lifecycle {
+    replace_triggered_by = [google_cloudfunctions2_function.console[0].id] # a new service has no grants
+  }
 }
 
 # With identity proxy, people call the console themselves, through gcloud run services proxy.
@@ -93,6 +97,10 @@ resource "google_cloud_run_v2_service_iam_member" "people" {
   name     = google_cloudfunctions2_function.console[0].name
   role     = "roles/run.invoker"
   member   = each.key
+
+  lifecycle {
+    replace_triggered_by = [google_cloudfunctions2_function.console[0].id] # a new service has no grants
+  }
 }
 
 resource "google_cloud_run_v2_service_iam_member" "console" {
@@ -106,4 +114,8 @@ resource "google_cloud_run_v2_service_iam_member" "console" {
   name     = each.value
   role     = "roles/run.invoker"
   member   = google_service_account.console[0].member
+
+  lifecycle {
+    replace_triggered_by = [google_cloudfunctions2_function.mailings.id, google_cloudfunctions2_function.customers.id] # a new service has no grants
+  }
 }

@@ -6,8 +6,8 @@ locals {
   own = "logging_googleapis_com:user_${local.metric_prefix}"
   on  = "{monitored_resource=\"cloud_run_revision\"}"
   run = "{monitored_resource=\"cloud_run_revision\",service_name=~\"${var.prefix}-(${join("|", sort(tolist(local.running)))})\"}"
-  sub = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", sort(tolist(local.workers)))}\"}"
-  dlq = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", [for w in sort(tolist(local.workers)) : "${w}-dead"])}\"}"
+  sub = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${var.topic_prefix}(${join("|", sort(tolist(local.workers)))})\"}"
+  dlq = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${var.topic_prefix}(${join("|", sort(tolist(local.workers)))})-dead\"}"
 
   database = "{monitored_resource=\"firestore.googleapis.com/Database\",database_id=\"${google_firestore_database.this.name}\"}"
 
@@ -18,6 +18,13 @@ locals {
       title = "Mailings by the state they went to"
       queries = {
         "$${labels.to}" = "sum by (to) (increase(${local.own}_mailing_states${local.on}[5m]))"
+      }
+    },
+    {
+      title = "Start of mailings after their time, milliseconds"
+      queries = {
+        "median" = "histogram_quantile(0.5, sum by (le) (rate(${local.own}_mailing_late_milliseconds_bucket${local.on}[5m])))"
+        "99 %"   = "histogram_quantile(0.99, sum by (le) (rate(${local.own}_mailing_late_milliseconds_bucket${local.on}[5m])))"
       }
     },
     {
@@ -139,5 +146,6 @@ resource "google_monitoring_dashboard" "this" {
     google_logging_metric.counter,
     google_logging_metric.batch_time,
     google_logging_metric.message_age,
+    google_logging_metric.mailing_late,
   ]
 }

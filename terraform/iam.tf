@@ -122,11 +122,14 @@ resource "google_pubsub_topic_iam_member" "publisher" {
   member  = local.members[each.value.function]
 }
 
-# Pub/Sub signs the token of a push request as the delivery account.
+# Pub/Sub signs the token of a push request as the delivery account. In a new project the
+# account of Pub/Sub appears with the first topic.
 resource "google_service_account_iam_member" "push_token" {
   service_account_id = google_service_account.delivery.name
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"
   member             = local.pubsub_agent
+
+  depends_on = [google_pubsub_topic.work]
 }
 
 resource "google_cloud_run_v2_service_iam_member" "delivery" {
@@ -143,6 +146,10 @@ resource "google_cloud_run_v2_service_iam_member" "delivery" {
   name     = each.value
   role     = "roles/run.invoker"
   member   = google_service_account.delivery.member
+
+  lifecycle {
+    replace_triggered_by = [google_cloudfunctions2_function.deliver["deliver"].id, google_cloudfunctions2_function.deliver["deliver-small"].id, google_cloudfunctions2_function.deliver["messages"].id, google_cloudfunctions2_function.dispatch.id, google_cloudfunctions2_function.tick.id] # a new service has no grants
+  }
 }
 
 # Pub/Sub needs both of these grants to move messages to the dead letters. Without one of
@@ -176,6 +183,10 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
   }[each.value.function]
   role   = "roles/run.invoker"
   member = each.value.member
+
+  lifecycle {
+    replace_triggered_by = [google_cloudfunctions2_function.mailings.id, google_cloudfunctions2_function.customers.id] # a new service has no grants
+  }
 }
 
 resource "google_cloud_run_v2_service_iam_member" "audit" {
@@ -186,6 +197,10 @@ resource "google_cloud_run_v2_service_iam_member" "audit" {
   name     = google_cloudfunctions2_function.mailings.name
   role     = "roles/run.invoker"
   member   = google_service_account.scheduler.member
+
+  lifecycle {
+    replace_triggered_by = [google_cloudfunctions2_function.mailings.id] # a new service has no grants
+  }
 }
 
 resource "google_cloud_run_v2_service_iam_member" "public" {
@@ -196,6 +211,10 @@ resource "google_cloud_run_v2_service_iam_member" "public" {
   name     = google_cloudfunctions2_function.devices[0].name
   role     = "roles/run.invoker"
   member   = "allUsers"
+
+  lifecycle {
+    replace_triggered_by = [google_cloudfunctions2_function.devices[0].id] # a new service has no grants
+  }
 }
 
 # A build writes its log, reads the upload, and stores the image.

@@ -31,6 +31,14 @@ locals {
     "jsonPayload.message=\"mailing state\"",
   ])
 
+  # What the Go runtime, functions-framework-go, shared/api and Cloud Run write when a
+  # function panics or needs too much memory.
+  crash_line = join(" AND ", [
+    "resource.type=\"cloud_run_revision\"",
+    "resource.labels.service_name=~\"^${var.prefix}-(${join("|", sort(tolist(local.running)))})$\"",
+    "(textPayload=~\"^(panic: |fatal error: |http: panic serving |A panic occurred during )\" OR textPayload=~\"^Memory limit of .* exceeded\" OR jsonPayload.message=\"a handler panicked\")",
+  ])
+
   # A batch is counted once, when it is settled: that line has the sums of all its
   # attempts. A message to one customer is counted in the same way.
   results = toset(["accepted", "invalid", "refused", "failed", "expired", "cancelled"])
@@ -69,6 +77,11 @@ locals {
     ticks = {
       filter      = local.line["tick_done"]
       description = "Finished rounds of tick"
+      labels      = {}
+    }
+    crashes = {
+      filter      = local.crash_line
+      description = "Panics, and instances that used more memory than their function has"
       labels      = {}
     }
     mailing_states = {
@@ -153,6 +166,48 @@ resource "google_logging_metric" "message_age" {
       growth_factor      = 2
       num_finite_buckets = 20
     }
+  }
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_logging_metric" "mailing_late" {
+  project         = var.project_id
+  name            = "${local.metric_prefix}_mailing_late_milliseconds"
+  description     = "Time from the sendAt or the acceptance of a mailing to its start"
+  filter          = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.prefix}-dispatch\" AND jsonPayload.message=\"mailing state\" AND jsonPayload.late_milliseconds>=0"
+  value_extractor = "EXTRACT(jsonPayload.late_milliseconds)"
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "DISTRIBUTION"
+    unit        = "ms"
+  }
+
+  bucket_options {
+    exponential_buckets {
+      scale              = 10
+      growth_factor      = 2
+      num_finite_buckets = 20
+    }
+  }
+
+  depends_on = [google_project_service.this]
+}
+
+# Cloud Scheduler writes a line of severity ERROR for a call that fails.
+resource "google_logging_metric" "audit_failed" {
+  count = var.audit.enabled ? 1 : 0
+
+  project     = var.project_id
+  name        = "${local.metric_prefix}_audit_failed"
+  description = "Calls of the audit job that failed"
+  filter      = "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=\"${google_cloud_scheduler_job.audit[0].name}\" AND severity>=ERROR"
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
   }
 
   depends_on = [google_project_service.this]

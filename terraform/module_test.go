@@ -60,13 +60,60 @@ func TestOrder(t *testing.T) {
 		"scheduler.tf":  {{"google_cloud_scheduler_job", "tick"}, {"google_cloud_scheduler_job", "audit"}},
 		"iam.tf":        {{"google_service_account", "delivery"}, {"google_service_account", "scheduler"}, {"google_project_iam_custom_role", "sender"}, {"google_project_iam_custom_role", "accounts"}},
 		"reports.tf":    {{"google_bigquery_dataset", "reports"}},
-		"metrics.tf":    {{"google_logging_metric", "result"}, {"google_logging_metric", "batch_time"}, {"google_logging_metric", "counter"}},
+		"metrics.tf":    {{"google_logging_metric", "result"}, {"google_logging_metric", "batch_time"}, {"google_logging_metric", "message_age"}, {"google_logging_metric", "mailing_late"}, {"google_logging_metric", "audit_failed"}, {"google_logging_metric", "counter"}},
 		"monitoring.tf": {{"google_monitoring_notification_channel", "email"}, {"google_billing_budget", "this"}},
 	} {
 		t.Run(file, func(t *testing.T) {
 			for _, r := range resources {
 				if !strings.Contains(blockOf(t, file, r[0], r[1]), "google_project_service.this") {
 					t.Errorf("%s.%s does not wait for its API", r[0], r[1])
+				}
+			}
+		})
+	}
+}
+
+// TestResourcesWaitForEachOther checks the orders that no reference between two resources
+// shows to Terraform.
+func TestResourcesWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ file, kind, name, waitsFor string }{
+		{"reports.tf", "google_pubsub_subscription", "reports", "google_bigquery_table_iam_member.reports"},
+		{"reports.tf", "google_bigquery_table", "views", "google_bigquery_table.events"},
+		{"firestore.tf", "google_firebaserules_release", "this", "google_firestore_database.this"},
+		{"iam.tf", "google_service_account_iam_member", "push_token", "google_pubsub_topic.work"},
+		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.result"},
+		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.counter"},
+		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.batch_time"},
+		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.message_age"},
+		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.mailing_late"},
+	} {
+		t.Run(c.kind+"."+c.name+" waits for "+c.waitsFor, func(t *testing.T) {
+			_, waits, _ := strings.Cut(blockOf(t, c.file, c.kind, c.name), "depends_on = [")
+			waits, _, _ = strings.Cut(waits, "]")
+			if !slices.Contains(strings.Fields(strings.ReplaceAll(waits, ",", " ")), c.waitsFor) {
+				t.Errorf("depends_on has %q, want %s in it", waits, c.waitsFor)
+			}
+		})
+	}
+}
+
+// TestANewServiceGetsItsGrants: if a function is replaced, its service has no grants any
+// more. So each grant on a service is replaced with the function.
+func TestANewServiceGetsItsGrants(t *testing.T) {
+	t.Parallel()
+	grant := regexp.MustCompile(`resource "google_cloud_run_v2_service_iam_member" "([a-z_]+)" \{\n([\s\S]*?)\n\}\n`)
+	function := regexp.MustCompile(`google_cloudfunctions2_function\.([a-z_]+)`)
+	grants := grant.FindAllStringSubmatch(glob(t, "*.tf"), -1)
+	if len(grants) != 7 {
+		t.Errorf("the module grants services %d times, want 7", len(grants))
+	}
+	for _, g := range grants {
+		t.Run(g[1], func(t *testing.T) {
+			body, triggers, _ := strings.Cut(g[2], "replace_triggered_by")
+			for _, f := range function.FindAllStringSubmatch(body, -1) {
+				if !strings.Contains(triggers, f[0]) {
+					t.Errorf("it is replaced with %q, want %s among them", strings.TrimSpace(triggers), f[0])
 				}
 			}
 		})

@@ -17,7 +17,7 @@ locals {
   channels = concat([for c in google_monitoring_notification_channel.email : c.name], tolist(var.notification_channels))
 
   counted = {
-    for k in ["batches_given_up", "breaker_open", "mailings_paused", "messages_waiting", "platforms_paused", "ticks"] : k =>
+    for k in ["batches_given_up", "breaker_open", "crashes", "mailings_paused", "messages_waiting", "platforms_paused", "ticks"] : k =>
     "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.counter[k].name}\""
   }
   service_filters = {
@@ -25,8 +25,22 @@ locals {
   }
   all_services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"${var.prefix}-(${join("|", sort(tolist(local.running)))})\")"
 
+  # Requests to FCM, as Google counts them for the project.
+  fcm_requests = "resource.type=\"consumed_api\" AND resource.labels.service=\"fcm.googleapis.com\" AND metric.type=\"serviceruntime.googleapis.com/api/request_count\""
+
+  at_maximum = {
+    for n in local.running : n => {
+      filter    = "${local.service_filters[n]} AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\""
+      above     = var.functions[n].max_instances - 1
+      aligner   = "ALIGN_MAX"
+      reducer   = "REDUCE_SUM"
+      ratio_of  = null
+      alignment = "60s"
+    }
+  }
+
   # Alerts on a value above a threshold. The key is the file name of the runbook.
-  alerts = {
+  alerts = merge({
     dead-letters = {
       title    = "dead letters"
       severity = "ERROR"
@@ -152,17 +166,98 @@ locals {
       severity = "WARNING"
       duration = "600s"
       conditions = {
-        for n in local.running : "${n} runs max_instances instances" => {
-          filter    = "${local.service_filters[n]} AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\""
-          above     = var.functions[n].max_instances - 1
-          aligner   = "ALIGN_MAX"
+        for n in local.workers : "${n} runs max_instances instances" => local.at_maximum[n]
+      }
+    }
+    instances-at-maximum-api = { # a policy of its own: Google takes at most six conditions in one
+      title    = "instances of the API at their maximum"
+      severity = "WARNING"
+      duration = "600s"
+      conditions = {
+        for n in setsubtract(local.running, local.workers) : "${n} runs max_instances instances" => local.at_maximum[n]
+      }
+    }
+    instance-crashed = {
+      title    = "an instance crashed"
+      severity = "ERROR"
+      duration = "0s"
+      conditions = {
+        "a panic, or more memory than the function has" = {
+          filter    = local.counted["crashes"]
+          above     = 0
+          aligner   = "ALIGN_DELTA"
           reducer   = "REDUCE_SUM"
           ratio_of  = null
           alignment = "60s"
         }
       }
     }
-  }
+    given-up-waits = {
+      title    = "dead letters wait to be given up"
+      severity = "ERROR"
+      duration = "0s"
+      conditions = {
+        for n in local.lanes : "the oldest message of ${n}-dead-to-${n} waits too long" => {
+          filter    = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.given_up[n].name}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+          above     = var.alerts.oldest_message_seconds
+          aligner   = "ALIGN_MAX"
+          reducer   = "REDUCE_MAX"
+          ratio_of  = null
+          alignment = "60s"
+        }
+      }
+    }
+    fcm-quota = {
+      title    = "FCM refuses messages because of a quota"
+      severity = "WARNING"
+      duration = "600s"
+      conditions = {
+        "too many requests are answered with 429" = {
+          filter    = "${local.fcm_requests} AND metric.labels.response_code=\"429\""
+          above     = var.alerts.fcm_quota_share
+          aligner   = "ALIGN_RATE"
+          reducer   = "REDUCE_SUM"
+          ratio_of  = local.fcm_requests
+          alignment = "300s"
+        }
+      }
+    }
+    }, !var.reports.enabled ? {} : {
+    reports-wait = {
+      title    = "events wait for BigQuery"
+      severity = "WARNING"
+      duration = "0s"
+      conditions = {
+        "the oldest event waits longer than an hour" = {
+          filter    = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.reports[0].name}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+          above     = 3600
+          aligner   = "ALIGN_MAX"
+          reducer   = "REDUCE_MAX"
+          ratio_of  = null
+          alignment = "60s"
+        }
+      }
+    }
+    }, !var.audit.enabled ? {} : {
+    audit-failed = {
+      title    = "the audit did not start"
+      severity = "WARNING"
+      duration = "0s"
+      conditions = {
+        "Cloud Scheduler could not hand the dry run in" = {
+          filter    = "resource.type=\"cloud_scheduler_job\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.audit_failed[0].name}\""
+          above     = 0
+          aligner   = "ALIGN_DELTA"
+          reducer   = "REDUCE_SUM"
+          ratio_of  = null
+          alignment = "60s"
+        }
+      }
+    }
+  })
+
+  # The file in docs/runbooks, where its name is not the key of the alert.
+  runbooks = { instances-at-maximum-api = "instances-at-maximum" }
 }
 
 resource "google_monitoring_alert_policy" "threshold" {
@@ -195,7 +290,7 @@ resource "google_monitoring_alert_policy" "threshold" {
           alignment_period     = conditions.value.alignment
           per_series_aligner   = conditions.value.aligner
           cross_series_reducer = conditions.value.reducer
-          group_by_fields      = conditions.value.ratio_of == null ? [] : ["resource.label.service_name"]
+          group_by_fields      = conditions.value.ratio_of == null ? [] : [conditions.value.ratio_of == local.fcm_requests ? "resource.label.service" : "resource.label.service_name"]
         }
 
         dynamic "denominator_aggregations" {
@@ -204,7 +299,7 @@ resource "google_monitoring_alert_policy" "threshold" {
             alignment_period     = conditions.value.alignment
             per_series_aligner   = conditions.value.aligner
             cross_series_reducer = conditions.value.reducer
-            group_by_fields      = ["resource.label.service_name"]
+            group_by_fields      = [conditions.value.ratio_of == local.fcm_requests ? "resource.label.service" : "resource.label.service_name"]
           }
         }
       }
@@ -219,7 +314,14 @@ resource "google_monitoring_alert_policy" "threshold" {
 
   documentation {
     mime_type = "text/markdown"
-    content   = file("${path.module}/../docs/runbooks/${each.key}.md")
+    content   = file("${path.module}/../docs/runbooks/${lookup(local.runbooks, each.key, each.key)}.md")
+  }
+
+  lifecycle {
+    precondition {
+      condition     = length(each.value.conditions) <= 6
+      error_message = "The alert ${each.key} has ${length(each.value.conditions)} conditions. Cloud Monitoring takes at most six in a policy."
+    }
   }
 }
 

@@ -16,7 +16,7 @@ resource "google_pubsub_topic" "work" {
   for_each = local.workers
 
   project = var.project_id
-  name    = each.key
+  name    = "${var.topic_prefix}${each.key}"
   labels  = local.labels
 
   depends_on = [google_project_service.this]
@@ -26,7 +26,7 @@ resource "google_pubsub_topic" "dead" {
   for_each = local.workers
 
   project = var.project_id
-  name    = "${each.key}-dead"
+  name    = "${var.topic_prefix}${each.key}-dead"
   labels  = local.labels
 
   depends_on = [google_project_service.this]
@@ -34,7 +34,7 @@ resource "google_pubsub_topic" "dead" {
 
 resource "google_pubsub_topic" "events" {
   project = var.project_id
-  name    = "push-events"
+  name    = "${var.topic_prefix}push-events"
   labels  = local.labels
 
   depends_on = [google_project_service.this]
@@ -44,7 +44,7 @@ resource "google_pubsub_subscription" "work" {
   for_each = local.workers
 
   project                    = var.project_id
-  name                       = each.key
+  name                       = "${var.topic_prefix}${each.key}"
   topic                      = google_pubsub_topic.work[each.key].id
   ack_deadline_seconds       = var.functions[each.key].ack_deadline_seconds
   message_retention_duration = var.message_retention
@@ -83,7 +83,7 @@ resource "google_pubsub_subscription" "dead" {
   for_each = local.workers
 
   project                    = var.project_id
-  name                       = "${each.key}-dead"
+  name                       = "${var.topic_prefix}${each.key}-dead"
   topic                      = google_pubsub_topic.dead[each.key].id
   ack_deadline_seconds       = 60
   message_retention_duration = var.message_retention
@@ -101,7 +101,7 @@ resource "google_pubsub_subscription" "given_up" {
   for_each = local.lanes
 
   project                    = var.project_id
-  name                       = "${each.key}-dead-to-${each.key}"
+  name                       = "${var.topic_prefix}${each.key}-dead-to-${each.key}"
   topic                      = google_pubsub_topic.dead[each.key].id
   ack_deadline_seconds       = var.functions[each.key].ack_deadline_seconds
   message_retention_duration = var.message_retention

@@ -82,7 +82,7 @@ resource "google_pubsub_subscription" "reports" {
   count = var.reports.enabled ? 1 : 0
 
   project                    = var.project_id
-  name                       = "push-events-to-bigquery"
+  name                       = "${var.topic_prefix}push-events-to-bigquery"
   topic                      = google_pubsub_topic.events.id
   ack_deadline_seconds       = 60
   message_retention_duration = var.message_retention

@@ -44,22 +44,40 @@ resource "google_monitoring_slo" "available" {
   }
 }
 
-resource "google_monitoring_slo" "message_in_time" {
-  count = var.slo != null ? 1 : 0
+locals {
+  # Objectives on the share of a distribution that is below a limit.
+  in_time = var.slo == null ? {} : {
+    mailing-in-time = {
+      goal     = var.slo.mailing_in_time
+      limit_ms = var.slo.mailing_seconds * 1000
+      metric   = google_logging_metric.mailing_late.name
+      title    = "a mailing starts within ${var.slo.mailing_seconds} s of its time"
+    }
+    message-in-time = {
+      goal     = var.slo.message_in_time
+      limit_ms = var.slo.message_seconds * 1000
+      metric   = google_logging_metric.message_age.name
+      title    = "a message to one customer has its result within ${var.slo.message_seconds} s"
+    }
+  }
+}
+
+resource "google_monitoring_slo" "in_time" {
+  for_each = local.in_time
 
   project             = var.project_id
   service             = google_monitoring_custom_service.this[0].service_id
-  slo_id              = "message-in-time"
-  display_name        = "a message to one customer has its result within ${var.slo.message_seconds} s"
-  goal                = var.slo.message_in_time
+  slo_id              = each.key
+  display_name        = each.value.title
+  goal                = each.value.goal
   rolling_period_days = local.slo_window_days
   user_labels         = local.labels
 
   request_based_sli {
     distribution_cut {
-      distribution_filter = "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.message_age.name}\""
+      distribution_filter = "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${each.value.metric}\""
       range {
-        max = var.slo.message_seconds * 1000
+        max = each.value.limit_ms
       }
     }
   }
@@ -68,12 +86,12 @@ resource "google_monitoring_slo" "message_in_time" {
 locals {
   slos = merge(
     { for n, s in google_monitoring_slo.available : "${n}-available" => s },
-    { for s in google_monitoring_slo.message_in_time : "message-in-time" => s },
+    google_monitoring_slo.in_time,
   )
 }
 
 resource "google_monitoring_alert_policy" "error_budget" {
-  for_each = toset(var.slo == null ? [] : concat([for n in local.slo_functions : "${n}-available"], ["message-in-time"]))
+  for_each = toset(var.slo == null ? [] : concat([for n in local.slo_functions : "${n}-available"], ["mailing-in-time", "message-in-time"]))
 
   project               = var.project_id
   display_name          = "Carillon: the error budget of ${each.key} is used up too fast"

@@ -93,11 +93,23 @@ variable "prefix" {
   type        = string
   default     = "carillon"
   nullable    = false
-  description = "Prefix of the names of functions, service accounts, bucket, registry, jobs and metrics. Topics have no prefix."
+  description = "Prefix of the names of functions, service accounts, bucket, registry, jobs and metrics. Topics and subscriptions have topic_prefix."
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,16}[a-z0-9]$", var.prefix))
     error_message = "prefix must be 3 to 18 lower-case letters, digits and hyphens, begin with a letter and not end with a hyphen. A service account id has at most 30 characters, and the longest suffix has 10."
+  }
+}
+
+variable "topic_prefix" {
+  type        = string
+  default     = ""
+  nullable    = false
+  description = "Prefix of the names of topics and subscriptions, such as staging-. A second installation in the project needs one, and a prefix, a database and a reports.dataset of its own."
+
+  validation {
+    condition     = var.topic_prefix == "" || can(regex("^[a-z][a-z0-9-]{1,19}-$", var.topic_prefix))
+    error_message = "topic_prefix must be empty, or 3 to 21 lower-case letters, digits and hyphens, begin with a letter and end with a hyphen."
   }
 }
 
@@ -484,11 +496,11 @@ variable "log_level" {
   type        = string
   default     = "info"
   nullable    = false
-  description = "Lowest severity that is logged: debug, info, warn or error. Metrics, alerts and the dashboard need the lines of level info."
+  description = "Lowest severity that is logged: debug or info. Metrics, alerts and the dashboard need the lines of level info, so a higher level is refused."
 
   validation {
-    condition     = contains(["debug", "info", "warn", "error"], var.log_level)
-    error_message = "log_level must be debug, info, warn or error."
+    condition     = contains(["debug", "info"], var.log_level)
+    error_message = "log_level must be debug or info: with a higher level the lines are missing that metrics and alerts count, and the alert of tick would never end."
   }
 }
 
@@ -665,10 +677,11 @@ variable "alerts" {
     oldest_message_seconds = optional(number, 900)
     oldest_single_seconds  = optional(number, 120)
     error_share            = optional(number, 0.05)
+    fcm_quota_share        = optional(number, 0.05)
   })
   default     = {}
   nullable    = false
-  description = "Thresholds of alerts: the age in seconds of the oldest message that is not acknowledged (oldest_message_seconds), the same for the lane of messages to one customer (oldest_single_seconds), and the share of requests that are answered with 5xx (error_share)."
+  description = "Thresholds of alerts: the age in seconds of the oldest message that is not acknowledged (oldest_message_seconds), the same for the lane of messages to one customer (oldest_single_seconds), the share of requests that are answered with 5xx (error_share), and the share of requests to FCM that are answered with 429 (fcm_quota_share)."
 
   validation {
     condition     = var.alerts.oldest_message_seconds >= 60 && var.alerts.oldest_message_seconds <= 86400
@@ -684,6 +697,11 @@ variable "alerts" {
     condition     = var.alerts.error_share > 0 && var.alerts.error_share < 1
     error_message = "error_share must be above 0 and below 1."
   }
+
+  validation {
+    condition     = var.alerts.fcm_quota_share > 0 && var.alerts.fcm_quota_share < 1
+    error_message = "fcm_quota_share must be above 0 and below 1."
+  }
 }
 
 variable "slo" {
@@ -691,18 +709,20 @@ variable "slo" {
     available       = optional(number, 0.999)
     message_in_time = optional(number, 0.99)
     message_seconds = optional(number, 60)
+    mailing_in_time = optional(number, 0.99)
+    mailing_seconds = optional(number, 60)
   })
   default     = {}
-  description = "Service level objectives of 28 days: the share of requests to mailings and customers that are answered without 5xx (available), and the share of messages to one customer that have their result (message_in_time) within message_seconds of their acceptance. An alert tells when the errors come too fast for them. null: no objectives."
+  description = "Service level objectives of 28 days: the share of requests to mailings and customers that are answered without 5xx (available), the share of messages to one customer that have their result (message_in_time) within message_seconds of their acceptance, and the share of mailings that start (mailing_in_time) within mailing_seconds of their time. An alert tells when the errors come too fast for them. null: no objectives."
 
   validation {
-    condition     = var.slo == null || alltrue([for goal in [try(var.slo.available, 0), try(var.slo.message_in_time, 0)] : goal >= 0.5 && goal <= 0.9999])
-    error_message = "available and message_in_time must be between 0.5 and 0.9999."
+    condition     = var.slo == null || alltrue([for goal in [try(var.slo.available, 0), try(var.slo.message_in_time, 0), try(var.slo.mailing_in_time, 0)] : goal >= 0.5 && goal <= 0.9999])
+    error_message = "available, message_in_time and mailing_in_time must be between 0.5 and 0.9999."
   }
 
   validation {
-    condition     = var.slo == null || try(var.slo.message_seconds >= 1 && var.slo.message_seconds <= 3600, false)
-    error_message = "message_seconds must be between 1 and 3600."
+    condition     = var.slo == null || alltrue([for limit in [try(var.slo.message_seconds, 0), try(var.slo.mailing_seconds, 0)] : limit >= 1 && limit <= 3600])
+    error_message = "message_seconds and mailing_seconds must be between 1 and 3600."
   }
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,7 +32,7 @@ func (d *dispatcher) startMailing(ctx context.Context, id string) error {
 		if m, err = d.createShards(ctx, id); err != nil {
 			return err
 		}
-		d.Log.InfoContext(ctx, "mailing state", "mailing", id, "from", push.Accepted, "to", m.State, "shards", m.Shards)
+		d.Log.InfoContext(ctx, "mailing state", "mailing", id, "from", push.Accepted, "to", m.State, "shards", m.Shards, "late_milliseconds", lateness(m, d.Now()).Milliseconds())
 	}
 
 	if m.State != push.Sending {
@@ -44,6 +45,16 @@ func (d *dispatcher) startMailing(ctx context.Context, id string) error {
 		}
 	}
 	return d.publishShards(ctx, id)
+}
+
+// lateness returns how long after its time a mailing starts: after sendAt, after its
+// acceptance, or after a person resumed it.
+func lateness(m *push.Mailing, now time.Time) time.Duration {
+	due := m.StartAt
+	if m.ResumedAt.After(due) {
+		due = m.ResumedAt
+	}
+	return max(0, now.Sub(due))
 }
 
 // publishShards publishes a message for each shard that does not have to wait.

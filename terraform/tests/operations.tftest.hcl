@@ -108,6 +108,18 @@ run "metrics" {
     error_message = "There must be a metric of the time from a message's acceptance to its result."
   }
   assert {
+    condition     = "${google_logging_metric.mailing_late.project} ${google_logging_metric.mailing_late.name} ${google_logging_metric.mailing_late.filter} ${google_logging_metric.mailing_late.value_extractor} ${google_logging_metric.mailing_late.metric_descriptor[0].metric_kind} ${google_logging_metric.mailing_late.metric_descriptor[0].value_type}" == "shop-push carillon_mailing_late_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-dispatch\" AND jsonPayload.message=\"mailing state\" AND jsonPayload.late_milliseconds>=0 EXTRACT(jsonPayload.late_milliseconds) DELTA DISTRIBUTION"
+    error_message = "There must be a metric of the time from a mailing's sendAt to its start."
+  }
+  assert {
+    condition     = alltrue([for m in [google_logging_metric.batch_time, google_logging_metric.message_age, google_logging_metric.mailing_late] : m.metric_descriptor[0].unit == "ms" && m.bucket_options[0].exponential_buckets[0].num_finite_buckets >= 16 && m.bucket_options[0].exponential_buckets[0].growth_factor == 2 && m.bucket_options[0].exponential_buckets[0].scale == 10])
+    error_message = "Times must be counted in milliseconds, from 10 ms on, in buckets that double."
+  }
+  assert {
+    condition     = alltrue([for m in google_logging_metric.result : m.metric_descriptor[0].unit == "1" && m.bucket_options[0].linear_buckets[0].num_finite_buckets == 10 && m.bucket_options[0].linear_buckets[0].width == 100 && m.bucket_options[0].linear_buckets[0].offset == 0])
+    error_message = "Results must be counted in ten buckets of 100: a batch has up to 1,000 targets."
+  }
+  assert {
     condition = { for k, m in google_logging_metric.counter : m.name => m.filter } == {
       carillon_batches_waiting  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=false"
       carillon_batches_given_up = "(resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch given up\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"targets given up\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message given up\")"
@@ -116,6 +128,7 @@ run "metrics" {
       carillon_platforms_paused = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"platform paused\""
       carillon_messages_waiting = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message waits\""
       carillon_ticks            = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-tick$\" AND jsonPayload.message=\"tick done\""
+      carillon_crashes          = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(customers|deliver|deliver-small|dispatch|mailings|messages|tick)$\" AND (textPayload=~\"^(panic: |fatal error: |http: panic serving |A panic occurred during )\" OR textPayload=~\"^Memory limit of .* exceeded\" OR jsonPayload.message=\"a handler panicked\")"
       carillon_mailing_states   = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\""
       carillon_mailings_paused  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\" AND severity=ERROR"
     }
@@ -131,7 +144,9 @@ run "alerts" {
   variables {
     alert_emails          = ["ops@shop.example"]
     notification_channels = ["projects/shop-push/notificationChannels/2"]
-    alerts                = { oldest_message_seconds = 700, oldest_single_seconds = 70, error_share = 0.1 }
+    alerts                = { oldest_message_seconds = 700, oldest_single_seconds = 70, error_share = 0.1, fcm_quota_share = 0.2 }
+    audit                 = { enabled = true }
+    reports               = { enabled = true }
     functions             = { customers = { max_instances = 33 } }
   }
   assert {
@@ -145,12 +160,22 @@ run "alerts" {
       error-share = toset([
         "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"carillon-(customers|deliver|deliver-small|dispatch|mailings|messages|tick)\") AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\" | COMPARISON_GT | 0.1 | 300s | ALIGN_RATE | REDUCE_SUM | 300s"
       ])
-      batch-given-up  = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_batches_given_up\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      breaker-open    = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_breaker_open\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      mailing-paused  = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_paused\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      message-waits   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_messages_waiting\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      platform-paused = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_platforms_paused\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      instances-at-maximum = toset([for n, m in { mailings = 9, customers = 32, dispatch = 9, deliver = 9, deliver-small = 1, messages = 1, tick = 1 } :
+      batch-given-up   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_batches_given_up\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      breaker-open     = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_breaker_open\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      mailing-paused   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_paused\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      message-waits    = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_messages_waiting\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      platform-paused  = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_platforms_paused\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      instance-crashed = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_crashes\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      given-up-waits = toset([for n in ["deliver", "deliver-small", "messages"] :
+        "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${n}-dead-to-${n}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" | COMPARISON_GT | 700 | 0s | ALIGN_MAX | REDUCE_MAX | 60s"
+      ])
+      fcm-quota    = toset(["resource.type=\"consumed_api\" AND resource.labels.service=\"fcm.googleapis.com\" AND metric.type=\"serviceruntime.googleapis.com/api/request_count\" AND metric.labels.response_code=\"429\" | COMPARISON_GT | 0.2 | 600s | ALIGN_RATE | REDUCE_SUM | 300s"])
+      reports-wait = toset(["resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"push-events-to-bigquery\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" | COMPARISON_GT | 3600 | 0s | ALIGN_MAX | REDUCE_MAX | 60s"])
+      audit-failed = toset(["resource.type=\"cloud_scheduler_job\" AND metric.type=\"logging.googleapis.com/user/carillon_audit_failed\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      instances-at-maximum-api = toset([for n, m in { mailings = 9, customers = 32 } :
+        "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-${n}\" AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\" | COMPARISON_GT | ${m} | 600s | ALIGN_MAX | REDUCE_SUM | 60s"
+      ])
+      instances-at-maximum = toset([for n, m in { dispatch = 9, deliver = 9, deliver-small = 1, messages = 1, tick = 1 } :
         "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-${n}\" AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\" | COMPARISON_GT | ${m} | 600s | ALIGN_MAX | REDUCE_SUM | 60s"
       ])
     }
@@ -168,6 +193,18 @@ run "alerts" {
     error_message = "The share of errors must be that of all requests of a service."
   }
   assert {
+    condition = (
+      google_monitoring_alert_policy.threshold["fcm-quota"].conditions[0].condition_threshold[0].denominator_filter == "resource.type=\"consumed_api\" AND resource.labels.service=\"fcm.googleapis.com\" AND metric.type=\"serviceruntime.googleapis.com/api/request_count\"" &&
+      google_monitoring_alert_policy.threshold["fcm-quota"].conditions[0].condition_threshold[0].aggregations[0].group_by_fields == tolist(["resource.label.service"]) &&
+      google_monitoring_alert_policy.threshold["fcm-quota"].conditions[0].condition_threshold[0].denominator_aggregations[0].group_by_fields == tolist(["resource.label.service"])
+    )
+    error_message = "The share of 429 must be that of all requests to FCM."
+  }
+  assert {
+    condition     = google_logging_metric.audit_failed[0].filter == "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=\"carillon-audit\" AND severity>=ERROR"
+    error_message = "Failed calls of the audit job must be counted."
+  }
+  assert {
     condition = join(" | ", [
       google_monitoring_alert_policy.tick_missing.conditions[0].condition_absent[0].filter, google_monitoring_alert_policy.tick_missing.conditions[0].condition_absent[0].duration,
       google_monitoring_alert_policy.tick_missing.conditions[0].condition_absent[0].aggregations[0].per_series_aligner, google_monitoring_alert_policy.tick_missing.conditions[0].condition_absent[0].aggregations[0].cross_series_reducer,
@@ -176,7 +213,7 @@ run "alerts" {
     error_message = "Five minutes without tick must raise an alert."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == { for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-paused", "message-waits", "platform-paused", "instances-at-maximum", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == merge({ for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-paused", "message-waits", "platform-paused", "instances-at-maximum", "instance-crashed", "given-up-waits", "fcm-quota", "reports-wait", "audit-failed", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }, { instances-at-maximum-api = file("../docs/runbooks/instances-at-maximum.md") })
     error_message = "Every alert must contain its runbook."
   }
   assert {
@@ -184,7 +221,7 @@ run "alerts" {
     error_message = "Every alert must use all notification channels."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-paused = "ERROR", message-waits = "ERROR", platform-paused = "ERROR", instances-at-maximum = "WARNING", tick-missing = "CRITICAL" }
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-paused = "ERROR", message-waits = "ERROR", platform-paused = "ERROR", instances-at-maximum = "WARNING", instances-at-maximum-api = "WARNING", instance-crashed = "ERROR", given-up-waits = "ERROR", fcm-quota = "WARNING", reports-wait = "WARNING", audit-failed = "WARNING", tick-missing = "CRITICAL" }
     error_message = "The severities of alerts are wrong."
   }
   assert {
@@ -196,7 +233,7 @@ run "alerts" {
 run "objectives" {
   variables {
     alert_emails = ["ops@shop.example"]
-    slo          = { available = 0.995, message_seconds = 30 }
+    slo          = { available = 0.995, message_seconds = 30, mailing_in_time = 0.97, mailing_seconds = 90 }
   }
   assert {
     condition = { for k, s in google_monitoring_slo.available : k => "${s.goal} | ${s.rolling_period_days} | ${s.request_based_sli[0].good_total_ratio[0].total_service_filter} | ${s.request_based_sli[0].good_total_ratio[0].bad_service_filter}" } == {
@@ -205,15 +242,19 @@ run "objectives" {
     error_message = "The objectives of the API are wrong."
   }
   assert {
-    condition     = google_monitoring_slo.message_in_time[0].goal == 0.99 && google_monitoring_slo.message_in_time[0].request_based_sli[0].distribution_cut[0].range[0].max == 30000 && google_monitoring_slo.message_in_time[0].request_based_sli[0].distribution_cut[0].distribution_filter == "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_message_age_milliseconds\""
-    error_message = "The objective of messages is wrong."
+    condition = { for k, s in google_monitoring_slo.in_time : k => "${s.goal} | ${s.rolling_period_days} | ${s.request_based_sli[0].distribution_cut[0].range[0].max} | ${s.request_based_sli[0].distribution_cut[0].distribution_filter}" } == {
+      message-in-time = "0.99 | 28 | 30000 | resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_message_age_milliseconds\""
+      mailing-in-time = "0.97 | 28 | 90000 | resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailing_late_milliseconds\""
+    }
+    error_message = "The objectives of messages and of mailings are wrong."
   }
   assert {
     condition = { for k, p in google_monitoring_alert_policy.error_budget : k => toset([for c in p.conditions : "${c.condition_threshold[0].filter} ${c.condition_threshold[0].comparison} ${c.condition_threshold[0].threshold_value} ${c.condition_threshold[0].duration}"]) } == {
       for k, id in {
         customers-available = google_monitoring_slo.available["customers"].id
         mailings-available  = google_monitoring_slo.available["mailings"].id
-        message-in-time     = google_monitoring_slo.message_in_time[0].id
+        mailing-in-time     = google_monitoring_slo.in_time["mailing-in-time"].id
+        message-in-time     = google_monitoring_slo.in_time["message-in-time"].id
       } : k => toset(["select_slo_burn_rate(\"${id}\", \"3600s\") COMPARISON_GT 14.4 0s", "select_slo_burn_rate(\"${id}\", \"21600s\") COMPARISON_GT 6 0s"])
     }
     error_message = "Each objective must have alerts on its burn rate in an hour and in six hours."
@@ -229,7 +270,7 @@ run "no_objectives" {
     slo = null
   }
   assert {
-    condition     = length(google_monitoring_slo.available) + length(google_monitoring_slo.message_in_time) + length(google_monitoring_custom_service.this) + length(google_monitoring_alert_policy.error_budget) == 0
+    condition     = length(google_monitoring_slo.available) + length(google_monitoring_slo.in_time) + length(google_monitoring_custom_service.this) + length(google_monitoring_alert_policy.error_budget) == 0
     error_message = "Without objectives there must be none of their resources."
   }
 }
@@ -276,14 +317,14 @@ run "incidents_end" {
 run "dashboard" {
   assert {
     condition = [for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : t.widget.title] == [
-      "Mailings by the state they went to", "Results, tokens a minute", "Rate against FCM's quota, a minute", "Age of the oldest message, seconds",
+      "Mailings by the state they went to", "Start of mailings after their time, milliseconds", "Results, tokens a minute", "Rate against FCM's quota, a minute", "Age of the oldest message, seconds",
       "Time of an attempt at a batch, ms", "Messages to one customer: a minute, and milliseconds to the result", "Retries, failures and dead letters", "Requests answered with 5xx, a minute", "Instances",
       "Cost: billed instance seconds a second", "Cost: Firestore documents a minute", "Cost: Pub/Sub bytes a minute", "Cost: log bytes a minute",
     ]
     error_message = "The titles of the dashboard are wrong."
   }
   assert {
-    condition     = length(toset([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : "${try(t.xPos, 0)} ${try(t.yPos, 0)}"])) == 13 && alltrue([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : try(t.xPos, 0) + t.width <= 12 && try(t.xPos, 0) % t.width == 0 && try(t.yPos, 0) % t.height == 0])
+    condition     = length(toset([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : "${try(t.xPos, 0)} ${try(t.yPos, 0)}"])) == 14 && alltrue([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : try(t.xPos, 0) + t.width <= 12 && try(t.xPos, 0) % t.width == 0 && try(t.yPos, 0) % t.height == 0])
     error_message = "Tiles of the dashboard overlap."
   }
   assert {
@@ -293,12 +334,12 @@ run "dashboard" {
   assert {
     condition = length(setsubtract(
       toset(flatten([for q in regexall("user_([a-z_]+?)(?:_sum|_bucket|_count)?[{]", google_monitoring_dashboard.this.dashboard_json) : q])),
-      toset(concat([for m in google_logging_metric.result : m.name], [for m in google_logging_metric.counter : m.name], [google_logging_metric.batch_time.name, google_logging_metric.message_age.name])),
+      toset(concat([for m in google_logging_metric.result : m.name], [for m in google_logging_metric.counter : m.name], [google_logging_metric.batch_time.name, google_logging_metric.message_age.name, google_logging_metric.mailing_late.name])),
     )) == 0
     error_message = "The dashboard uses a metric that does not exist."
   }
   assert {
-    condition     = strcontains(google_monitoring_dashboard.this.dashboard_json, "vector(600000)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "carillon-(customers|deliver|deliver-small|dispatch|mailings|messages|tick)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "deliver-dead|") == true && jsondecode(google_monitoring_dashboard.this.dashboard_json).displayName == "Carillon" && google_monitoring_dashboard.this.project == "shop-push"
+    condition     = strcontains(google_monitoring_dashboard.this.dashboard_json, "vector(600000)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "carillon-(customers|deliver|deliver-small|dispatch|mailings|messages|tick)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "subscription_id=~\\\"(deliver|deliver-small|dispatch|messages|tick)-dead\\\"") && jsondecode(google_monitoring_dashboard.this.dashboard_json).displayName == "Carillon" && google_monitoring_dashboard.this.project == "shop-push"
     error_message = "The dashboard must contain the quota, the services and the dead letters."
   }
 }

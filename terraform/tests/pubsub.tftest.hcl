@@ -20,6 +20,34 @@ run "topics" {
   }
 }
 
+# Two installations in one project share no name.
+run "topic_prefix" {
+  variables {
+    topic_prefix = "staging-"
+    prefix       = "staging"
+    database     = "staging"
+    reports      = { enabled = true, dataset = "staging" }
+  }
+  assert {
+    condition = toset(concat(
+      [for t in google_pubsub_topic.work : t.name], [for t in google_pubsub_topic.dead : t.name], [google_pubsub_topic.events.name],
+      [for s in google_pubsub_subscription.work : s.name], [for s in google_pubsub_subscription.dead : s.name], [for s in google_pubsub_subscription.given_up : s.name], [google_pubsub_subscription.reports[0].name],
+      )) == toset(concat(
+      [for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : "staging-${n}"], [for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : "staging-${n}-dead"],
+      [for n in ["deliver", "deliver-small", "messages"] : "staging-${n}-dead-to-${n}"], ["staging-push-events", "staging-push-events-to-bigquery"],
+    ))
+    error_message = "Every topic and subscription must have the prefix."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.tick.service_config[0].environment_variables["DELIVER_SMALL_TOPIC"] == "staging-deliver-small" && google_cloudfunctions2_function.mailings.service_config[0].environment_variables["DISPATCH_TOPIC"] == "staging-dispatch" && google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["EVENTS_TOPIC"] == "staging-push-events"
+    error_message = "The functions must publish to the topics with the prefix."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_dashboard.this.dashboard_json, "subscription_id=~\\\"staging-(deliver|deliver-small|dispatch|messages|tick)\\\"") && strcontains(google_monitoring_dashboard.this.dashboard_json, "subscription_id=~\\\"staging-(deliver|deliver-small|dispatch|messages|tick)-dead\\\"")
+    error_message = "The dashboard must show the subscriptions with the prefix."
+  }
+}
+
 run "workers" {
   assert {
     condition = { for k, s in google_pubsub_subscription.work : k => join(" ", [

@@ -22,6 +22,7 @@ run "refused_1" {
     firestore_location    = "eur4"
     scheduler_region      = "eur3"
     prefix                = "Ca"
+    topic_prefix          = "staging"
     labels                = { Team = "x" }
     database              = "Push"
     backup_retention      = "7d"
@@ -44,7 +45,7 @@ run "refused_1" {
     budget                = { billing_account = "12345", amount = 5 }
     functions             = { mailings = { cpu = "0.5" } }
   }
-  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.max_tokens, var.token_life, var.log_level, var.devices, var.audit, var.reports, var.alert_emails, var.notification_channels, var.alerts, var.budget, var.functions]
+  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.topic_prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.max_tokens, var.token_life, var.log_level, var.devices, var.audit, var.reports, var.alert_emails, var.notification_channels, var.alerts, var.budget, var.functions]
 }
 
 run "refused_2" {
@@ -67,7 +68,7 @@ run "refused_2" {
     invalid_share        = 1.1
     max_tokens           = 101
     token_life           = "23h"
-    log_level            = "trace"
+    log_level            = "warn"
     devices              = { customer_claim = "a b" }
     audit                = { schedule = "* * * *" }
     reports              = { location = "EUR" }
@@ -416,7 +417,7 @@ run "taken_1" {
     invalid_share        = 0.01
     max_tokens           = 1
     token_life           = "24h"
-    log_level            = "warn"
+    log_level            = "info"
     devices              = { customer_claim = "https://shop.example/customer", allowed_origins = ["https://m.shop.example:8443"] }
     audit                = { schedule = "*/5 0-6,22 1,15 jan-MAR mon-fri" }
     reports              = { location = "EU", keep_days = 1 }
@@ -445,7 +446,7 @@ run "taken_2" {
     invalid_share        = 1
     max_tokens           = 100
     token_life           = "87600h"
-    log_level            = "error"
+    log_level            = "info"
     devices              = { customer_claim = "sub" }
     audit                = { schedule = "59 23 31 12 7", time_zone = "America/Argentina/Buenos_Aires" }
     reports              = { location = "europe-west1", keep_days = 3650 }
