@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -90,4 +93,36 @@ func TestVerifySaysWhatIsWrong(t *testing.T) {
 			check.Contains(t, err.Error(), c.want, "the error")
 		})
 	}
+}
+
+// An ID token of a service account is valid for one function, so each has its own.
+func TestVerifyWithATokenForEachFunction(t *testing.T) {
+	t.Parallel()
+	r := serveCommand(t)
+	api, err := url.Parse(r.addr["API"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := httputil.NewSingleHostReverseProxy(api)
+	serveWithToken := func(token string) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Bearer "+token {
+				http.Error(w, "this token is for another function", http.StatusUnauthorized)
+				return
+			}
+			forward.ServeHTTP(w, r)
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	mailings, customers := serveWithToken("for-mailings"), serveWithToken("for-customers")
+
+	out, err := verifyAt(t, mailings, "-token", "for-mailings", "-customers", customers, "-customers-token", "for-customers")
+	if err != nil {
+		t.Fatalf("the command fails with a token for each function: %v\n%s", err, out)
+	}
+	check.Contains(t, out, "deleted again", "the output")
+
+	_, err = verifyAt(t, mailings, "-token", "for-mailings", "-customers", customers)
+	check.Error(t, "with one token for both", err, "401")
 }

@@ -3,6 +3,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -47,6 +48,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	var mailings, customers client.Remote
 	mailings.RegisterFlags(f, "mailings")
 	f.StringVar(&customers.URL, "customers", "", "URL of the function customers (default: the one of -mailings)")
+	f.StringVar(&customers.Token, "customers-token", "", "ID token for -customers (default: the one of -token): that of a service account is valid for one function only")
 	token := f.String("push-token", "", "push token of a phone of yours, which then shows the message; without it, an invented token and a dry run")
 	platform := f.String("platform", "android", "platform of -push-token: android, ios or web")
 	timeout := f.Duration("timeout", defaultTimeout, "how long the mailing may take")
@@ -61,7 +63,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	if c.dryRun {
 		c.token = "carillon-verify:" + rand.Text()
 	}
-	customers.Token = mailings.Token
+	customers.Token = cmp.Or(customers.Token, mailings.Token)
 	if customers.URL == "" {
 		customers.URL = mailings.URL
 	}
