@@ -344,6 +344,23 @@ run "dashboard" {
   }
 }
 
+run "queries" {
+  assert {
+    condition = { for d in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles[0].widget.xyChart.dataSets : d.legendTemplate => d.timeSeriesQuery.prometheusQuery } == {
+      "$${labels.to}" = "sum by (to) (increase(logging_googleapis_com:user_carillon_mailing_states{monitored_resource=\"cloud_run_revision\"}[5m]))"
+    }
+    error_message = "The tile of states must have a line for each state that mailings go to."
+  }
+  assert {
+    condition = { for d in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles[3].widget.xyChart.dataSets : d.legendTemplate => d.timeSeriesQuery.prometheusQuery } == {
+      "sent, by our log"     = join(" + ", [for v in ["accepted", "invalid", "refused", "failed"] : "(sum(rate(logging_googleapis_com:user_carillon_${v}_sum{monitored_resource=\"cloud_run_revision\"}[5m])) * 60 or vector(0))"])
+      "counted by Google"    = "sum(rate(serviceruntime_googleapis_com:quota_rate_net_usage{monitored_resource=\"consumer_quota\",service=\"fcm.googleapis.com\"}[5m])) * 60"
+      "fcm_quota_per_minute" = "vector(600000)"
+    }
+    error_message = "The rate must count every request to FCM, a minute, beside the quota."
+  }
+}
+
 run "budget_off" {
   assert {
     condition     = length(google_billing_budget.this) == 0
