@@ -316,13 +316,6 @@ resource "google_monitoring_alert_policy" "threshold" {
     mime_type = "text/markdown"
     content   = file("${path.module}/../docs/runbooks/${lookup(local.runbooks, each.key, each.key)}.md")
   }
-
-  lifecycle {
-    precondition {
-      condition     = length(each.value.conditions) <= 6
-      error_message = "The alert ${each.key} has ${length(each.value.conditions)} conditions. Cloud Monitoring takes at most six in a policy."
-    }
-  }
 }
 
 # tick writes a line each minute, so this alert looks for a missing line.

@@ -230,6 +230,21 @@ run "alerts" {
   }
 }
 
+run "six_conditions" {
+  variables {
+    devices     = { enabled = true }
+    console     = { enabled = true, identity = "proxy", look = ["@shop.example"] }
+    audit       = { enabled = true }
+    reports     = { enabled = true }
+    source_root = "./tests/testdata/with-devices"
+  }
+  expect_failures = [check.devices_is_public]
+  assert {
+    condition     = alltrue([for p in google_monitoring_alert_policy.threshold : length(p.conditions) <= 6])
+    error_message = "Cloud Monitoring takes at most six conditions in a policy."
+  }
+}
+
 run "objectives" {
   variables {
     alert_emails = ["ops@shop.example"]

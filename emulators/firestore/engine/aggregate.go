@@ -60,6 +60,9 @@ func NewAggregation(parent string, saq *pb.StructuredAggregationQuery) (*Aggrega
 		}
 		seen[s.alias] = true
 		a.sums = append(a.sums, s)
+		if s.path != nil && q.isKindless() {
+			return nil, invalidArgument("kind is required for aggregations of a field: %s", s.path)
+		}
 		if s.path != nil {
 			q.required = append(q.required, s.path)
 		}

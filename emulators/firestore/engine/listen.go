@@ -116,6 +116,9 @@ func (l *Listener) newTarget(p *pb.Target) (*target, error) {
 		if t.query.prefix != l.db.documentsPrefix() {
 			return nil, invalidArgument("The query is on another database than the stream.")
 		}
+		if t.query.isKindless() {
+			return nil, invalidArgument("A query without a collection id cannot be listened to.")
+		}
 		if t.query.nearest != nil {
 			return nil, invalidArgument("A vector search cannot be listened to.")
 		}

@@ -54,7 +54,7 @@ func NewQuery(parent string, sq *pb.StructuredQuery) (*Query, error) {
 		prefix: db + "/documents/", parent: path, limit: -1, offset: int(sq.GetOffset()),
 		id: from.GetCollectionId(), deep: from.GetAllDescendants(), branches: always,
 	}
-	for _, step := range []func(*pb.StructuredQuery) error{q.readFrom, q.readLimits, q.readFilter, q.readCursors, q.readSelect, q.readNearest} {
+	for _, step := range []func(*pb.StructuredQuery) error{q.readFrom, q.readLimits, q.readFilter, q.checkDescendants, q.readCursors, q.readSelect, q.readNearest} {
 		if err := step(sq); err != nil {
 			return nil, err
 		}
