@@ -21,9 +21,11 @@
 // Different:
 //   - Contention: a commit aborts younger transactions that hold the locks it
 //     needs, and waits up to 5 s for older ones. The service documents that one
-//     of them fails with ABORTED, but not which one.
-//   - A transaction without options is pessimistic, as is the default of the
-//     Standard edition. The setting per database does not exist.
+//     of them fails with ABORTED, but not which one. A read of a transaction
+//     waits behind an older commit that waits to change the same data. A read of
+//     a transaction that began before that commit does not wait.
+//   - The concurrency mode of a database is set with Options.Optimistic, not with
+//     the Admin API. OPTIMISTIC_WITH_ENTITY_GROUPS does not exist.
 //   - Index entries are not truncated at 1,500 bytes, so queries on long values
 //     are exact where those of the service may not be. There is no limit of
 //     40,000 index entries per document, and no limit of fields with single-field

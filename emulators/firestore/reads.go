@@ -18,13 +18,13 @@ type service struct {
 }
 
 // GetDocument returns one document.
-func (s *service) GetDocument(_ context.Context, r *pb.GetDocumentRequest) (*pb.Document, error) {
+func (s *service) GetDocument(ctx context.Context, r *pb.GetDocumentRequest) (*pb.Document, error) {
 	db, err := s.engine.Database(r.GetName())
 	if err != nil {
 		return nil, err
 	}
 
-	docs, _, err := db.GetAll(engine.Read{Transaction: r.GetTransaction(), Time: r.GetReadTime()}, []string{r.GetName()}, r.GetMask())
+	docs, _, err := db.GetAll(ctx, engine.Read{Transaction: r.GetTransaction(), Time: r.GetReadTime()}, []string{r.GetName()}, r.GetMask())
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (s *service) BatchGetDocuments(r *pb.BatchGetDocumentsRequest, st pb.Firest
 		return err
 	}
 
-	docs, snap, err := db.GetAll(engine.Read{Transaction: r.GetTransaction(), Begin: r.GetNewTransaction(), Time: r.GetReadTime()}, r.GetDocuments(), r.GetMask())
+	docs, snap, err := db.GetAll(st.Context(), engine.Read{Transaction: r.GetTransaction(), Begin: r.GetNewTransaction(), Time: r.GetReadTime()}, r.GetDocuments(), r.GetMask())
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *service) RunQuery(r *pb.RunQueryRequest, st pb.Firestore_RunQueryServer
 		return err
 	}
 
-	res, err := db.Query(q, engine.Read{Transaction: r.GetTransaction(), Begin: r.GetNewTransaction(), Time: r.GetReadTime()})
+	res, err := db.Query(st.Context(), q, engine.Read{Transaction: r.GetTransaction(), Begin: r.GetNewTransaction(), Time: r.GetReadTime()})
 	if err != nil {
 		return err
 	}
@@ -186,11 +186,11 @@ func (s *service) ListDocuments(ctx context.Context, r *pb.ListDocumentsRequest)
 }
 
 // ListCollectionIds returns a page of the collections below a document.
-func (s *service) ListCollectionIds(_ context.Context, r *pb.ListCollectionIdsRequest) (*pb.ListCollectionIdsResponse, error) {
+func (s *service) ListCollectionIds(ctx context.Context, r *pb.ListCollectionIdsRequest) (*pb.ListCollectionIdsResponse, error) {
 	db, err := s.engine.Database(r.GetParent())
 	if err != nil {
 		return nil, err
 	}
-	ids, next, err := db.CollectionIDs(r)
+	ids, next, err := db.CollectionIDs(ctx, r)
 	return &pb.ListCollectionIdsResponse{CollectionIds: ids, NextPageToken: next}, err
 }

@@ -21,6 +21,10 @@ type Options struct {
 	// set, queries fail that the service would refuse because of a missing
 	// index. When it is nil, index requirements are not checked.
 	RequireIndexes []byte
+	// Optimistic has the ids of databases in the concurrency mode OPTIMISTIC: their
+	// transactions take no locks unless they ask for them. The others are PESSIMISTIC, the
+	// default of the Standard edition.
+	Optimistic []string
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -39,7 +43,7 @@ type Server struct {
 // Start listens on addr ("127.0.0.1:0" for any free port) and serves until
 // Close. It fails when addr is in use or RequireIndexes has faults.
 func Start(addr string, o Options) (*Server, error) {
-	eo := engine.Options{Now: o.Now}
+	eo := engine.Options{Now: o.Now, Optimistic: o.Optimistic}
 	if o.RequireIndexes != nil {
 		ix, err := engine.ParseIndexes(o.RequireIndexes)
 		if err != nil {

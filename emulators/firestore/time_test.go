@@ -8,9 +8,11 @@ import (
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"carillon.example/emulators/firestore"
+	"carillon.example/emulators/testcloud/check"
 )
 
 // A clock returns a time that the test sets.
@@ -99,6 +101,51 @@ func TestOptimisticTransactionsTakeNoLocksAndFailAtCommit(t *testing.T) {
 	wantCode(t, "commit after another changed what was read", err, codes.Aborted)
 	if _, err := commit(t, c, fine, set("a/z", 1)); err != nil {
 		t.Errorf("commit with nothing changed: %v", err)
+	}
+}
+
+// TestADatabaseMayBeOptimistic: its transactions are optimistic unless they ask for locks,
+// and those of other databases are not.
+func TestADatabaseMayBeOptimistic(t *testing.T) {
+	t.Parallel()
+	locking := &pb.TransactionOptions{Mode: &pb.TransactionOptions_ReadWrite_{ReadWrite: &pb.TransactionOptions_ReadWrite{ConcurrencyMode: pb.TransactionOptions_PESSIMISTIC}}}
+	unspecified := &pb.TransactionOptions{Mode: &pb.TransactionOptions_ReadWrite_{ReadWrite: &pb.TransactionOptions_ReadWrite{}}}
+	for name, x := range map[string]struct {
+		databases []string
+		options   *pb.TransactionOptions
+		want      codes.Code // of the commit after another changed what was read
+	}{
+		"no options":       {databases: []string{"other", "(default)"}, want: codes.Aborted},
+		"no mode":          {databases: []string{"(default)"}, options: unspecified, want: codes.Aborted},
+		"asks for locks":   {databases: []string{"(default)"}, options: locking, want: codes.OK},
+		"another database": {databases: []string{"other"}, want: codes.OK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, _ := wire(t, firestore.Options{Optimistic: x.databases})
+			mustCommit(t, c, set("a/x", 1))
+			tx := begin(t, c, x.options)
+			if _, err := get(c, "a/x", tx); err != nil {
+				t.Fatal(err)
+			}
+
+			// A write of another waits for the locks of the transaction, if it has any.
+			written := make(chan error, 1)
+			go func() { _, err := commit(t, c, nil, set("a/x", 2)); written <- err }()
+			if x.want == codes.Aborted {
+				if err := <-written; err != nil {
+					t.Fatalf("the write of another: %v", err)
+				}
+			}
+			_, err := commit(t, c, tx, set("a/z", 1))
+
+			check.Equal(t, status.Code(err).String(), x.want.String(), "code of the commit (%v)", err)
+			if x.want == codes.OK {
+				if err := <-written; err != nil {
+					t.Errorf("the write of another, after the transaction: %v", err)
+				}
+			}
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"carillon.example/emulators/fcm"
@@ -95,7 +96,7 @@ func (l *Cloud) StartEmulators() (err error) {
 				return fmt.Errorf("-require-indexes: %w", err)
 			}
 		}
-		if l.Firestore, err = firestore.Start(l.FirestoreAddr, firestore.Options{RequireIndexes: indexes}); err != nil {
+		if l.Firestore, err = firestore.Start(l.FirestoreAddr, firestore.Options{RequireIndexes: indexes, Optimistic: strings.Split(l.Optimistic, ",")}); err != nil {
 			return fmt.Errorf("starting Firestore on %s: %w", l.FirestoreAddr, err)
 		}
 		l.OnClose(l.Firestore.Close)

@@ -32,6 +32,7 @@ type Options struct {
 	QuotaShape                                          string   // how the emulator counts the quota
 	Given                                               []string // names of the flags that the user set
 	Instances                                           int      // processes of deliver; 0: it runs in this process
+	Optimistic                                          string   // ids of Firestore databases in the concurrency mode OPTIMISTIC, separated by commas
 	Indexes                                             string   // path of firestore.indexes.json; a query whose index is missing there is refused; "": no query is
 }
 
@@ -84,6 +85,7 @@ func (o *Options) RegisterFlags(f *flag.FlagSet) {
 	f.BoolVar(&o.FCMAuth, "fcm-auth", o.FCMAuth, "with -only: FCM refuses requests without a bearer token")
 	f.StringVar(&o.FCMTLS, "fcm-tls", o.FCMTLS, "with -only: FCM serves TLS with a new certificate, and writes the certificate to this `file`")
 	f.StringVar(&o.Indexes, "require-indexes", o.Indexes, "a `file` like firestore.indexes.json: Firestore refuses queries whose composite index is missing in it; '' (the default with -only) refuses none")
+	f.StringVar(&o.Optimistic, "firestore-optimistic", o.Optimistic, "`ids` of Firestore databases, separated by commas, whose transactions take no locks unless they ask for them (concurrency mode OPTIMISTIC)")
 	f.StringVar(&o.LogLevel, "log", o.LogLevel, "level of the log: debug, info, warn or error")
 }
 

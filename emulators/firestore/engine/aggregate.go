@@ -102,7 +102,7 @@ func (db *Database) Aggregate(ctx context.Context, a *Aggregation, r Read) (map[
 	if err := db.engine.opt.IndexRules.checkQuery(a.query, a.query.required); err != nil {
 		return nil, Snapshot{}, err
 	}
-	snap, err := db.openRead(r, func(l *locks, t *tx) { l.holdQuery(t, a.query) })
+	snap, err := db.openRead(ctx, r, &reading{query: a.query})
 	if err != nil {
 		return nil, snap, err
 	}

@@ -98,7 +98,7 @@ func pageTime(b *testing.B, db *Database, c condition, orderBy string) float64 {
 		b.Fatal(err)
 	}
 	began := time.Now()
-	res, err := db.Query(q, Read{})
+	res, err := db.Query(context.Background(), q, Read{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -65,6 +65,8 @@ func (db *Database) commitLocked(ctx context.Context, t *tx, writes []write) (*C
 		age = t.age
 	}
 
+	w := &waiter{age: age, tx: t}
+	defer db.stopWaiting(w)
 	for {
 		at := db.nextCommitTime()
 		ps, results, err := db.evaluateWrites(writes, at)
@@ -82,10 +84,20 @@ func (db *Database) commitLocked(ctx context.Context, t *tx, writes []write) (*C
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			return nil, db.abortTx(t)
 		}
+		w.changes = ps
+		db.locks.waiting[w] = true
 		db.waitForLocks(deadline)
 		if t != nil && t.over {
 			return nil, errContention
 		}
+	}
+}
+
+// stopWaiting lets the reads go on that wait for a commit. db.mu must be held.
+func (db *Database) stopWaiting(w *waiter) {
+	if db.locks.waiting[w] {
+		delete(db.locks.waiting, w)
+		db.locks.free.Broadcast()
 	}
 }
 

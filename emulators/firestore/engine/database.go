@@ -11,6 +11,8 @@ type Database struct {
 	name   string // projects/P/databases/D
 	engine *Engine
 
+	optimistic bool // its concurrency mode: transactions take no locks unless they ask for them
+
 	// mu guards all fields below it, and the indexes and versions that they lead
 	// to.
 	mu          sync.RWMutex
@@ -25,7 +27,8 @@ type Database struct {
 }
 
 func newDatabase(name string, e *Engine) *Database {
-	db := &Database{name: name, engine: e, changed: make(chan struct{})}
+	_, id, _ := strings.Cut(name, "/databases/")
+	db := &Database{name: name, engine: e, optimistic: slices.Contains(e.opt.Optimistic, id), changed: make(chan struct{})}
 	db.resetState()
 	db.locks = newLocks(&db.mu)
 	return db

@@ -28,6 +28,7 @@ type Options struct {
 	History     time.Duration    // how far back a read time may be; 0: one hour, as the service
 	Superseded  int64            // limit for old versions in bytes, the oldest are dropped first; 0: 256 MiB
 	LookFirst   int              // number of documents that a query ordered by name checks before an index is built for it; 0: 4,096, negative: none
+	Optimistic  []string         // ids of databases whose transactions are optimistic unless they ask for locks
 	IndexRules  *Indexes         // the declared indexes; nil: no query is refused because of a missing index
 }
 

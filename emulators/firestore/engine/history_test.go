@@ -52,7 +52,7 @@ func TestHistoryIsGivenUpWhenItTakesTooMuchMemory(t *testing.T) {
 	if n := db.collections["c"].indexes["+n"].past.len; n > 20 {
 		t.Errorf("the index keeps %d past entries", n)
 	}
-	if _, err := db.Query(q, Read{Time: first.Time()}); status.Code(err) != codes.FailedPrecondition {
+	if _, err := db.Query(context.Background(), q, Read{Time: first.Time()}); status.Code(err) != codes.FailedPrecondition {
 		t.Errorf("a read of what is given up: %v", err)
 	}
 	then := toTimestamp(db.history.changes[0].after.at)
@@ -63,7 +63,7 @@ func TestHistoryIsGivenUpWhenItTakesTooMuchMemory(t *testing.T) {
 
 func countRows(t *testing.T, db *Database, q *Query, r Read) (n int) {
 	t.Helper()
-	res, err := db.Query(q, r)
+	res, err := db.Query(context.Background(), q, r)
 	if err != nil {
 		t.Fatal(err)
 	}

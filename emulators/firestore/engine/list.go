@@ -33,7 +33,7 @@ func (db *Database) List(ctx context.Context, req *pb.ListDocumentsRequest) ([]*
 	}
 
 	r := Read{Transaction: req.GetTransaction(), Time: req.GetReadTime()}
-	snap, err := db.openRead(r, func(l *locks, t *tx) { l.holdQuery(t, q) })
+	snap, err := db.openRead(ctx, r, &reading{query: q})
 	if err != nil {
 		return nil, "", err
 	}
@@ -159,13 +159,13 @@ func (c *collection) livesAt(at instant) bool {
 
 // CollectionIDs returns a page of the ids of the collections directly below a
 // document or documents/, and the token of the next page.
-func (db *Database) CollectionIDs(req *pb.ListCollectionIdsRequest) ([]string, string, error) {
+func (db *Database) CollectionIDs(ctx context.Context, req *pb.ListCollectionIdsRequest) ([]string, string, error) {
 	_, parent, err := parseParent(req.GetParent())
 	if err != nil {
 		return nil, "", err
 	}
 
-	snap, err := db.openRead(Read{Time: req.GetReadTime()}, nil)
+	snap, err := db.openRead(ctx, Read{Time: req.GetReadTime()}, nil)
 	if err != nil {
 		return nil, "", err
 	}
@@ -223,7 +223,7 @@ func (db *Database) Partition(ctx context.Context, req *pb.PartitionQueryRequest
 		return nil, "", invalidArgument("partition_count must be between 1 and %d.", maxPartitions)
 	}
 
-	snap, err := db.openRead(Read{Time: req.GetReadTime()}, nil)
+	snap, err := db.openRead(ctx, Read{Time: req.GetReadTime()}, nil)
 	if err != nil {
 		return nil, "", err
 	}

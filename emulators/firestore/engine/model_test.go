@@ -166,7 +166,7 @@ func (m *model) compare(t *rapid.T, db *Database, clock time.Time) {
 		i = rapid.IntRange(0, i).Draw(t, "state")
 		r.Time = timestamppb.New(time.UnixMicro(m.at[i]))
 	}
-	res, err := db.Query(q, r)
+	res, err := db.Query(context.Background(), q, r)
 	if err != nil {
 		t.Fatal(err)
 	}

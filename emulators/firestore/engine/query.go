@@ -218,6 +218,12 @@ func (q *Query) matchesDocument(path string, v *version) bool {
 	return q.hasRequired(v) && slices.ContainsFunc(q.branches, func(b branch) bool { return b.matchesFields(get) })
 }
 
+// isChangedBy reports whether a change of a document alters the result of the query. It
+// ignores cursors, offset and limit.
+func (q *Query) isChangedBy(path string, before, after *version) bool {
+	return q.coversPath(path) && (q.matchesDocument(path, before) || q.matchesDocument(path, after))
+}
+
 func (q *Query) hasRequired(v *version) bool {
 	for _, p := range q.required {
 		if _, ok := v.body.valueAt(p); !ok {

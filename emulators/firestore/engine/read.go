@@ -24,9 +24,10 @@ type Snapshot struct {
 // Time returns the read time for the response.
 func (s Snapshot) Time() *timestamppb.Timestamp { return toTimestamp(s.at) }
 
-// openRead determines the time of a read. In a pessimistic transaction it also
-// takes the locks, by calling hold.
-func (db *Database) openRead(r Read, hold func(*locks, *tx)) (s Snapshot, err error) {
+// openRead determines the time of a read. In a pessimistic transaction it first waits for
+// the commits before it, and takes the locks of what is read. what is nil for reads that
+// take none.
+func (db *Database) openRead(ctx context.Context, r Read, what *reading) (s Snapshot, err error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	var t *tx
@@ -45,6 +46,13 @@ func (db *Database) openRead(r Read, hold func(*locks, *tx)) (s Snapshot, err er
 		return s, err
 	}
 
+	locking := t != nil && !t.readOnly && what != nil
+	if locking {
+		if err := db.awaitWriters(ctx, t, what); err != nil {
+			return s, err
+		}
+	}
+
 	s.at = db.latestReadTime()
 	if t == nil {
 		return s, nil
@@ -58,8 +66,8 @@ func (db *Database) openRead(r Read, hold func(*locks, *tx)) (s Snapshot, err er
 	if s.at < db.history.lost {
 		return s, errTooOld
 	}
-	if !t.readOnly && hold != nil {
-		hold(&db.locks, t)
+	if locking {
+		what.hold(&db.locks, t)
 	}
 
 	return s, nil
@@ -86,7 +94,7 @@ func (db *Database) readTime(t *timestamppb.Timestamp) (instant, error) {
 // GetAll reads documents by their full names, each name once, in the order of
 // the request. For a missing document, Exists is false. Each document is billed
 // as a read.
-func (db *Database) GetAll(r Read, names []string, m *pb.DocumentMask) ([]*Document, Snapshot, error) {
+func (db *Database) GetAll(ctx context.Context, r Read, names []string, m *pb.DocumentMask) ([]*Document, Snapshot, error) {
 	mask, err := parseMask(m)
 	if err != nil {
 		return nil, Snapshot{}, err
@@ -97,11 +105,7 @@ func (db *Database) GetAll(r Read, names []string, m *pb.DocumentMask) ([]*Docum
 		return nil, Snapshot{}, err
 	}
 
-	snap, err := db.openRead(r, func(l *locks, t *tx) {
-		for _, p := range paths {
-			l.holdDocument(t, p)
-		}
-	})
+	snap, err := db.openRead(ctx, r, &reading{paths: paths})
 	if err != nil {
 		return nil, snap, err
 	}
@@ -151,11 +155,11 @@ type Result struct {
 
 // Query starts a query. It returns FailedPrecondition when Options.IndexRules
 // requires an index that is not declared.
-func (db *Database) Query(q *Query, r Read) (*Result, error) {
+func (db *Database) Query(ctx context.Context, q *Query, r Read) (*Result, error) {
 	if err := db.engine.opt.IndexRules.checkQuery(q, nil); err != nil {
 		return nil, err
 	}
-	snap, err := db.openRead(r, func(l *locks, t *tx) { l.holdQuery(t, q) })
+	snap, err := db.openRead(ctx, r, &reading{query: q})
 	return &Result{snap, db, q}, err
 }
 

@@ -93,7 +93,7 @@ func TestALongQueryReadsOneMoment(t *testing.T) {
 			t.Fatal(err)
 		}
 		read := func(during func(seen int)) []string {
-			res, err := db.Query(q, Read{})
+			res, err := db.Query(context.Background(), q, Read{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -45,6 +45,7 @@ type locks struct {
 	active  map[string]*tx
 	holders map[string]map[*tx]bool // of documents
 	watched map[*tx]bool            // transactions that hold queries
+	waiting map[*waiter]bool        // commits that wait for locks
 	lost    map[string]loss         // transactions that were aborted recently
 }
 
@@ -66,6 +67,9 @@ func (l *locks) reset() {
 	}
 	l.active, l.holders = map[string]*tx{}, map[string]map[*tx]bool{}
 	l.watched, l.lost = map[*tx]bool{}, map[string]loss{}
+	if l.waiting == nil { // those that wait now remove themselves
+		l.waiting = map[*waiter]bool{}
+	}
 	l.free.Broadcast()
 }
 
@@ -123,8 +127,8 @@ func (db *Database) endExpired() {
 	maps.DeleteFunc(db.locks.lost, func(_ string, x loss) bool { return now.Sub(x.at) > o.TotalLease })
 }
 
-// Begin starts a transaction and returns its id. Without options the
-// transaction is read-write and pessimistic.
+// Begin starts a transaction and returns its id. Without options the transaction is
+// read-write, in the concurrency mode of the database.
 func (db *Database) Begin(o *pb.TransactionOptions) ([]byte, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -140,10 +144,10 @@ func (db *Database) beginLocked(o *pb.TransactionOptions) (*tx, error) {
 	db.endExpired()
 	now := db.engine.opt.Now()
 	db.locks.born++
-	t := &tx{id: rand.Text(), age: db.locks.born, docs: map[string]bool{}, begun: now, used: now}
+	t := &tx{id: rand.Text(), age: db.locks.born, optimistic: db.optimistic, docs: map[string]bool{}, begun: now, used: now}
 	switch m := o.GetMode().(type) {
 	case *pb.TransactionOptions_ReadOnly_:
-		t.readOnly = true
+		t.readOnly, t.optimistic = true, false
 		t.at = db.latestReadTime()
 		if rt := m.ReadOnly.GetReadTime(); rt != nil {
 			var err error
@@ -152,7 +156,12 @@ func (db *Database) beginLocked(o *pb.TransactionOptions) (*tx, error) {
 			}
 		}
 	case *pb.TransactionOptions_ReadWrite_:
-		t.optimistic = m.ReadWrite.GetConcurrencyMode() == pb.TransactionOptions_OPTIMISTIC
+		switch m.ReadWrite.GetConcurrencyMode() {
+		case pb.TransactionOptions_OPTIMISTIC:
+			t.optimistic = true
+		case pb.TransactionOptions_PESSIMISTIC:
+			t.optimistic = false
+		}
 		db.inheritAge(t, string(m.ReadWrite.GetRetryTransaction()))
 	}
 
@@ -234,9 +243,7 @@ func (db *Database) inTheWay(self *tx, ps []*pending) map[*tx]bool {
 // watchesChange reports whether a change alters the result of a query that t has
 // run.
 func (t *tx) watchesChange(path string, before, after *version) bool {
-	return slices.ContainsFunc(t.queries, func(q *Query) bool {
-		return q.coversPath(path) && (q.matchesDocument(path, before) || q.matchesDocument(path, after))
-	})
+	return slices.ContainsFunc(t.queries, func(q *Query) bool { return q.isChangedBy(path, before, after) })
 }
 
 // readsOutdated reports whether the data that an optimistic transaction has read has
