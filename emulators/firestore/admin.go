@@ -7,10 +7,11 @@ import (
 	"net/http"
 )
 
-// adminHandler serves the admin HTTP interface. The paths are those of Google's
-// emulator. Only /emulator/usage is our own.
-func (s *Server) adminHandler() http.Handler {
+// httpHandler serves the documents in the REST form, and the admin HTTP interface. The
+// paths are those of Google's emulator. Only /emulator/usage is our own.
+func (s *Server) httpHandler(documents http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("/v1/", documents)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Ok") })
 	mux.HandleFunc("GET /emulator/usage", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

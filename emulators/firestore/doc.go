@@ -1,6 +1,7 @@
 // Package firestore is a Firestore (Native mode, Standard edition) in memory. It
-// serves google.firestore.v1.Firestore to server SDKs over gRPC, and a small
-// admin interface over HTTP on the same port. It starts in a millisecond.
+// serves google.firestore.v1.Firestore to server SDKs over gRPC, and its REST
+// form and a small admin interface over HTTP on the same port. It starts in a
+// millisecond.
 //
 // Everything in this repository is tested against it, so it aims to be exactly
 // as strict as the service. The package engine holds the database; this package
@@ -9,6 +10,7 @@
 // # Known differences from the service
 //
 // Missing:
+//   - WebChannel, with which the SDKs for browsers listen, and CORS.
 //   - Pipelines (ExecutePipeline) return UNIMPLEMENTED: they belong to the
 //     Enterprise edition. Queries with explain_options do, too.
 //   - Security rules and App Check: every caller has full access, as server SDKs

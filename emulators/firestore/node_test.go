@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// TestNodeClient runs the round of Google's Node client in node/. The client is
-// installed with "npm install" there; nothing else of this repository needs it.
+// TestNodeClient runs the round of Google's Node client in node/, over gRPC and over HTTP
+// with JSON. The client is installed with "npm ci" there; nothing else of this repository
+// needs it.
 func TestNodeClient(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -21,10 +22,15 @@ func TestNodeClient(t *testing.T) {
 	if _, err := os.Stat(filepath.Join("node", "node_modules", "@google-cloud", "firestore")); err != nil {
 		t.Skip(`the Node client is not installed ("npm install" in emulators/firestore/node), so its round cannot run`)
 	}
-	cmd := exec.CommandContext(t.Context(), node, "--test", "round.test.mjs")
-	cmd.Dir = "node"
-	cmd.Env = append(os.Environ(), "FIRESTORE_EMULATOR_HOST="+address(t))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("the round failed: %v\n%s", err, out)
+	for name, preferRest := range map[string]string{"gRPC": "0", "REST": "1"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), node, "--test", "round.test.mjs")
+			cmd.Dir = "node"
+			cmd.Env = append(os.Environ(), "FIRESTORE_EMULATOR_HOST="+address(t), "PREFER_REST="+preferRest)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("the round failed: %v\n%s", err, out)
+			}
+		})
 	}
 }

@@ -11,8 +11,10 @@ import (
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 	"google.golang.org/grpc"
 
+	"carillon.example/emulators/connmux"
 	"carillon.example/emulators/firestore/engine"
 	"carillon.example/emulators/loopback"
+	"carillon.example/emulators/transcode"
 )
 
 // Options configure a Server. The zero value is valid.
@@ -33,9 +35,10 @@ type Options struct {
 // port.
 type Server struct {
 	engine *engine.Engine
-	mux    *connMux
+	mux    *connmux.Mux
 	grpc   *grpc.Server
 	http   *http.Server
+	rest   *grpc.ClientConn // to this server, for requests in the REST form
 	before atomic.Pointer[Fault]
 	after  atomic.Pointer[Fault]
 }
@@ -57,18 +60,27 @@ func Start(addr string, o Options) (*Server, error) {
 		return nil, fmt.Errorf("firestore emulator: listen on %s: %w", addr, err)
 	}
 
-	s := &Server{engine: engine.New(eo), mux: newConnMux(lis)}
+	s := &Server{engine: engine.New(eo), mux: connmux.New(lis)}
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxReceive), grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.UnaryInterceptor(s.interceptUnary), grpc.StreamInterceptor(s.interceptStream),
 	)
 	pb.RegisterFirestoreServer(s.grpc, &service{engine: s.engine})
-	s.http = &http.Server{Handler: loopback.Protect(s.adminHandler()), ReadHeaderTimeout: 10 * time.Second}
+	if s.rest, err = transcode.Dial(s.Addr()); err != nil {
+		lis.Close()
+		return nil, fmt.Errorf("firestore emulator: %w", err)
+	}
+	documents, err := transcode.New(s.rest, maxReceive, pb.File_google_firestore_v1_firestore_proto.Services().ByName("Firestore"))
+	if err != nil {
+		lis.Close()
+		return nil, fmt.Errorf("firestore emulator: %w", err)
+	}
+	s.http = &http.Server{Handler: loopback.Protect(s.httpHandler(documents)), ReadHeaderTimeout: 10 * time.Second}
 	// Both goroutines end with Close. Their errors only say that the listener was closed.
-	go func() { _ = s.grpc.Serve(s.mux.grpc) }()
-	go func() { _ = s.http.Serve(s.mux.http) }()
-	go s.mux.acceptConns()
+	go func() { _ = s.grpc.Serve(s.mux.GRPC) }()
+	go func() { _ = s.http.Serve(s.mux.HTTP) }()
+	go s.mux.AcceptConns()
 	return s, nil
 }
 
@@ -79,6 +91,7 @@ func (s *Server) Addr() string { return s.mux.Addr().String() }
 // Close stops serving and drops every connection.
 func (s *Server) Close() {
 	s.mux.Close()
+	s.rest.Close()
 	s.grpc.Stop()
 	s.http.Close()
 }

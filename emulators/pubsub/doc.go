@@ -1,4 +1,5 @@
-// Package pubsub is an emulator of Google Cloud Pub/Sub: a real gRPC server in memory.
+// Package pubsub is an emulator of Google Cloud Pub/Sub: a real gRPC server in memory,
+// with the REST form of the service on the same port.
 // Every client library reaches it with PUBSUB_EMULATOR_HOST. It has pull, streaming pull,
 // and pushes to HTTP endpoints as the service makes them: the envelope, the status codes
 // that acknowledge, the ack deadline, the back-off of the retry policy, ordering keys, and

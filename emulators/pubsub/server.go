@@ -12,6 +12,10 @@ import (
 
 	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"google.golang.org/grpc"
+
+	"carillon.example/emulators/connmux"
+	"carillon.example/emulators/loopback"
+	"carillon.example/emulators/transcode"
 )
 
 // Options configure a Server; the zero value is the default.
@@ -67,8 +71,10 @@ func (o Options) inFlight(subscription string) int {
 // A Server is a running Pub/Sub.
 type Server struct {
 	opt      Options
-	listener net.Listener
+	listener *connmux.Mux
 	grpc     *grpc.Server
+	http     *http.Server
+	rest     *grpc.ClientConn // to this server, for requests in the REST form
 	client   *http.Client
 	ctx      context.Context // context of the pushes; it ends with Close
 	stop     context.CancelFunc
@@ -96,7 +102,7 @@ func Start(addr string, o Options) (*Server, error) {
 		return nil, fmt.Errorf("starting the Pub/Sub emulator on %s: %w", addr, err)
 	}
 
-	s := &Server{opt: o.withDefaults(), listener: l, topics: map[string]*topic{}, subs: map[string]*subscription{}}
+	s := &Server{opt: o.withDefaults(), listener: connmux.New(l), topics: map[string]*topic{}, subs: map[string]*subscription{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.client = pushClient(s.opt)
 	s.chaos.Store(&Chaos{})
@@ -104,8 +110,33 @@ func Start(addr string, o Options) (*Server, error) {
 	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(requestLimit), grpc.WaitForHandlers(true))
 	pb.RegisterPublisherServer(s.grpc, publisher{s: s})
 	pb.RegisterSubscriberServer(s.grpc, subscriber{s: s})
-	go func() { _ = s.grpc.Serve(l) }() // returns after Close
+	if err := s.serveREST(); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("starting the Pub/Sub emulator: %w", err)
+	}
+	// Both return after Close.
+	go func() { _ = s.grpc.Serve(s.listener.GRPC) }()
+	go func() { _ = s.http.Serve(s.listener.HTTP) }()
+	go s.listener.AcceptConns()
 	return s, nil
+}
+
+// serveREST makes the HTTP server of the REST form of both services.
+func (s *Server) serveREST() (err error) {
+	if s.rest, err = transcode.Dial(s.Addr()); err != nil {
+		return err
+	}
+	services := pb.File_google_pubsub_v1_pubsub_proto.Services()
+	api, err := transcode.New(s.rest, requestLimit, services.ByName("Publisher"), services.ByName("Subscriber"))
+	if err != nil {
+		return err
+	}
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Ok") })
+	mux.Handle("/v1/", api)
+	s.http = &http.Server{Handler: loopback.Protect(mux), ReadHeaderTimeout: 10 * time.Second}
+	return nil
 }
 
 // pushClient returns a client that follows no redirect: for Pub/Sub a redirect is an answer
@@ -129,6 +160,9 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 // pushed after Close has returned. It may be called again.
 func (s *Server) Close() {
 	s.stop()
+	s.listener.Close()
+	s.rest.Close()
+	s.http.Close()
 	s.grpc.Stop()
 
 	s.mu.RLock()

@@ -1,4 +1,5 @@
-package firestore
+// Package connmux serves gRPC and plain HTTP on one port.
+package connmux
 
 import (
 	"bufio"
@@ -10,46 +11,51 @@ import (
 // peekTimeout is how long a new connection may stay silent before it is dropped.
 const peekTimeout = 30 * time.Second
 
-// A connMux accepts the connections of one listener. It passes a connection to
-// gRPC when it starts with the HTTP/2 preface, and to net/http otherwise.
-type connMux struct {
+// A Mux accepts the connections of one listener. It passes a connection to GRPC when it
+// starts with the HTTP/2 preface, and to HTTP otherwise.
+type Mux struct {
 	net.Listener
+	GRPC, HTTP net.Listener // the listeners to serve on; they end with the Mux
+
 	grpc, http *muxListener
 }
 
-func newConnMux(l net.Listener) *connMux {
+// New returns a Mux of the connections of l. Call AcceptConns.
+func New(l net.Listener) *Mux {
 	newListener := func() *muxListener {
 		return &muxListener{addr: l.Addr(), conns: make(chan net.Conn), done: make(chan struct{})}
 	}
-	return &connMux{Listener: l, grpc: newListener(), http: newListener()}
+	m := &Mux{Listener: l, grpc: newListener(), http: newListener()}
+	m.GRPC, m.HTTP = m.grpc, m.http
+	return m
 }
 
-// acceptConns accepts connections until the listener is closed. Each connection has its
+// AcceptConns accepts connections until the listener is closed. Each connection has its
 // own goroutine, so that a silent one does not block the others.
-func (s *connMux) acceptConns() {
+func (m *Mux) AcceptConns() {
 	for {
-		c, err := s.Accept()
+		c, err := m.Accept()
 		if err != nil {
-			s.grpc.stopAccepting()
-			s.http.stopAccepting()
+			m.grpc.stopAccepting()
+			m.http.stopAccepting()
 			return
 		}
-		go s.routeConn(c)
+		go m.routeConn(c)
 	}
 }
 
 // routeConn passes a connection to the server of its protocol, and closes it when the
 // client sends nothing.
-func (s *connMux) routeConn(c net.Conn) {
+func (m *Mux) routeConn(c net.Conn) {
 	r := bufio.NewReader(c)
 	head, err := peekPreface(c, r)
 	if err != nil {
 		c.Close()
 		return
 	}
-	to := s.http
+	to := m.http
 	if string(head) == "PRI " { // "PRI * HTTP/2.0" opens every HTTP/2 connection
-		to = s.grpc
+		to = m.grpc
 	}
 	to.deliverConn(&peekedConn{Conn: c, r: r})
 }
