@@ -1,7 +1,7 @@
 // Requests to the admin interface of the emulator and to the functions.
 import { request } from "./common/request.js";
 
-export { customerPath, mailingPath } from "./common/request.js";
+export { customerPath, faultsOf, mailingPath } from "./common/request.js";
 
 const ask = async (path, init) => (await request(path, init, (answer) => answer.statusText || `HTTP ${answer.status}`)).value;
 

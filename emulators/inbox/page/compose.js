@@ -1,9 +1,8 @@
 // The form for a new mailing.
-import { $, check, field, h, plural, said, toast } from "./dom.js";
-import { post } from "./ask.js";
+import { $, check, field, h, listed, plural, said, toast } from "./dom.js";
+import { faultsOf, post } from "./ask.js";
 
 const input = (name, props = {}) => h("input", { id: `new-${name}`, name, autocomplete: "off", ...props });
-const listed = (text) => text.split(/[\n,]/).map((s) => s.trim()).filter(Boolean);
 
 // ask is shown before a mailing rings all customers.
 const ask = "This goes to everyone: press Send once more.";
@@ -114,8 +113,7 @@ export class Compose {
       toast("The mailing is on its way.", " ", h("a", { href: `#mailings/${encodeURIComponent(id)}` }, "See its sums"));
       this.sent(id);
     } catch (err) {
-      const list = err.faults?.length ? err.faults.map((f) => `${(f.location || "").replace(/^body\./, "")}: ${f.message}`) : [err.message];
-      this.#complain(list);
+      this.#complain(faultsOf(err));
     } finally {
       this.submit.disabled = false;
     }

@@ -2,7 +2,7 @@
 // policy of the page refuses everything else.
 import { h, said } from "./common/dom.js";
 
-export { $, check, field, h, number, plural, said, sum, toast } from "./common/dom.js";
+export { $, check, field, h, listed, number, plural, said, sum, toast } from "./common/dom.js";
 
 // put changes text only when it differs, so that it does not disturb selections
 // and screen readers.

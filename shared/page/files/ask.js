@@ -1,7 +1,7 @@
 // Requests to the console.
 import { Refusal, request } from "./common/request.js";
 
-export { customerPath, mailingPath } from "./common/request.js";
+export { customerPath, faultsOf, fieldOf, mailingPath } from "./common/request.js";
 
 async function ask(method, path, body, header = {}) {
   const headers = { ...header };

@@ -1,7 +1,7 @@
 // Elements, numbers and times of the console.
 import { h, plural } from "./common/dom.js";
 
-export { $, check, field, h, number, plural, said, sum, toast } from "./common/dom.js";
+export { $, check, field, h, listed, number, plural, said, sum, toast } from "./common/dom.js";
 
 const days = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const times = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });

@@ -44,3 +44,6 @@ export function field(label, input, hint) {
 }
 
 export const check = (label, input) => h("label", { class: "check" }, input, label);
+
+// listed are the entries of a text that has them with commas or on lines.
+export const listed = (text) => text.split(/[\n,]/).map((s) => s.trim()).filter(Boolean);

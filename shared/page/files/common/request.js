@@ -26,3 +26,10 @@ export async function request(path, init, describe) {
 
 export const mailingPath = (id, rest = "") => `v1/mailings/${encodeURIComponent(id)}${rest}`;
 export const customerPath = (id, rest = "") => `v1/customers/${encodeURIComponent(id)}${rest}`;
+
+// fieldOf is the field that the location of a fault names.
+export const fieldOf = (location) => (location || "").replace(/^body\./, "");
+
+// faultsOf names every fault of a Refusal; name makes words of a location. Of other errors
+// it has the text.
+export const faultsOf = (e, name = fieldOf) => (e.faults?.length ? e.faults.map((f) => `${name(f.location)}: ${f.message}`) : [e.message]);
