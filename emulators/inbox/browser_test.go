@@ -3,10 +3,13 @@ package inbox_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/inbox"
 	"carillon.example/emulators/inbox/browser"
 )
 
@@ -211,4 +214,42 @@ func TestControls(t *testing.T) {
 	p.Click("#clear")
 	p.Until(`!document.querySelector("#empty").hidden && document.querySelector("#list-note").textContent === "0 phones, 0 messages"`)
 	checkConsole(t, p)
+}
+
+// TestTheFormNamesFaults checks that the form for a new mailing names every fault of a
+// refusal by its field, and shows the status of an answer that names none.
+func TestTheFormNamesFaults(t *testing.T) {
+	t.Parallel()
+	p := browser.Open(t, 1200, 800)
+	s, err := fcm.Start("127.0.0.1:0", fcm.Options{})
+	if err != nil {
+		t.Fatalf("starting FCM: %v", err)
+	}
+	t.Cleanup(s.Close)
+	answers := make(chan func(http.ResponseWriter), 3) // in the order of the requests
+	api := http.NewServeMux()
+	api.HandleFunc("GET /v1/mailings", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"mailings": []}`) })
+	api.HandleFunc("POST /v1/mailings", func(w http.ResponseWriter, _ *http.Request) { (<-answers)(w) })
+	page := httptest.NewServer(inbox.Handler(inbox.Options{FCM: s.AdminHandler(), API: api}))
+	t.Cleanup(page.CloseClientConnections)
+
+	p.Go(page.URL)
+	p.Click("#compose")
+	browser.Eval[bool](p, `((form) => { form.title.value = "Sale"; form.to.value = "tokens"; form.who.value = "a, b\nc"; return true; })(document.querySelector("#composer form").elements)`)
+	for _, c := range []struct {
+		name, body string
+		status     int
+		want       []string
+	}{
+		{"two faults", `{"title": "Unprocessable", "errors": [{"location": "body.link", "message": "is no address"}, {"location": "body.lifetime", "message": "is too short"}]}`, 422, []string{"link: is no address", "lifetime: is too short"}},
+		{"a problem without faults", `{"title": "Conflict", "detail": "another mailing has this key"}`, 409, []string{"another mailing has this key"}},
+		{"no problem", "no JSON", 502, []string{"Bad Gateway"}},
+	} {
+		answers <- func(w http.ResponseWriter) {
+			w.WriteHeader(c.status)
+			fmt.Fprint(w, c.body)
+		}
+		p.Click("#composer [type=submit]")
+		p.Until(`document.querySelector("#composer .faults").textContent === ` + js(strings.Join(c.want, "")) + ` && document.querySelectorAll("#composer .faults li").length === ` + js(len(c.want)))
+	}
 }

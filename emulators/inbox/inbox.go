@@ -4,7 +4,8 @@
 // customers. The page can make tokens invalid, and make FCM slow, short of
 // quota or faulty.
 //
-// The page is embedded and loads nothing from other origins. Its requests to
+// The page is embedded and loads nothing from other origins. What it has in common
+// with the page of the console comes from shared/page. Its requests to
 // FCM and to the functions go through this handler, so that neither has to
 // allow other origins.
 package inbox
@@ -18,6 +19,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+
+	"carillon.example/shared/page"
 )
 
 // Options configure the page.
@@ -47,15 +50,16 @@ var files embed.FS
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// Handler serves the page at /, the admin interface of the FCM emulator at
+// Handler serves the page at /, what it shares with the console at /common/, the admin interface of the FCM emulator at
 // /emulator/ and the functions at /v1/.
 func Handler(o Options) http.Handler {
-	page, err := fs.Sub(files, "page")
+	own, err := fs.Sub(files, "page")
 	if err != nil {
 		panic("inbox: " + err.Error()) // cannot happen: the folder is embedded above
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/", http.FileServerFS(page))
+	mux.Handle("/", http.FileServerFS(own))
+	mux.Handle("/common/", page.Handler())
 	mux.HandleFunc("GET /inbox.json", o.serveDescription)
 	mux.Handle("/emulator/", o.FCM)
 	if o.API != nil {

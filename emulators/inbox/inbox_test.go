@@ -9,6 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -153,24 +157,24 @@ func TestHostsOptionIsAccepted(t *testing.T) {
 func TestPageLoadsNothingElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
-	get := func(path string) string {
-		resp := request(t, "GET", w.url+path, nil, "")
+	get := func(file string) string {
+		resp := request(t, "GET", w.url+file, nil, "")
 		b, err := io.ReadAll(resp.Body)
 		if err != nil {
-			t.Fatalf("read %s: %v", path, err)
+			t.Fatalf("read %s: %v", file, err)
 		}
 		if resp.StatusCode != 200 {
-			t.Fatalf("%s: status is %d, want 200", path, resp.StatusCode)
+			t.Fatalf("%s: status is %d, want 200", file, resp.StatusCode)
 		}
 		return string(b)
 	}
-	files := []string{"/", "/main.js", "/base.css", "/panes.css", "/preview.css"}
+	files := []string{"/", "/main.js", "/common/base.css", "/base.css", "/panes.css", "/preview.css"}
 	for i := 0; i < len(files); i++ {
 		f := files[i]
 		text := get(f)
 		for line := range strings.Lines(text) {
 			_, from, ok := strings.Cut(line, `from "./`)
-			if name := "/" + strings.TrimRight(from, "\";\n"); ok && !slices.Contains(files, name) {
+			if name := path.Join(path.Dir(f), strings.TrimRight(from, "\";\n")); ok && !slices.Contains(files, name) {
 				files = append(files, name)
 			}
 		}
@@ -182,6 +186,57 @@ func TestPageLoadsNothingElsewhere(t *testing.T) {
 	}
 	if len(files) < 20 {
 		t.Errorf("found %d files, want at least 20: %v", len(files), files)
+	}
+}
+
+// exported finds what a script defines for others, defined also what it defines for itself,
+// and valued the variables of a style sheet with their values.
+var (
+	exported = regexp.MustCompile(`(?m)^export (?:async )?(?:const|let|function|class) ([$\w]+)`)
+	defined  = regexp.MustCompile(`(?m)^(?:export )?(?:async )?(?:const|let|function|class) ([$\w]+)`)
+	valued   = regexp.MustCompile(`(--[a-z-]+: [^;]+);`)
+)
+
+// TestCommonCodeIsWrittenOnce checks that neither page defines again what shared/page has
+// for both, nor sets a colour to the common value again.
+func TestCommonCodeIsWrittenOnce(t *testing.T) {
+	t.Parallel()
+	const console = "../../shared/page/files"
+	for ext, finds := range map[string]struct{ common, again *regexp.Regexp }{"js": {exported, defined}, "css": {valued, valued}} {
+		t.Run(ext, func(t *testing.T) {
+			t.Parallel()
+			common := map[string]string{} // the file by what it defines
+			eachDefinition(t, filepath.Join(console, "common", "*."+ext), finds.common, func(file, name string) { common[name] = file })
+			if len(common) == 0 {
+				t.Fatalf("the files *.%s in %s/common define nothing", ext, console)
+			}
+
+			for _, dir := range []string{"page", console} {
+				eachDefinition(t, filepath.Join(dir, "*."+ext), finds.again, func(file, name string) {
+					if common[name] != "" {
+						t.Errorf("%s defines %s again, which is in %s", file, name, common[name])
+					}
+				})
+			}
+		})
+	}
+}
+
+// eachDefinition passes what finds finds in the files of a pattern to do, with its file.
+func eachDefinition(t *testing.T, pattern string, finds *regexp.Regexp, do func(file, name string)) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatalf("listing %s: %v", pattern, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatalf("reading %s: %v", file, err)
+		}
+		for _, found := range finds.FindAllStringSubmatch(string(text), -1) {
+			do(file, found[1])
+		}
 	}
 }
 

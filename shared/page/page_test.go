@@ -76,7 +76,7 @@ func eachFile(t *testing.T, do func(name string, b []byte)) {
 // TestTypes checks that browsers take the files for what they are.
 func TestTypes(t *testing.T) {
 	t.Parallel()
-	for path, want := range map[string]string{"/": "text/html; charset=utf-8", "/main.js": "text/javascript; charset=utf-8", "/base.css": "text/css; charset=utf-8", "/icon.svg": "image/svg+xml"} {
+	for path, want := range map[string]string{"/": "text/html; charset=utf-8", "/main.js": "text/javascript; charset=utf-8", "/base.css": "text/css; charset=utf-8", "/common/base.css": "text/css; charset=utf-8", "/common/dom.js": "text/javascript; charset=utf-8", "/icon.svg": "image/svg+xml"} {
 		t.Run(path, func(t *testing.T) {
 			w := httptest.NewRecorder()
 			Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))

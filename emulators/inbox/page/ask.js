@@ -1,25 +1,9 @@
 // Requests to the admin interface of the emulator and to the functions.
+import { request } from "./common/request.js";
 
-// A Refused is a response other than 2xx. faults are the faults that it names.
-export class Refused extends Error {
-  constructor(status, body, text) {
-    super(body?.detail || body?.title || text || `HTTP ${status}`);
-    this.status = status;
-    this.faults = Array.isArray(body?.errors) ? body.errors : [];
-  }
-}
+export { customerPath, faultsOf, mailingPath } from "./common/request.js";
 
-async function ask(path, init) {
-  const answer = await fetch(path, init);
-  if (answer.status === 204) return null;
-  const text = await answer.text();
-  let body = null;
-  try {
-    body = text ? JSON.parse(text) : null;
-  } catch { /* the status says enough */ }
-  if (!answer.ok) throw new Refused(answer.status, body, answer.statusText);
-  return body;
-}
+const ask = async (path, init) => (await request(path, init, (answer) => answer.statusText || `HTTP ${answer.status}`)).value;
 
 // withBody sends text unchanged and other values as JSON. For undefined it sends
 // no body and no content type.

@@ -1,10 +1,8 @@
 // The form for a new mailing.
-import { $, h, others, plural, toast } from "./dom.js";
-import { post } from "./ask.js";
+import { $, check, field, h, listed, plural, said, toast } from "./dom.js";
+import { faultsOf, post } from "./ask.js";
 
-const field = (id, label, input, hint) => h("div", { class: "field" }, h("label", { for: id }, label), input, hint && h("small", {}, hint));
 const input = (name, props = {}) => h("input", { id: `new-${name}`, name, autocomplete: "off", ...props });
-const listed = (text) => text.split(/[\n,]/).map((s) => s.trim()).filter(Boolean);
 
 // ask is shown before a mailing rings all customers.
 const ask = "This goes to everyone: press Send once more.";
@@ -16,20 +14,20 @@ export class Compose {
     this.sent = sent;
     this.dialog = $("composer");
     this.who = h("textarea", { id: "new-who", name: "who", rows: 2, spellcheck: "false" });
-    this.whoField = field("new-who", "Who", this.who);
+    this.whoField = field("Who", this.who);
     this.faults = h("div", { class: "faults", role: "alert" });
     this.submit = h("button", { type: "submit", class: "primary" }, "Send");
     this.form = h("form", { novalidate: true, onsubmit: (e) => this.#send(e), onchange: () => this.#show() },
       h("h2", { id: "composer-title" }, "New mailing"),
-      field("new-title", "Title", input("title")),
-      field("new-body", "Text", h("textarea", { id: "new-body", name: "body", rows: 3 })),
-      h("div", { class: "two" }, field("new-link", "Link", input("link", { inputmode: "url", placeholder: "https://" })), field("new-image", "Image", input("image", { inputmode: "url", placeholder: "https://" }))),
+      field("Title", input("title")),
+      field("Text", h("textarea", { id: "new-body", name: "body", rows: 3 })),
+      h("div", { class: "two" }, field("Link", input("link", { inputmode: "url", placeholder: "https://" })), field("Image", input("image", { inputmode: "url", placeholder: "https://" }))),
       h("fieldset", {}, h("legend", {}, "To"), h("div", { class: "choices" },
         ...["everyone", "customers", "segments", "tokens"].map((v) => h("label", {}, h("input", { type: "radio", name: "to", value: v, }), v)))),
       this.whoField,
       h("div", { class: "two" },
-        field("new-devices", "Devices", h("select", { id: "new-devices", name: "devices" }, h("option", { value: "" }, "as set"), h("option", { value: "all" }, "all of a customer"), h("option", { value: "latest" }, "the latest only"))),
-        h("label", { class: "check" }, h("input", { type: "checkbox", name: "dryRun" }), "Dry run: FCM judges it, no phone shows it")),
+        field("Devices", h("select", { id: "new-devices", name: "devices" }, h("option", { value: "" }, "as set"), h("option", { value: "all" }, "all of a customer"), h("option", { value: "latest" }, "the latest only"))),
+        check("Dry run: FCM judges it, no phone shows it", h("input", { type: "checkbox", name: "dryRun" }))),
       this.faults,
       h("div", { class: "buttons" }, h("button", { type: "button", class: "quiet", onclick: () => this.dialog.close() }, "Cancel"), this.submit));
     this.dialog.replaceChildren(this.form);
@@ -75,7 +73,7 @@ export class Compose {
     return [!v("title") && !v("body") && "Write a title or a text.", !v("to") && "Choose who gets it."].filter(Boolean);
   }
 
-  #complain(list) { this.faults.replaceChildren(h("ul", {}, ...list.map((t) => h("li", {}, others("span", t))))); }
+  #complain(list) { this.faults.replaceChildren(h("ul", {}, ...list.map((t) => h("li", {}, said(t))))); }
 
   #disagree() {
     this.agreed = "";
@@ -115,8 +113,7 @@ export class Compose {
       toast("The mailing is on its way.", " ", h("a", { href: `#mailings/${encodeURIComponent(id)}` }, "See its sums"));
       this.sent(id);
     } catch (err) {
-      const list = err.faults?.length ? err.faults.map((f) => `${(f.location || "").replace(/^body\./, "")}: ${f.message}`) : [err.message];
-      this.#complain(list);
+      this.#complain(faultsOf(err));
     } finally {
       this.submit.disabled = false;
     }

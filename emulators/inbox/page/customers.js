@@ -1,8 +1,8 @@
 // Customers as Carillon knows them: whether they can be reached, and which of
 // their tokens it has marked invalid. Answers are kept until something happens
 // that may have changed them, and asked for again only where they are in sight.
-import { gate, get } from "./ask.js";
-import { brief, clip, h, moment, number, others, plural, put, timeOf } from "./dom.js";
+import { customerPath, gate, get } from "./ask.js";
+import { brief, clip, h, moment, number, plural, put, said, timeOf } from "./dom.js";
 import { isSingle } from "./message.js";
 
 const alphabet = "0123456789abcdefghijklmnopqrstuv";
@@ -43,7 +43,7 @@ export class Customers extends EventTarget {
     if (!k.stale || k.asking) return;
     k.asking = true;
     k.stale = false;
-    this.#few(() => get(`v1/customers/${encodeURIComponent(id)}`)).then(
+    this.#few(() => get(customerPath(id))).then(
       (data) => { k.data = data; },
       (e) => {
         if (e.status === 404) k.data = null;
@@ -74,12 +74,12 @@ export function chip(customer, el = h("span")) {
 }
 
 const fact = (name, value) => [h("dt", {}, name), h("dd", {}, value)];
-const list = (o) => others("span", o.join(", "));
+const list = (o) => said(o.join(", "));
 
 function tokenRow(t) {
   return h("tr", {},
     h("td", {}, h("code", { title: t.id }, brief(t.id))),
-    h("td", {}, t.platform || "–", t.app ? others("small", ` ${t.app}`) : null),
+    h("td", {}, t.platform || "–", t.app ? said(` ${t.app}`, "small") : null),
     h("td", {}, timeOf(Date.parse(t.seenAt))),
     h("td", {}, t.valid ? h("span", { class: "chip good" }, t.latest ? "valid, latest" : "valid")
       : h("span", { class: "chip bad", title: t.invalid?.at ? `since ${moment(Date.parse(t.invalid.at))}` : "" }, t.invalid?.code || "invalid"),
@@ -92,7 +92,7 @@ export function sheet(c) {
   const facts = [
     c.segments?.length && fact("Segments", list(c.segments)),
     Object.keys(c.categories || {}).length && fact("Categories", list(Object.entries(c.categories).map(([k, on]) => `${k}: ${on ? "yes" : "no"}`))),
-    Object.keys(c.attributes || {}).length && fact("Attributes", others("code", JSON.stringify(c.attributes))),
+    Object.keys(c.attributes || {}).length && fact("Attributes", said(JSON.stringify(c.attributes), "code")),
     c.timeZone && fact("Time zone", c.timeZone),
   ].filter(Boolean).flat();
   return h("div", { class: "sheet" },

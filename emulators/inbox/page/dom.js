@@ -1,30 +1,14 @@
-// Elements and the writing of values. Text reaches the page as text only: the
-// content security policy of the page refuses everything else.
+// Elements and times of the inbox. Text reaches the page as text only: the content security
+// policy of the page refuses everything else.
+import { h, said } from "./common/dom.js";
 
-// h makes an element; props are attributes, but on… is a listener, and true
-// and false set and leave out.
-export function h(tag, props = {}, ...children) {
-  const el = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
-    if (name.startsWith("on")) el.addEventListener(name.slice(2), value);
-    else if (value === true) el.setAttribute(name, "");
-    else if (value !== false && value != null) el.setAttribute(name, value);
-  }
-  el.append(...children.filter((c) => c != null && c !== false));
-  return el;
-}
-
-export const $ = (id) => document.getElementById(id);
+export { $, check, field, h, listed, number, plural, said, sum, toast } from "./common/dom.js";
 
 // put changes text only when it differs, so that it does not disturb selections
 // and screen readers.
 export function put(el, text) {
   if (el.textContent !== text) el.textContent = text;
 }
-
-// others is text of a sender. It is isolated, so that its direction marks do not
-// affect other text.
-export const others = (tag, text, props = {}) => h(tag, { dir: "auto", ...props }, text);
 
 // web returns the address of a link when a browser may follow it.
 export function web(link) {
@@ -39,13 +23,9 @@ export function web(link) {
 // anchor is a link for http and https, and text for other addresses.
 export function anchor(link, props = {}, label = link) {
   const href = web(link);
-  if (!href) return others("span", label, props);
-  return others("a", label, { ...props, href, target: "_blank", rel: "noopener noreferrer" });
+  if (!href) return said(label, "span", props);
+  return said(label, "a", { ...props, href, target: "_blank", rel: "noopener noreferrer" });
 }
-
-const whole = new Intl.NumberFormat("en");
-export const number = (n) => whole.format(n);
-export const plural = (n, one, many = one + "s") => `${number(n)} ${n === 1 ? one : many}`;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
@@ -88,13 +68,6 @@ export function copier(text, label) {
     }
   } }, "Copy");
   return b;
-}
-
-// toast shows a short message for a moment.
-export function toast(text, ...more) {
-  const el = h("div", { class: "toast" }, others("span", text), ...more);
-  $("toasts").append(el);
-  setTimeout(() => el.remove(), 8000);
 }
 
 // twice makes a button that asks in its own label before it acts: the second click within

@@ -1,11 +1,11 @@
 // The mailings Carillon has, the newest first, each with where its tokens
 // went. A mailing under way is asked about again when phones ring for it, at
 // most once a second; one that has ended is not.
-import { $, anchor, brief, clip, h, number, others, put, plural, timeOf, toast, twice } from "./dom.js";
-import { gate, get, post, query } from "./ask.js";
+import { $, anchor, brief, clip, h, number, put, plural, said, sum, timeOf, toast, twice } from "./dom.js";
+import { gate, get, mailingPath, post, query } from "./ask.js";
+import { ahead, final } from "./common/mailing.js";
 import { isSingle, text } from "./message.js";
 
-const final = new Set(["completed", "cancelled", "expired", "refused"]);
 export const ended = (m) => final.has(m.state) && !(m.tokens?.pending > 0);
 
 export class Mailings extends EventTarget {
@@ -44,7 +44,7 @@ export class Mailings extends EventTarget {
 
   async refresh(id) {
     const before = this.#known.get(id);
-    const m = await this.#few(() => get(`v1/mailings/${encodeURIComponent(id)}`));
+    const m = await this.#few(() => get(mailingPath(id)));
     this.#known.set(id, m);
     if (!this.#order.includes(id)) this.#order.unshift(id);
     const same = before?.tokens && JSON.stringify(before) === JSON.stringify(m);
@@ -91,17 +91,7 @@ export class Mailings extends EventTarget {
 }
 
 const parts = [["accepted", "good"], ["invalid", "bad"], ["refused", "bad"], ["failed", "bad"], ["expired", "off"], ["cancelled", "off"]];
-const sum = (o) => Object.values(o || {}).reduce((a, b) => a + b, 0);
 const count = (t, name) => (name === "invalid" ? sum(t.invalid) : t[name] || 0);
-
-// ahead estimates how many tokens have the customers that a mailing has not come to:
-// as many a customer as those before.
-function ahead(m) {
-  const c = m.customers, t = m.tokens;
-  if (!c || !t) return 0;
-  const customers = m.completedAt ? c.notReached : Math.max(0, c.estimated - c.matched);
-  return Math.round(customers * (c.matched ? t.targeted / c.matched : 1));
-}
 
 // reach says how many tokens a mailing has done, and of how many.
 function reach(m) {
@@ -201,7 +191,7 @@ export class Sheet {
   #acting(name, label) {
     return async () => {
       try {
-        const answer = await post(`v1/mailings/${encodeURIComponent(this.id)}/${name}`);
+        const answer = await post(mailingPath(this.id, `/${name}`));
         if (name === "unflag") {
           toast(answer.unflag.state === "completed" ? `${plural(answer.unflag.unflagged, "token")} taken to be valid again.` : "Its marks are being taken back.");
           this.mailings.reached();
@@ -221,20 +211,20 @@ export class Sheet {
     this.el.replaceChildren(
       h("header", { class: "detail-head" },
         h("button", { type: "button", class: "back", onclick: this.back }, "Back"),
-        h("div", { class: "who" }, h("h2", {}, others("span", clip(titleOf(m), 200))), stateChip(m.state)),
-        s.body && s.title ? others("p", clip(s.body, 400), { class: "said" }) : "",
+        h("div", { class: "who" }, h("h2", {}, said(clip(titleOf(m), 200))), stateChip(m.state)),
+        s.body && s.title ? said(clip(s.body, 400), "p", { class: "said" }) : "",
         h("p", { class: "address" }, h("code", {}, m.id)),
         h("div", { class: "buttons" },
           ["accepted", "sending", "scheduled"].includes(m.state) && this.#act("pause", "Pause"),
           m.state === "paused" && this.#act("resume", "Resume", "primary"),
           m.state && !over && this.#cancel(),
           sum(m.tokens?.invalid) > 0 && this.#act("unflag", "Take its invalid marks back"))),
-      m.pausedBecause ? others("p", m.pausedBecause, { class: "warning" }) : "",
-      m.refusal ? others("p", m.refusal, { class: "warning" }) : "",
+      m.pausedBecause ? said(m.pausedBecause, "p", { class: "warning" }) : "",
+      m.refusal ? said(m.refusal, "p", { class: "warning" }) : "",
       m.unflag ? h("p", { class: "warning" }, m.unflag.state === "running" ? `Its marks are being taken back: ${number(m.unflag.unflagged)} so far.` : `${plural(m.unflag.unflagged, "mark")} taken back.`) : "",
       bar(m), sums(m) || "",
-      h("dl", {}, ...[["To", others("span", audience(m.audience, m.audienceList))], m.link && ["Link", anchor(m.link)], m.createdAt && ["Handed in", timeOf(Date.parse(m.createdAt))],
-        m.sendAt && ["Planned for", timeOf(Date.parse(m.sendAt))], m.category && ["Category", others("span", m.category)], m.devices && ["Devices", m.devices === "latest" ? "the latest only" : "all"],
+      h("dl", {}, ...[["To", said(audience(m.audience, m.audienceList))], m.link && ["Link", anchor(m.link)], m.createdAt && ["Handed in", timeOf(Date.parse(m.createdAt))],
+        m.sendAt && ["Planned for", timeOf(Date.parse(m.sendAt))], m.category && ["Category", said(m.category)], m.devices && ["Devices", m.devices === "latest" ? "the latest only" : "all"],
         m.expiresAt && !over && ["Sends until", timeOf(Date.parse(m.expiresAt))], m.startedAt && ["Started", timeOf(Date.parse(m.startedAt))], m.completedAt && ["Ended", timeOf(Date.parse(m.completedAt))],
         m.secondsLeft > 0 && ["Left", `about ${m.secondsLeft < 90 ? plural(m.secondsLeft, "second") : plural(Math.round(m.secondsLeft / 60), "minute")}`],
         m.ratePerMinute && ["Rate", `${number(m.ratePerMinute)} a minute`], m.dryRun && ["Dry run", "no phone shows it"]]

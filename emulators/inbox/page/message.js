@@ -3,8 +3,8 @@
 
 const camel = (name) => name.replace(/_([a-z])/g, (_, c) => c.toUpperCase());
 
-// field reads a member by its snake_case name.
-const field = (o, name) => (o && typeof o === "object" ? (o[name] ?? o[camel(name)]) : undefined);
+// member reads a member by its snake_case name.
+const member = (o, name) => (o && typeof o === "object" ? (o[name] ?? o[camel(name)]) : undefined);
 
 // header reads a header. Header names are case-insensitive.
 function header(o, name) {
@@ -22,13 +22,13 @@ const localized = (key) => (key ? `[${key}]` : undefined);
 
 const readers = {
   android(m) {
-    const n = m.notification || {}, a = field(m.android, "notification") || {};
+    const n = m.notification || {}, a = member(m.android, "notification") || {};
     return {
-      title: first(a.title, localized(field(a, "title_loc_key")), n.title),
-      body: first(a.body, localized(field(a, "body_loc_key")), n.body),
+      title: first(a.title, localized(member(a, "title_loc_key")), n.title),
+      body: first(a.body, localized(member(a, "body_loc_key")), n.body),
       image: first(a.image, n.image),
-      collapse: first(a.tag, field(m.android, "collapse_key")),
-      channel: first(field(a, "channel_id")),
+      collapse: first(a.tag, member(m.android, "collapse_key")),
+      channel: first(member(a, "channel_id")),
       actions: [],
     };
   },
@@ -39,7 +39,7 @@ const readers = {
       title: first(alert.title, localized(alert["title-loc-key"]), n.title),
       subtitle: first(alert.subtitle),
       body: first(alert.body, localized(alert["loc-key"]), n.body),
-      image: first(field(field(m.apns, "fcm_options"), "image"), n.image),
+      image: first(member(member(m.apns, "fcm_options"), "image"), n.image),
       collapse: first(header(m.apns?.headers, "apns-collapse-id")),
       badge: first(aps.badge),
       actions: [],
@@ -52,7 +52,7 @@ const readers = {
       body: first(w.body, n.body),
       image: first(w.image, n.image),
       collapse: first(w.tag, header(m.webpush?.headers, "topic")),
-      link: first(field(m.webpush, "fcm_options")?.link),
+      link: first(member(m.webpush, "fcm_options")?.link),
       actions: Array.isArray(w.actions) ? w.actions.slice(0, 2).map((a) => first(a?.title)) : [],
     };
   },
@@ -65,7 +65,7 @@ export const platforms = ["android", "ios", "web"];
 export function shown(message, platform) {
   const m = message || {};
   const s = readers[platform](m);
-  s.link ||= first(m.data?.link, field(field(m.android, "notification"), "click_action"));
+  s.link ||= first(m.data?.link, member(member(m.android, "notification"), "click_action"));
   s.silent = !s.title && !s.body;
   return s;
 }

@@ -1,7 +1,8 @@
 // One phone: its screen with the messages it was sent, and the rule for the answer of FCM.
-import { brief, copier, date, h, hour, number, others, put, toast, timeOf, when } from "./dom.js";
+import { brief, copier, date, h, hour, number, put, said, toast, timeOf, when } from "./dom.js";
 import { get, query } from "./ask.js";
-import { face, platformNames, stack } from "./preview.js";
+import { platformNames } from "./common/mailing.js";
+import { face, stack } from "./preview.js";
 import { platforms } from "./message.js";
 import { kinds, nameOfPhone } from "./phones.js";
 import { nameOf, states } from "./rules.js";
@@ -38,7 +39,7 @@ export class Phone {
     return h("header", { class: "detail-head" },
       h("button", { type: "button", class: "back", onclick: back }, "Back"),
       h("div", { class: "who" },
-        h("h2", {}, p.group.customer ? h("a", { href: `#customers/${encodeURIComponent(p.group.customer)}` }, others("span", p.group.customer)) : others("span", nameOfPhone(p))),
+        h("h2", {}, p.group.customer ? h("a", { href: `#customers/${encodeURIComponent(p.group.customer)}` }, said(p.group.customer)) : said(nameOfPhone(p))),
         this.chip = chip(undefined)),
       h("p", { class: "address" }, h("code", { title: p.address }, p.group.customer ? brief(p.address) : kinds[p.kind]), copier(p.address, `Copy the ${kinds[p.kind]}`)),
       device && h("div", { class: "segments", role: "group", "aria-label": "What FCM says of this token" }, ...this.buttons),

@@ -1,9 +1,7 @@
 // A notification as Android, iOS and a browser set it. Pictures are framed and
 // linked, never loaded: the page loads nothing from elsewhere.
-import { anchor, brief, clip, copier, h, others, timeOf, web } from "./dom.js";
+import { anchor, brief, clip, copier, h, said, timeOf, web } from "./dom.js";
 import { isSingle, shown } from "./message.js";
-
-export const platformNames = { android: "Android", ios: "iOS", web: "Web" };
 
 // apps stand for the app's icon.
 const appIcon = () => h("img", { class: "app-icon", src: "icon.svg", alt: "", width: 32, height: 32 });
@@ -17,12 +15,12 @@ function picture(url) {
     anchor(url, { class: "picture-link" }, clip(label, 120)));
 }
 
-const line = (tag, cls, text, most) => (text ? others(tag, clip(text, most), { class: cls }) : null);
+const line = (tag, cls, text, most) => (text ? said(clip(text, most), tag, { class: cls }) : null);
 
 const makers = {
   android(s, at) {
     return [
-      h("div", { class: "face-head" }, appIcon(), h("span", { class: "app" }, "Your app"), s.channel && others("span", clip(s.channel, 40), { class: "channel" }), timeOf(at)),
+      h("div", { class: "face-head" }, appIcon(), h("span", { class: "app" }, "Your app"), s.channel && said(clip(s.channel, 40), "span", { class: "channel" }), timeOf(at)),
       line("h4", "title", s.title, 4000), line("p", "body", s.body, 4000),
       s.image && picture(s.image),
     ];
@@ -43,7 +41,7 @@ const makers = {
       h("div", { class: "face-main" }, appIcon(),
         h("div", { class: "face-text" }, line("h4", "title", s.title, 4000), line("p", "body", s.body, 4000),
           h("div", { class: "face-head" }, h("span", { class: "app" }, "Your site"), timeOf(at)))),
-      s.actions.length > 0 && h("div", { class: "face-actions" }, ...s.actions.map((a) => others("span", clip(a || "…", 60)))),
+      s.actions.length > 0 && h("div", { class: "face-actions" }, ...s.actions.map((a) => said(clip(a || "…", 60)))),
     ];
   },
 };
@@ -74,7 +72,7 @@ export function face(m, platform) {
     card,
     h("footer", {},
       s.link && h("span", { class: "tap" }, "Tap opens ", anchor(s.link, {}, clip(s.link, 200))),
-      s.collapse && h("span", { class: "collapse", title: "A newer notification with this key takes its place" }, "collapse key ", others("code", clip(s.collapse, 64))),
+      s.collapse && h("span", { class: "collapse", title: "A newer notification with this key takes its place" }, "collapse key ", said(clip(s.collapse, 64), "code")),
       m.mailingId && (isSingle(m.mailingId)
         ? h("span", { class: "from" }, "message ", brief(m.mailingId))
         : h("a", { class: "from", href: `#mailings/${encodeURIComponent(m.mailingId)}` }, "mailing ", brief(m.mailingId))),

@@ -1,6 +1,6 @@
 // The form for a new mailing: message, audience, time, and what it would do.
-import { check, field, h, number, plural, said, toast } from "./dom.js";
-import { get, mailingPath, post } from "./ask.js";
+import { check, field, h, listed, number, plural, said, toast } from "./dom.js";
+import { faultsOf, fieldOf, get, mailingPath, post } from "./ask.js";
 import { hoursFields } from "./settings.js";
 import { Estimate } from "./estimate.js";
 import { Messages } from "./messages.js";
@@ -8,7 +8,6 @@ import { confirmed } from "./dialog.js";
 import { results } from "./words.js";
 
 const wait = 700; // milliseconds after the last key, before the estimate is asked for
-const listed = (text) => text.split(/[\n,]/).map((s) => s.trim()).filter(Boolean);
 const text = (id, props = {}) => h("input", { id, autocomplete: "off", ...props });
 
 export async function compose(page) {
@@ -162,7 +161,7 @@ class Form {
       if (this.asked !== body || this.page.isGone()) return;
       this.preview = null;
       this.asked = "";
-      this.estimate.wait(faultsOf(e));
+      this.estimate.wait(faultsIn(e));
     }
   }
 
@@ -184,7 +183,7 @@ class Form {
         this.testResult.replaceChildren(testWords(m));
       }
     } catch (e) {
-      this.testResult.replaceChildren(faultsOf(e).join(" "));
+      this.testResult.replaceChildren(faultsIn(e).join(" "));
     } finally {
       button.disabled = false;
       button.focus();
@@ -208,7 +207,7 @@ class Form {
       toast(draft.dryRun ? "The dry run has started." : draft.sendAt ? "The mailing is planned." : "The mailing is on its way.");
       location.hash = `#/mailings/${encodeURIComponent(id)}`;
     } catch (err) {
-      this.#complain(faultsOf(err));
+      this.#complain(faultsIn(err));
     } finally {
       this.send.disabled = false;
       if (!this.page.isGone() && document.activeElement === document.body) this.send.focus();
@@ -216,15 +215,16 @@ class Form {
   }
 }
 
-// faultsOf names every fault of an answer, by the words of the form where there are some.
+// places are what the form calls the fields of a draft.
 const places = { "body.audience.segments": "Segments", "body.audience.customers": "Ids of customers", "body.ratePerMinute": "At most, a minute", "body.lifetime": "Stop after", "body.sendAt": "Send at", "body.window": "Hours", "body.controlGroup": "Control group", "body.message": "Message", "body.link": "Link", "body.customer": "Show the text of this customer" };
-function faultsOf(e) {
-  if (!e.faults?.length) return [e.message];
-  return e.faults.map((f) => {
-    const place = Object.keys(places).find((p) => f.location?.startsWith(p));
-    return `${place ? places[place] : (f.location || "").replace(/^body\./, "")}: ${f.message}.`;
-  });
+
+// place is what the form calls the field that a fault is in.
+function place(location) {
+  const known = Object.keys(places).find((p) => location?.startsWith(p));
+  return known ? places[known] : fieldOf(location);
 }
+
+const faultsIn = (e) => faultsOf(e, place).map((t) => (e.faults?.length ? `${t}.` : t));
 
 function testWords(m) {
   if (m.excluded) return "You are left out: no valid phone of this customer, or the customer wants no pushes.";

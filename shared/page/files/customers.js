@@ -1,7 +1,8 @@
 // One customer: whether push reaches them and why, and what they got.
 import { clip, field, h, number, said, sum, time, toast } from "./dom.js";
 import { customerPath, erase, get } from "./ask.js";
-import { availability, chip, evidence, excluded, platforms, results, titleOf } from "./words.js";
+import { platformNames } from "./common/mailing.js";
+import { availability, chip, evidence, excluded, results, titleOf } from "./words.js";
 import { confirmed } from "./dialog.js";
 
 export async function customers(page) {
@@ -45,7 +46,7 @@ function phones(tokens) {
   if (!tokens.length) return h("p", { class: "note" }, "No phone is registered.");
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Phones" }, h("table", { id: "phones" }, h("caption", {}, "Phones and browsers"),
     h("thead", {}, h("tr", {}, ...["Platform", "App", "State", "Last seen"].map((n) => h("th", { scope: "col" }, n)))),
-    h("tbody", {}, ...tokens.map((t) => h("tr", {}, h("th", { scope: "row" }, platforms[t.platform] || "Unknown"), said(t.app || "–", "td"), h("td", {}, state(t)), h("td", {}, time(t.seenAt || t.lastSeen || t.registeredAt)))))));
+    h("tbody", {}, ...tokens.map((t) => h("tr", {}, h("th", { scope: "row" }, platformNames[t.platform] || "Unknown"), said(t.app || "–", "td"), h("td", {}, state(t)), h("td", {}, time(t.seenAt || t.lastSeen || t.registeredAt)))))));
 }
 
 function state(t) {
@@ -83,7 +84,7 @@ function entry(m) {
   const name = clip(titleOf(m));
   const what = m.excluded ? [h("span", {}, "Left out: ", (excluded[m.excluded] || m.excluded).toLowerCase())] : m.tokens.length ? m.tokens.map((t) => {
     const [word, kind] = results[t.code] || results[t.result] || [t.result, ""];
-    return h("div", {}, h("span", { class: `chip ${kind === "off" ? "" : kind}` }, word), ` ${platforms[t.platform] || ""}`, t.opened ? h("span", {}, ", opened ", time(t.opened)) : "");
+    return h("div", {}, h("span", { class: `chip ${kind === "off" ? "" : kind}` }, word), ` ${platformNames[t.platform] || ""}`, t.opened ? h("span", {}, ", opened ", time(t.opened)) : "");
   }) : ["–"];
   return h("tr", {}, h("th", { scope: "row" }, m.mailing ? h("a", { href: `#/mailings/${encodeURIComponent(m.mailing)}`, dir: "auto" }, name) : said(name), m.dryRun ? h("small", {}, " dry run") : m.message ? h("small", {}, " to this customer alone") : ""), h("td", {}, time(m.startedAt || m.createdAt)), h("td", {}, ...what));
 }

@@ -1,27 +1,10 @@
-// Elements, numbers and times. Text of senders and customers is only ever text.
-export const $ = (id) => document.getElementById(id);
+// Elements, numbers and times of the console.
+import { h, plural } from "./common/dom.js";
 
-// h makes an element. Properties that begin with on are handlers, all others attributes.
-// Children are elements, texts, or nothing.
-export function h(name, props = {}, ...children) {
-  const el = document.createElement(name);
-  for (const [key, value] of Object.entries(props)) {
-    if (value === undefined || value === null || value === false) continue;
-    if (key.startsWith("on")) el.addEventListener(key.slice(2), value);
-    else if (key === "value" || key === "checked") el[key] = value;
-    else el.setAttribute(key, value === true ? "" : value);
-  }
-  el.append(...children.flat().filter((c) => c !== undefined && c !== null && c !== false && c !== ""));
-  return el;
-}
+export { $, check, field, h, listed, number, plural, said, sum, toast } from "./common/dom.js";
 
-const numbers = new Intl.NumberFormat("en");
 const days = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const times = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-
-export const number = (n) => numbers.format(n || 0);
-export const plural = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
-export const sum = (o) => Object.values(o || {}).reduce((a, b) => a + b, 0);
 
 // percent of a whole, with a digit behind the point where it would be 0 or 100 otherwise.
 export function percent(n, of) {
@@ -44,27 +27,6 @@ export function duration(s) {
 
 // clip shortens a text for a list.
 export const clip = (text, most = 120) => ([...text].length > most ? `${[...text].slice(0, most - 1).join("")}…` : text);
-
-// said is a text that a sender or customer wrote, in its own direction.
-export const said = (text, name = "span", props = {}) => h(name, { dir: "auto", ...props }, String(text));
-
-export function toast(...what) {
-  const el = h("div", { class: "toast" }, ...what);
-  $("toasts").append(el);
-  setTimeout(() => el.remove(), 8000);
-}
-
-let fields = 0;
-
-// field is a label, an input, and a hint that screen readers read with it.
-export function field(label, input, hint) {
-  input.id ||= `field-${++fields}`;
-  const note = hint && h("small", { id: `${input.id}-hint` }, hint);
-  if (note) input.setAttribute("aria-describedby", note.id);
-  return h("div", { class: "field" }, h("label", { for: input.id }, label), input, note);
-}
-
-export const check = (label, input) => h("label", { class: "check" }, input, label);
 
 // meter is a bar that only eyes need: its number stands beside it.
 export function meter(share, kind = "") {

@@ -1,7 +1,8 @@
 // One mailing: what became of everybody, and what can be done.
 import { $, clip, duration, h, meter, number, percent, plural, said, sum, time, toast } from "./dom.js";
 import { get, mailingPath, post } from "./ask.js";
-import { ahead, chip, excluded, final, left, legend, paused, platforms, progress, reached, results, titleOf } from "./words.js";
+import { ahead, final, platformNames } from "./common/mailing.js";
+import { chip, excluded, left, legend, paused, progress, reached, results, titleOf } from "./words.js";
 import { confirmed } from "./dialog.js";
 import { line } from "./chart.js";
 
@@ -170,7 +171,7 @@ function drawResults(el, m) {
 function drawSplit(el, m) {
   const table = (name, rows) => rows.length ? h("table", {}, h("caption", {}, name), h("thead", {}, h("tr", {}, h("td", {}), ...["Phones", "Accepted", "Opened"].map((n) => h("th", { scope: "col", class: "number" }, n)))), h("tbody", {}, rows)) : "";
   const cells = (name, x, opened) => h("tr", {}, said(name, "th", { scope: "row" }), h("td", { class: "number" }, number(x.targeted)), h("td", { class: "number" }, `${number(x.accepted)} (${percent(x.accepted, x.targeted)})`), h("td", { class: "number" }, opened === undefined ? "–" : `${number(opened)} (${percent(opened, x.accepted)})`));
-  const byPlatform = Object.entries(m.platforms || {}).filter(([, p]) => p.targeted).map(([name, p]) => cells(platforms[name] || name, p));
+  const byPlatform = Object.entries(m.platforms || {}).filter(([, p]) => p.targeted).map(([name, p]) => cells(platformNames[name] || name, p));
   const byApp = Object.entries(m.apps || {}).filter(([, a]) => a.targeted).map(([name, a]) => cells(name === "unknown" ? "Without a name" : name, a));
   const byVariant = Object.entries(m.variants || {}).map(([name, v]) => cells(name, v, v.opened));
   el.replaceChildren(h("h2", {}, "By platform, variant and app"), byPlatform.length + byVariant.length ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "By platform and variant" }, table("Platform", byPlatform), table("Variant", byVariant), byApp.length > 1 ? table("App", byApp) : "") : h("p", { class: "note" }, "No phone was chosen yet."));

@@ -1,6 +1,6 @@
 // The settings of all mailings.
 import { check, field, h, said, time, toast } from "./dom.js";
-import { getWithETag, put } from "./ask.js";
+import { faultsOf, getWithETag, put } from "./ask.js";
 
 const days = { mon: "Monday", tue: "Tuesday", wed: "Wednesday", thu: "Thursday", fri: "Friday", sat: "Saturday", sun: "Sunday" };
 
@@ -50,7 +50,7 @@ export async function settings(page) {
       tell();
       toast("The settings are saved. They hold for mailings that start from now on.");
     } catch (err) {
-      const text = err.status === 412 ? ["Somebody else has changed the settings since you opened them. Reload the page."] : err.faults?.length ? err.faults.map((f) => `${f.location.replace(/^body\./, "")}: ${f.message}`) : [err.message];
+      const text = err.status === 412 ? ["Somebody else has changed the settings since you opened them. Reload the page."] : faultsOf(err);
       faults.replaceChildren(h("ul", { class: "notice bad faults" }, ...text.map((t) => said(t, "li"))));
     }
   };

@@ -1,11 +1,11 @@
 // What the API's words mean, for people.
+import { ahead } from "./common/mailing.js";
 import { duration, h, number, percent, sum } from "./dom.js";
 
 export const states = {
   scheduled: ["Scheduled", ""], accepted: ["Starting", "busy"], sending: ["Sending", "busy"], paused: ["Paused", "warn"],
   completed: ["Completed", "good"], cancelled: ["Cancelled", ""], expired: ["Ran out of time", "warn"], refused: ["Refused by FCM", "bad"],
 };
-export const final = new Set(["completed", "cancelled", "expired", "refused"]);
 
 // chip shows the state, coloured by what became of the mailing: one that reached nobody is
 // not green.
@@ -55,17 +55,8 @@ export const evidence = {
   UNREGISTERED: "FCM said that the app was removed, or that the token ran out.", INVALID_ARGUMENT: "FCM said that the token is not valid.",
   SENDER_ID_MISMATCH: "FCM said that the token belongs to another Firebase project.",
 };
-export const platforms = { android: "Android", ios: "iOS", web: "Web", unknown: "Unknown" };
 
 export const titleOf = (m) => m.name || m.title || m.message?.notification?.title || Object.values(m.variants || {})[0]?.message?.notification?.title || "Without a title";
-
-// ahead estimates how many tokens the customers have that a mailing has not come to.
-export function ahead(m) {
-  const c = m.customers, t = m.tokens;
-  if (!c || !t) return 0;
-  const people = m.completedAt ? c.notReached : Math.max(0, c.estimated - c.matched);
-  return Math.round(people * (c.matched ? t.targeted / c.matched : 1));
-}
 
 // reached says in a sentence what a mailing achieved.
 export function reached(m) {
