@@ -57,7 +57,7 @@ locals {
       }
     }
     oldest-message = {
-      title    = "messages wait too long"
+      title    = "Pub/Sub messages wait too long"
       severity = "WARNING"
       duration = "0s"
       conditions = {
@@ -193,7 +193,7 @@ locals {
       }
     }
     given-up-waits = {
-      title    = "dead letters wait to be given up"
+      title    = "deliver does not take its dead letters"
       severity = "ERROR"
       duration = "0s"
       conditions = {

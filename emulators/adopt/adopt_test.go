@@ -84,7 +84,7 @@ func describe(customers []adoptedCustomer) string {
 	return strings.Join(out, " ")
 }
 
-// The report names whole tokens to nobody.
+// The report shows only the beginning of a token.
 func TestReportShortensTokens(t *testing.T) {
 	t.Parallel()
 	p := newPlan(1)

@@ -32,7 +32,7 @@ func readFirestore(ctx context.Context, f fields, defaults entry, each func(entr
 	return f.readDocuments(ctx, client, defaults, each)
 }
 
-// readDocuments reads the documents in pages. It costs a read for each.
+// readDocuments reads the documents in pages. Each document costs one read.
 func (f *fields) readDocuments(ctx context.Context, client *firestore.Client, defaults entry, each func(entry)) error {
 	paths := slices.DeleteFunc([]string{f.token, f.customer, f.platform, f.addedAt}, func(path string) bool { return path == "" })
 	query := client.Collection(f.collection).Select(paths...)

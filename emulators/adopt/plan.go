@@ -1,7 +1,6 @@
 package adopt
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"time"
@@ -26,18 +25,21 @@ type reason string
 
 // The reasons, in the order of the report.
 const (
-	noCustomer     reason = "have no customer id"
-	badCustomer    reason = "have a customer id that Carillon refuses"
-	noToken        reason = "have no token"
-	apnsToken      reason = "are APNs device tokens, which FCM does not know: the app has to register its FCM token"
-	expoToken      reason = "are Expo push tokens, which FCM does not know: the app has to register its FCM token"
-	badToken       reason = "are no tokens that FCM could have made"
-	unsubscribed   reason = "are unsubscribed or invalid, as the source says"
-	givenTwice     reason = "are there a second time"
-	otherCustomer  reason = "belong to two customers, and stay with the one who got them last"
-	tooMany        reason = "are more than a customer may have, and the oldest ones"
-	shownExamples         = 3
-	shownTokenSize        = 16
+	noCustomer    reason = "have no customer id"
+	badCustomer   reason = "have a customer id that Carillon refuses"
+	noToken       reason = "have no token"
+	apnsToken     reason = "are APNs device tokens, which FCM does not know: the app has to register its FCM token"
+	expoToken     reason = "are Expo push tokens, which FCM does not know: the app has to register its FCM token"
+	badToken      reason = "are no tokens that FCM could have made"
+	unsubscribed  reason = "are unsubscribed or invalid, as the source says"
+	givenTwice    reason = "are there a second time"
+	otherCustomer reason = "belong to two customers, and stay with the one who got them last"
+	tooMany       reason = "are more than a customer may have, and the oldest ones"
+)
+
+const (
+	shownExamples  = 3  // of a reason
+	shownTokenSize = 16 // bytes of a token
 )
 
 var reasons = []reason{noCustomer, badCustomer, noToken, apnsToken, expoToken, badToken, unsubscribed, givenTwice, otherCustomer, tooMany}
@@ -141,7 +143,7 @@ func (p *plan) customers() []adoptedCustomer {
 
 	for i := range out {
 		tokens := out[i].tokens
-		slices.SortStableFunc(tokens, func(a, b *entry) int { return cmp.Compare(b.addedAt.UnixNano(), a.addedAt.UnixNano()) })
+		slices.SortStableFunc(tokens, func(a, b *entry) int { return b.addedAt.Compare(a.addedAt) })
 		for len(tokens) > p.maxTokens {
 			p.leave(*tokens[len(tokens)-1], tooMany)
 			tokens = tokens[:len(tokens)-1]

@@ -63,7 +63,7 @@ func (s *Server) serveCertificates(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{s.keyID: s.cert})
 }
 
-// serveLookup serves accounts:lookup. It leaves out users that do not exist. It
+// serveLookup serves accounts:lookup. It leaves out deleted users. A user that was never set exists. It
 // finds a user of a tenant only in that tenant.
 func (s *Server) serveLookup(w http.ResponseWriter, r *http.Request) {
 	var in struct {

@@ -83,7 +83,7 @@ func (c *chaosRun) printReport() error {
 		return err
 	}
 	if broken > 0 {
-		return fmt.Errorf("%d promises were broken; seed %d", broken, c.Seed)
+		return fmt.Errorf("%d findings; seed %d", broken, c.Seed)
 	}
 
 	return nil

@@ -44,7 +44,7 @@ func (c *chaosRun) damageUntilDone(ctx context.Context, what string, do func(con
 			return true
 		}
 		if !sleep(ctx, time.Second) {
-			c.checker.addFinding(brokenOther, "could not damage %s: %v", what, err)
+			c.checker.addFinding(brokenOther, "this fault could not be caused: %s: %v", what, err)
 			return false
 		}
 	}
@@ -71,7 +71,7 @@ func (c *chaosRun) damageCustomer(ctx context.Context, q *testCustomer) error {
 	if q.savedDevices == nil {
 		q.savedDevices = doc.Data()["devices"]
 	}
-	_, err = doc.Ref.Update(ctx, []firestore.Update{{Path: "devices", Value: "not a list of devices"}})
+	_, err = doc.Ref.Update(ctx, []firestore.Update{{Path: "devices", Value: "not a map of tokens"}})
 	return err
 }
 

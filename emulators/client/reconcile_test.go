@@ -40,7 +40,7 @@ func TestReconcilePlatforms(t *testing.T) {
 	}
 }
 
-// So have those of the apps.
+// TestReconcileApps checks that those of the apps must add up, too.
 func TestReconcileApps(t *testing.T) {
 	t.Parallel()
 	tokens := push.NewTokenTotals(1, push.TallyOf([]push.Result{push.ResultAccepted}))

@@ -74,7 +74,7 @@ func (l *Temporary) Error() string { return l.Err.Error() }
 // Unwrap returns the wrapped error.
 func (l *Temporary) Unwrap() error { return l.Err }
 
-// RefusalOf returns the error of a response that is not 200. what names the request. The
+// RefusalOf returns the error of a response with an error status or a redirect. what names the request. The
 // error is Temporary for 429, 502, 503 and 504.
 func RefusalOf(resp *http.Response, what string) error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // if reading fails, the error only has less detail

@@ -72,22 +72,25 @@ func (d *deliverer) postponeBatch(ctx context.Context, b *push.Batch, wait time.
 	return d.Store.SaveBatch(ctx, b)
 }
 
-// giveUpBatch closes the rest of a batch that was tried often enough, without sending it.
-// If no target is pending, the calls crashed while they set flags, and these are
+// giveUpBatch closes the rest of a batch that was tried often enough, without sending it:
+// as failed, or with the result of its mailing if that has ended. If no target is pending, the calls crashed while they set flags, and these are
 // given up.
 func (d *deliverer) giveUpBatch(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
-	reason := fmt.Sprintf("given up after %d attempts in a row that failed; the log has their errors", b.Tries)
+	reason := fmt.Sprintf("given up after %d calls in a row that failed; the log has their errors", b.Tries)
 	crashed := isCrashLoop(b)
 	if crashed {
-		reason = fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer; it probably crashed or ran out of memory", b.CountCrashes())
+		reason = fmt.Sprintf("given up after %d crashes: each time the instance stopped without an answer; it probably crashed or ran out of memory", b.CountCrashes())
 	}
 	x := newDelivery(d, m, b, d.Now())
-	x.stopWith(stopReasonOf(m, d.Now()))
-	x.stopWith(stop{reason: stopEnded, result: push.ResultFailed})
+	result := push.ResultFailed
+	if ended := stopReasonOf(m, d.Now()); ended.reason == stopEnded {
+		result = ended.result
+	}
+	x.stopWith(stop{reason: stopEnded, result: result})
 
 	pending, owed := len(b.PendingTargets()), len(b.OwedFlags)
 	b.Reason = reason
-	x.closePending(x.stop.result)
+	x.closePending(result)
 	if crashed && pending == 0 {
 		x.dropOwedFlags()
 	}

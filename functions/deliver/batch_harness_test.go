@@ -170,7 +170,7 @@ func (w *batchHarness) totals(id string) (*push.Mailing, push.TokenTotals) {
 	return m, t
 }
 
-// invalid is why a token is marked so, "" while it is valid.
+// invalid returns the code of a token's flag, "" while the token is valid, "" while it is valid.
 func (w *batchHarness) invalid(token string) string {
 	w.t.Helper()
 	c, err := w.ReadCustomer(w.t.Context(), "c-"+token)

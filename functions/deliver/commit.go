@@ -63,7 +63,7 @@ func (d *delivery) closeEndedTargets() {
 	}
 }
 
-// withTimeout runs a step of commitResults with a timeout of its own.
+// withTimeout runs a step with a timeout of its own.
 func (d *delivery) withTimeout(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

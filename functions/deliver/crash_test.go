@@ -82,7 +82,7 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 					break
 				}
 				if b.CountCrashes() >= maxCrashes && !b.Saved {
-					w.deliver(ref) // claims nothing, so that there is nothing to crash
+					w.deliver(ref) // leases nothing, so that there is nothing to crash
 					continue
 				}
 				crashes(t, w, ref, saves)
@@ -108,13 +108,13 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 				return
 			}
 			if b.Attempts != maxCrashes {
-				t.Errorf("claimed %d times, want %d", b.Attempts, maxCrashes)
+				t.Errorf("leased %d times, want %d", b.Attempts, maxCrashes)
 			}
 			if !strings.Contains(b.Reason, "crashed or ran out of memory") {
 				t.Errorf("reason is %q, want one that an operator understands", b.Reason)
 			}
 			if got := strings.Count(journal.String(), `msg="batch given up"`); got != 1 {
-				t.Errorf("%d lines of it, want 1: %s", got, journal)
+				t.Errorf("%d lines of batch given up, want 1: %s", got, journal)
 			}
 			_, totals := w.totals("m")
 			if totals.Failed != int64(size) {
@@ -176,7 +176,7 @@ func aSuspectWaits(t *testing.T, w *batchHarness, ref push.BatchRef) {
 		t.Fatal(err)
 	}
 	if b.Attempts != before.Attempts {
-		t.Errorf("claimed %d times, want %d: another suspect was at work", b.Attempts, before.Attempts)
+		t.Errorf("leased %d times, want %d: another suspect was at work", b.Attempts, before.Attempts)
 	}
 	wait := b.NotBefore.Sub(w.clock.Now())
 	if wait <= dueSoon {
@@ -388,5 +388,45 @@ func TestFlagsThatKillTheInstanceAreGivenUp(t *testing.T) {
 	}
 	if n := w.rung("m")["good-token"]; n != 1 {
 		t.Errorf("the good token was rung %d times, want 1", n)
+	}
+}
+
+// TestGivingUpClosesEveryTarget: also of a paused mailing with held flags, whose pending
+// targets would otherwise stay so.
+func TestGivingUpClosesEveryTarget(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		state push.State
+		want  push.Result
+	}{
+		"sending":   {push.Sending, push.ResultFailed},
+		"paused":    {push.Paused, push.ResultFailed},
+		"cancelled": {push.Cancelled, push.ResultCancelled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newBatchHarness(t, phones.Options{})
+			ref := w.mailing("m", true, names("t", 3)...)
+			b, err := w.ReadBatch(t.Context(), ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := w.ReadMailingHeader(t.Context(), "m")
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.State = c.state
+			b.Results[0], b.OwedFlags, b.HeldFlags = push.ResultUnregistered, []int{0}, []int{0}
+
+			if _, err := w.d.giveUpBatch(t.Context(), m, b); err != nil {
+				t.Fatal(err)
+			}
+
+			stored, err := w.ReadBatch(t.Context(), ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check.Equal(t, stored.Results[1:], []push.Result{c.want, c.want}, "results of the pending targets")
+		})
 	}
 }

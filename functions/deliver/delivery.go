@@ -17,7 +17,8 @@ import (
 //	resolve  decide what INVALID_ARGUMENT answers mean
 //	commit   close what is left, flag invalid tokens, settle or release the batch
 //
-// If a phase sets a stop, only commit follows.
+// A stop before sendTargets leads straight to commitResults. A stop in sendTargets does not
+// skip resolveInvalid, because the answers that came need their results.
 type delivery struct {
 	*deliverer
 	results
@@ -42,6 +43,7 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 		deadline = p.Closes
 	}
 
+	// results.due is the map of the note: what results writes there, putNote keeps.
 	note := d.notes.getNote(b.BatchRef)
 	return &delivery{
 		deliverer:     d,
@@ -65,8 +67,7 @@ func (d *delivery) runOrAbandon(ctx context.Context) error {
 	return nil
 }
 
-// runPhases runs the four phases in their order. A stop skips the phases before
-// commitResults.
+// runPhases runs the four phases in their order.
 func (d *delivery) runPhases(ctx context.Context) error {
 	d.stopWith(stopReasonOf(d.mailing, d.Now()))
 	d.stopOutsideHours()

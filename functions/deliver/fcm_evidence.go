@@ -14,7 +14,7 @@ type fcmEvidence struct {
 	*delivery
 	ctx     context.Context
 	part    *heldPart
-	control controlResult // FCM's last answer
+	control controlResult // the last result of askControls, which weighHeldParts reads
 }
 
 // askAgain sends the messages of these answers once more with validate_only, and waits

@@ -11,14 +11,13 @@ import (
 )
 
 const (
-	// flagSlice is how many tokens are flagged, published and saved before the next
+	// flagsPerSlice is how many tokens are flagged, published and saved before the next
 	// ones.
-	flagSlice = 100
-	// flagsEnd is how long before the end of the call no further slice begins, at
-	// most.
+	flagsPerSlice = 100
+	// No slice begins later than flagsEnd before the end of the call.
 	flagsEnd = 5 * time.Second
-	// flagsGivenUp is how long after the end of the mailing's lifetime owed flags are
-	// given up that cannot be set.
+	// Owed flags that cannot be set are given up flagsGivenUp after the mailing's
+	// lifetime.
 	flagsGivenUp = 24 * time.Hour
 )
 
@@ -31,12 +30,12 @@ func (d *delivery) flagOwed(ctx context.Context) error {
 	defer cancel()
 
 	var faults []error
-	for slice := range slices.Chunk(d.decidedFlags(), flagSlice) {
+	for slice := range slices.Chunk(d.decidedFlags(), flagsPerSlice) {
 		if d.outOfTime() {
 			break
 		}
 		before := len(d.batch.OwedFlags)
-		faults = append(faults, d.flagSlice(ctx, slice)...)
+		faults = append(faults, d.flagTokens(ctx, slice)...)
 		if len(d.batch.OwedFlags) == before {
 			break // every flag of the slice failed, so those of the next would fail too
 		}
@@ -67,16 +66,16 @@ func (d *delivery) outOfTime() bool {
 	return d.Stopping.Err() != nil || d.Now().After(d.callEnds.Add(-reserve))
 }
 
-// flagSlice flags some of the tokens that the batch owes, publishes the events, and
+// flagTokens flags some of the tokens that the batch owes, publishes the events, and
 // removes them from the owed ones. A token whose customer cannot be decoded is
 // skipped. The errors are those of tokens that stay owed.
-func (d *delivery) flagSlice(ctx context.Context, targets []int) (faults []error) {
+func (d *delivery) flagTokens(ctx context.Context, targets []int) (faults []error) {
 	flags := d.flagsOf(targets)
-	results := d.Store.FlagTokens(ctx, flags)
+	answers := d.Store.FlagTokens(ctx, flags)
 
 	var events []push.Event
 	done, drop := map[string]bool{}, map[string]bool{} // by token id
-	for i, res := range results {
+	for i, res := range answers {
 		id := flags[i].TokenID
 		switch {
 		case errors.Is(res.Err, store.ErrUndecodable):

@@ -10,7 +10,7 @@ import (
 const historyAge = 10 * time.Second
 
 // A groupHistory has FCM's last answers to one instance for one group, and the tokens
-// that FCM accepted last. It has no lock: the lock of groups guards it.
+// that FCM accepted last. It has no lock: groupStore.mu guards it.
 type groupHistory struct {
 	answers    []pastAnswer // at most neighbours, oldest first
 	controls   []control    // at most maxControls, the latest first, of different customers

@@ -12,9 +12,9 @@ import (
 const (
 	// heldWait is how long a batch waits whose flags cannot be decided yet.
 	heldWait = 20 * time.Second
-	// settleWait is how long after FCM accepted tokens again the others are asked
+	// recoveryWait is how long after FCM accepted tokens again the others are asked
 	// about once more.
-	settleWait = 2 * time.Second
+	recoveryWait = 2 * time.Second
 	// heldAtMost is how long after FCM's answer a flag is held that cannot be
 	// decided. Then it is dropped, and the next mailing finds the token again. A
 	// mailing that is paused because of its flags keeps them.
@@ -40,7 +40,7 @@ type tokenAnswer struct {
 // weighHeldFlags decides which of the held flags are set, which are dropped, and which stay
 // held. decideInvalid (plausibility.go) has the rule; this file asks FCM for evidence.
 func (d *delivery) weighHeldFlags(ctx context.Context) error {
-	d.saveControls(ctx)
+	d.saveControlTokens(ctx)
 	if len(d.batch.HeldFlags) == 0 {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (d *delivery) weighHeldFlags(ctx context.Context) error {
 	asking, cancel := d.untilDeadline(ctx)
 	defer cancel()
 	found := d.weighHeldParts(asking, d.groupHeldFlags())
-	if recovered := found.recoveredProjects(); len(recovered) > 0 && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, settleWait) == nil {
+	if recovered := found.recoveredProjects(); len(recovered) > 0 && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, recoveryWait) == nil {
 		// FCM accepts some of them now: its outage may be over.
 		d.observed = nil
 		found = d.weighHeldParts(asking, d.groupHeldFlags())
@@ -63,9 +63,9 @@ func (d *delivery) weighHeldFlags(ctx context.Context) error {
 	return d.pauseOrResume(ctx, found)
 }
 
-// saveControls stores the tokens of this call that FCM accepted, at most every
+// saveControlTokens stores the tokens of this call that FCM accepted, at most every
 // controlsSavedEvery.
-func (d *delivery) saveControls(ctx context.Context) {
+func (d *delivery) saveControlTokens(ctx context.Context) {
 	keys := map[tokenGroup]bool{}
 	for _, o := range d.observed {
 		if !o.invalid {
@@ -207,7 +207,8 @@ func (d *delivery) applyWrongSender(ctx context.Context, found tokenDecision) to
 	return found
 }
 
-// decideFlags sets or drops held flags: they are not held any more.
+// decideFlags takes flags out of the held ones. With flag they stay owed, and flagOwed sets
+// them. Without it they are dropped.
 func (r *results) decideFlags(targets []int, flag bool) {
 	targets = slices.Clone(targets)
 	decided := func(i int) bool { return slices.Contains(targets, i) }
@@ -228,7 +229,7 @@ func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision
 	g := p.answers.group
 	d.Log.WarnContext(ctx, "flags held", "mailing", d.mailing.ID, "batch", d.batch.Batch, "kind", g.kind, "platform", g.platform,
 		"app", g.app, "young", g.young, "held", len(found.hold), "dropped", len(found.drop), "flagged", len(found.flag),
-		"project", d.Projects.ProjectOf(g.app), "controls_refused", found.refused)
+		"project", d.Projects.ProjectOf(g.app), "no_control_accepted", found.refused)
 }
 
 // dropLateFlags drops the flags that could not be decided in time, and all of them if the

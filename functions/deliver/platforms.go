@@ -74,14 +74,15 @@ func (l *sendLoop) postponeForPlatform(target int) bool {
 // credentials: they wait if it refuses all, else they have failed. The mailing lists
 // the platforms that wait; the others go on.
 func (d *delivery) resolvePlatforms(ctx context.Context) error {
-	down, up := map[push.Platform]bool{}, map[push.Platform]bool{}
+	down := map[push.Platform]string{} // what FCM said
+	up := map[push.Platform]bool{}
 	for _, a := range d.refusedByPlatform {
 		t := d.batch.Targets[a.target]
 		if !d.platforms.isDown(platformOf(t)) {
 			d.setFailed(a.target, push.ResultFailed, a.Text)
 			continue
 		}
-		down[t.Platform] = true
+		down[t.Platform] = a.Text
 		d.due[a.target] = d.Now().Add(platformWait)
 	}
 
@@ -89,7 +90,7 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 		up[d.batch.Targets[o.target].Platform] = true
 	}
 
-	for platform := range down {
+	for platform, text := range down {
 		if slices.Contains(d.mailing.PausedPlatforms, platform) {
 			continue
 		}
@@ -97,11 +98,11 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 			return err
 		}
 		d.Log.ErrorContext(ctx, "platform paused", "mailing", d.mailing.ID, "platform", platform, "reason", push.PausedPlatform,
-			"detail", d.refusedByPlatform[0].Text)
+			"detail", text)
 	}
 
 	for _, platform := range d.mailing.PausedPlatforms {
-		if !up[platform] || down[platform] {
+		if _, isDown := down[platform]; isDown || !up[platform] {
 			continue
 		}
 		if err := d.Store.PausePlatform(ctx, d.mailing.ID, platform, false); err != nil {

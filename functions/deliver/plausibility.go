@@ -141,7 +141,7 @@ func decideInvalid(a groupAnswers, w evidenceSource) tokenDecision {
 
 	// Many invalid young tokens are held even if FCM confirms them.
 	d.suspect = a.suspectsRelease()
-	d.cleared = a.group.ofRelease() && len(recovered) >= fewYoung && float64(len(confirmed)) <= youngSuspect*float64(len(recovered)+len(confirmed))
+	d.cleared = a.group.dependsOnRelease() && len(recovered) >= fewYoung && float64(len(confirmed)) <= youngSuspect*float64(len(recovered)+len(confirmed))
 	wait := d.suspect || a.suspected || a.early && !a.wereAccepted
 	if len(recovered) > 0 || wait || !earlier.isTrusted() {
 		d.hold = append(d.hold, confirmed...)
@@ -188,7 +188,7 @@ func (a *groupAnswers) suspectsRelease() bool {
 	if a.countInvalid() >= fewInvalid/2 && a.invalidShare() > youngSuspect {
 		return true
 	}
-	if !a.group.ofRelease() || a.early {
+	if !a.group.dependsOnRelease() || a.early {
 		return false
 	}
 	return a.countInvalid() >= fewYoung && a.invalidShare() > youngSuspect ||

@@ -121,7 +121,7 @@ func (c *campaignModel) restart() {
 
 // remember keeps an answer for a young installation id.
 func (c *campaignModel) remember(p *phoneModel, invalid bool) {
-	if !p.group.ofRelease() {
+	if !p.group.dependsOnRelease() {
 		return
 	}
 	if c.releases[p.group] == nil {
@@ -132,7 +132,7 @@ func (c *campaignModel) remember(p *phoneModel, invalid bool) {
 
 // release adds what is known of a group's release, as deliver does.
 func (c *campaignModel) release(a *groupAnswers) {
-	if !a.group.ofRelease() {
+	if !a.group.dependsOnRelease() {
 		return
 	}
 	recorded := c.suspicion[a.group]

@@ -82,7 +82,7 @@ func (d *delivery) pauseIfImplausible(ctx context.Context, project string) error
 	return d.pauseMailing(ctx, project, reason, implausibleText(c.held, c.answered))
 }
 
-// heldCounts are counts of the targets that FCM has answered.
+// heldCounts are counts of the targets that have a result.
 type heldCounts struct {
 	answered    int // all of them
 	held        int // those that wait for evidence before they flag a token
@@ -143,7 +143,7 @@ func (d *delivery) countHeldInMailing(ctx context.Context) (c heldCounts, err er
 }
 
 // resumeIfPausedFor resumes a mailing that was paused because of implausible answers of a
-// project, when FCM accepts control tokens of the project again.
+// project, when FCM accepts tokens of the project again.
 func (d *delivery) resumeIfPausedFor(ctx context.Context, project string) error {
 	if d.mailing.State != push.Paused || !d.mailing.PausedReason.Implausible() || d.mailing.PausedProject != project {
 		return nil
@@ -152,7 +152,7 @@ func (d *delivery) resumeIfPausedFor(ctx context.Context, project string) error 
 	if err != nil {
 		return err
 	}
-	d.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "from", push.Paused, "to", m.State, "reason", "FCM accepts control tokens again")
+	d.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "from", push.Paused, "to", m.State, "reason", "FCM accepts tokens again")
 	return nil
 }
 

@@ -38,7 +38,7 @@ func (p *projectTurns) endTarget(project string, queue *[]int) {
 	p.queueNext(project, queue)
 }
 
-// queueNext puts the next target of a project that start has kept at the front of a queue.
+// queueNext puts the next target of a project that startTarget has kept at the front of a queue.
 func (p *projectTurns) queueNext(project string, queue *[]int) {
 	if kept := p.waiting[project]; len(kept) > 0 {
 		p.waiting[project] = kept[1:]

@@ -22,7 +22,7 @@ const (
 
 // releaseAnswers has FCM's last answer for each young installation id of a group: a
 // faulty release shows over hours and many mailings, not in one batch. It has no
-// lock: the lock of groups guards it.
+// lock: groupStore.mu guards it.
 type releaseAnswers struct {
 	last  map[string]pastAnswer // by token
 	order []string              // the tokens in the order of their first answers
@@ -57,10 +57,10 @@ func (r *releaseAnswers) countSince(after, now time.Time) (invalid, all int) {
 	return invalid, all
 }
 
-// ofRelease reports whether a faulty release of the app can be the reason why FCM
+// dependsOnRelease reports whether a faulty release of the app can be the reason why FCM
 // does not know the tokens of the group. FCM creates registration tokens, but apps
 // create their installation ids.
-func (g tokenGroup) ofRelease() bool { return g.young && g.kind == push.KindFID }
+func (g tokenGroup) dependsOnRelease() bool { return g.young && g.kind == push.KindFID }
 
 // isSuspicionValid reports whether a suspicion still counts.
 func isSuspicionValid(s store.Suspicion, now time.Time) bool {
@@ -69,7 +69,7 @@ func isSuspicionValid(s store.Suspicion, now time.Time) bool {
 
 // addReleaseAnswer adds FCM's answer for a young installation id.
 func (g *groupStore) addReleaseAnswer(t push.Target, invalid bool, now time.Time) {
-	if key := groupOf(t); key.ofRelease() {
+	if key := groupOf(t); key.dependsOnRelease() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.groupLocked(key).releases.addAnswer(t.Token, invalid, now)
@@ -87,7 +87,7 @@ func (g *groupStore) countReleaseAnswers(key tokenGroup, after, now time.Time) (
 // suspicion.
 func (d *delivery) addReleaseEvidence(ctx context.Context, p *heldPart) store.Suspicion {
 	a := &p.answers
-	if !a.group.ofRelease() {
+	if !a.group.dependsOnRelease() {
 		return store.Suspicion{}
 	}
 

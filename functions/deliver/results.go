@@ -20,7 +20,7 @@ type results struct {
 	invalidShare float64 // the breaker opens above this share of INVALID_ARGUMENT
 	projects     push.Projects
 
-	unsaved           int               // results that are not stored yet
+	unsaved           int               // results, and decisions about flags, that are not stored yet
 	answered          map[string]int    // by project: answers of this call that are final
 	observed          []tokenAnswer     // answers of this call that say something about their token, in order
 	undecided         []answer          // INVALID_ARGUMENT: undecided until the payload is known to be good
@@ -194,8 +194,10 @@ func (r *results) isSettled() bool {
 	return len(r.batch.PendingTargets()) == 0 && len(r.batch.OwedFlags) == 0
 }
 
-// releaseBatch ends the lease. The batch waits until the first of its targets may be sent
-// again; the others are skipped until their own time.
+// releaseBatch ends the lease; well: the call did not fail. The batch waits until the first
+// of its targets may be sent again; the others are skipped until their own time. Held flags
+// are weighed again after heldWait, if nothing else of the batch comes earlier. Outside the
+// hours of the mailing no message waits in Pub/Sub: tick publishes the batch at WaitUntil.
 func (r *results) releaseBatch(well bool) {
 	r.batch.ReleaseLease(well)
 	at := r.firstDue()

@@ -109,7 +109,7 @@ func (l *sendLoop) runLoop(ctx, sending context.Context, cancel context.CancelFu
 			if err := l.awaitAnswer(ctx, ticker.C); err != nil {
 				return err
 			}
-		case open: // the window is full of results that did not need FCM, or nothing is stored as under way
+		case open: // results without FCM fill the window, or a cautious call has no target marked as under way: save
 			if err := l.saveResults(ctx); err != nil {
 				return err
 			}

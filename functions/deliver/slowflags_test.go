@@ -89,7 +89,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("*", "UNREGISTERED")
 	w.control()
-	ref := w.mailing("m", true, names("t", 3*flagSlice)...)
+	ref := w.mailing("m", true, names("t", 3*flagsPerSlice)...)
 	stopping, stop := context.WithCancel(t.Context())
 	var owed []int // how many flags the stored batch owes when a slice begins
 	deps := w.deps
@@ -111,11 +111,11 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if want := []int{3 * flagSlice, 2 * flagSlice}; !slices.Equal(owed, want) {
+	if want := []int{3 * flagsPerSlice, 2 * flagsPerSlice}; !slices.Equal(owed, want) {
 		t.Errorf("owed when a slice began: %v, want %v", owed, want)
 	}
-	if n := strings.Count(strings.Join(w.types(), " "), push.TokenInvalidated); n != 2*flagSlice {
-		t.Errorf("%d tokens were told to be invalid, want %d", n, 2*flagSlice)
+	if n := strings.Count(strings.Join(w.types(), " "), push.TokenInvalidated); n != 2*flagsPerSlice {
+		t.Errorf("%d tokens were told to be invalid, want %d", n, 2*flagsPerSlice)
 	}
 	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
@@ -195,7 +195,7 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("*", "UNREGISTERED")
 	w.control()
-	tokens := names("t", flagSlice+5)
+	tokens := names("t", flagsPerSlice+5)
 	ref := w.mailing("m", true, tokens...)
 	deps := w.deps
 	deps.Store = cannotFlag(w.Store, tokens[3])

@@ -81,10 +81,10 @@ func TestOnlyWhatIsSentIsCheckedAgain(t *testing.T) {
 	w.deliver(ref)
 
 	w.clock.Add(6 * time.Minute)
-	for i, want := range []int{1, 1, 1, 2} { // claimed every 25 s
+	for i, want := range []int{1, 1, 1, 2} { // leased every 25 s
 		w.deliver(ref)
 		if read != want {
-			t.Errorf("after claim %d %d targets were checked, want %d", i+1, read, want)
+			t.Errorf("lease %d: %d targets were checked, want %d", i+1, read, want)
 		}
 		w.clock.Add(25 * time.Second)
 	}

@@ -142,7 +142,7 @@ func (w *harness) mailing(t *testing.T, id string, change func(*push.Draft)) *pu
 	return m
 }
 
-// handleMessage does an order and all that follow from it, as often as it takes: what
+// carryOut handles a dispatch message and all that follow from it, as often as it takes: what
 // fails is delivered again, and tick is there.
 func (w *harness) carryOut(t *testing.T, o push.DispatchMessage) {
 	t.Helper()

@@ -13,7 +13,7 @@ import (
 	"carillon.example/shared/store"
 )
 
-// Customers without a wanted token, and those of the control group, are counted and
+// Customers who have no token of the wanted platform and app, and those of the control group, are counted and
 // get nothing; the sums reconcile.
 func TestFilterAndControlGroupAreCounted(t *testing.T) {
 	t.Parallel()

@@ -105,7 +105,7 @@ func jsonText(raw json.RawMessage) (s string) {
 // Limits in bytes of FCM's texts and of its status; the longest known ones are
 // shorter. A batch stores a status for each of its invalid tokens.
 const (
-	maxWords  = 500
+	maxText   = 500
 	maxStatus = 40
 )
 
@@ -124,7 +124,7 @@ func parseFault(code int, body []byte) *fcmFault {
 		return f
 	}
 
-	f.status, f.message = push.Truncate(jsonText(e["status"]), maxStatus), push.Truncate(jsonText(e["message"]), maxWords)
+	f.status, f.message = push.Truncate(jsonText(e["status"]), maxStatus), push.Truncate(jsonText(e["message"]), maxText)
 	var details []json.RawMessage
 	if json.Unmarshal(e["details"], &details) != nil {
 		return f

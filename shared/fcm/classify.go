@@ -50,7 +50,7 @@ type rule struct {
 // codes, and captured answers. Google guarantees neither the order nor the presence of
 // details, so a rule looks for a word in all details.
 //
-// The last five rules are about the token. UNREGISTERED: the token is invalid.
+// The last five rules tell a fault of the token from one of the payload. UNREGISTERED: the token is invalid.
 // INVALID_ARGUMENT: the token is invalid if a field violation names it, the payload is at
 // fault if a violation names another field, and it is doubtful if there is no violation. No
 // other rule has the classes Invalid or Doubtful.

@@ -267,8 +267,8 @@ func TestLongWordsAreCut(t *testing.T) {
 	a, _, _ := (&response{status: 404, body: []byte(body)}).classify(time.Time{})
 	check.Equal(t, a.Class, Invalid, "a.Class")
 	check.Equal(t, a.Code, "UNREGISTERED", "a.Code")
-	if len(a.Text) > maxWords+3 {
-		t.Fatalf("the text has %d bytes, want at most %d", len(a.Text), maxWords+3)
+	if len(a.Text) > maxText+3 {
+		t.Fatalf("the text has %d bytes, want at most %d", len(a.Text), maxText+3)
 	}
 	if len(a.Status) > maxStatus+3 {
 		t.Fatalf("the status has %d bytes, want at most %d", len(a.Status), maxStatus+3)

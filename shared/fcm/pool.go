@@ -17,7 +17,7 @@ type conn struct {
 	limitKnown    bool      // the server's limit was read
 	born          time.Time // when it was opened
 	inFlight      int       // requests under way
-	answered      int       // requests so far
+	answered      int       // responses so far
 	closing       bool      // it accepts no more requests: GOAWAY or an error
 	refusingSince time.Time // since when it takes none though it should; zero: it does
 }

@@ -91,8 +91,8 @@ func hasVisibleValue(v any) bool {
 	return v != nil
 }
 
-// maxTitle is how much of a title lists show, in bytes.
-const maxTitle = 300
+// shownTitle is how much of a title lists show, in bytes.
+const shownTitle = 300
 
 // TitleOf returns the title of a message for lists, without rendering templates: that
 // of the notification, else of the first platform that has one; "" if there is none.
@@ -115,7 +115,7 @@ func TitleOf(message json.RawMessage) string {
 
 	for _, title := range []any{m.Notification.Title, m.Android.Notification.Title, alert, m.Webpush.Notification.Title} {
 		if text, ok := title.(string); ok && strings.TrimSpace(text) != "" {
-			return Truncate(text, maxTitle)
+			return Truncate(text, shownTitle)
 		}
 	}
 

@@ -173,7 +173,7 @@ func (s *accumulator) addDouble(d float64) {
 	s.double = t
 }
 
-func (s *accumulator) doubleTotal() float64 {
+func (s *accumulator) moveIntsIntoDouble() float64 {
 	f, _ := new(big.Float).SetInt(&s.ints).Float64()
 	if s.ints.Sign() != 0 {
 		s.addDouble(f)
@@ -194,10 +194,10 @@ func (s *accumulator) resultValue() *pb.Value {
 	case s.avg && s.numbers == 0:
 		return nullValue
 	case s.avg:
-		return doubleValue(s.doubleTotal() / float64(s.numbers))
+		return doubleValue(s.moveIntsIntoDouble() / float64(s.numbers))
 	case !s.isDouble && s.ints.IsInt64():
 		return intValue(s.ints.Int64())
 	}
 
-	return doubleValue(s.doubleTotal())
+	return doubleValue(s.moveIntsIntoDouble())
 }
