@@ -226,6 +226,32 @@ func TestWhereTemplatesAreRendered(t *testing.T) {
 	}
 }
 
+func TestTemplatesAreRenderedInAndroidV2(t *testing.T) {
+	t.Parallel()
+	for _, message := range []string{
+		`{"android_v2":{"data":{"k":"{{ customer.a }}"},"remote_notification":{"notification":{"title":"{{ customer.a }}","body":"{{ customer.a }}","image":"https://x.example/{{ customer.a }}"}}}}`,
+		`{"androidV2":{"data":{"k":"{{ customer.a }}"},"remoteNotification":{"notification":{"title":"{{ customer.a }}","body":"{{ customer.a }}","image":"https://x.example/{{ customer.a }}"}}}}`,
+	} {
+		t.Run(message[2:11], func(t *testing.T) {
+			x, faults := personal.Compile(json.RawMessage(message), "")
+			if len(faults) > 0 {
+				t.Fatalf("the faults are %v, want none", faults)
+			}
+
+			got, _, err := x.Render("c", map[string]any{"a": "A"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := strings.ReplaceAll(message, "{{ customer.a }}", "A"); string(got) != want {
+				t.Errorf("got %s\nwant %s", got, want)
+			}
+		})
+	}
+
+	_, faults := personal.Compile(json.RawMessage(`{"android_v2":{"collapse_key":"{{ customer.a }}"}}`), "")
+	wantOneFault(t, "collapse_key", faults, "body.message.android_v2.collapse_key")
+}
+
 func TestWithoutTemplatesNothingIsTouched(t *testing.T) {
 	t.Parallel()
 	for _, message := range []string{`{"a": 1.50,"data":{"json":"{\"a\":{\"b\":1}}"}}`, `no json`, `{"a"`, ``, `[1]`} {

@@ -26,7 +26,8 @@ const (
 	asLink
 )
 
-// uses lists the places in a message where templates are rendered. "*" matches one key.
+// uses lists the places in a message where templates are rendered. "*" matches one key,
+// and "|" stands between the two spellings that FCM accepts for a name.
 var uses = []struct {
 	path string
 	use  purpose
@@ -39,6 +40,10 @@ var uses = []struct {
 	{"android.notification.body", asText},
 	{"android.notification.image", asLink},
 	{"android.data.*", asText},
+	{"android_v2|androidV2.remote_notification|remoteNotification.notification.title", asText},
+	{"android_v2|androidV2.remote_notification|remoteNotification.notification.body", asText},
+	{"android_v2|androidV2.remote_notification|remoteNotification.notification.image", asLink},
+	{"android_v2|androidV2.data.*", asText},
 	{"webpush.notification.title", asText},
 	{"webpush.notification.body", asText},
 	{"webpush.notification.image", asLink},
@@ -55,11 +60,16 @@ var uses = []struct {
 func useOf(path []string) purpose {
 	for _, u := range uses {
 		want := strings.Split(u.path, ".")
-		if slices.EqualFunc(want, path, func(a, b string) bool { return a == "*" || a == b }) {
+		if slices.EqualFunc(want, path, matchesKey) {
 			return u.use
 		}
 	}
 	return nowhere
+}
+
+// matchesKey reports whether a part of a path in uses stands for a key of the message.
+func matchesKey(part, key string) bool {
+	return part == "*" || slices.Contains(strings.Split(part, "|"), key)
 }
 
 // A compiler collects the templates of a message and their faults.
