@@ -18,7 +18,7 @@ var errHook = errors.New("the hook fails")
 // methods lists every Method that there is a constant for.
 var methods = []Method{
 	ReadBatch, CreateBatches, ListAvailabilities, ListDueMailings, ListDueMessages, ListStalledUnflags, EndUnflag, FlagTokens, ImportCustomers, LeaseBatch, LeaseUnflag, ReadMailingHeader,
-	MarkMailingDispatched, MarkPayloadProven, CountOpenTargets, PauseMailingForProject, RecheckTargets, RegisterToken, SaveBatch, SaveMessage, SaveUnflagCursor,
+	MarkMailingDispatched, MarkPayloadProven, CountOpenTargets, PauseMailingForProject, RecheckTargets, RegisterToken, SaveBatch, SaveControls, SaveMessage, SaveUnflagCursor,
 	StartMailing, ReadUnflagPage, UnflagTokens,
 }
 

@@ -32,6 +32,7 @@ const (
 	RecheckTargets         Method = "RecheckTargets"
 	RegisterToken          Method = "RegisterToken"
 	SaveBatch              Method = "SaveBatch"
+	SaveControls           Method = "SaveControls"
 	SaveMessage            Method = "SaveMessage"
 	SaveUnflagCursor       Method = "SaveUnflagCursor"
 	StartMailing           Method = "StartMailing"
@@ -200,6 +201,11 @@ func (s *FailingStore) RegisterToken(ctx context.Context, customer string, r pus
 // SaveBatch runs the hooks of the method around it.
 func (s *FailingStore) SaveBatch(ctx context.Context, b *push.Batch) error {
 	return s.around(SaveBatch, []any{b}, nil, func() error { return s.Store.SaveBatch(ctx, b) })
+}
+
+// SaveControls calls the hooks around the method of the store.
+func (s *FailingStore) SaveControls(ctx context.Context, group string, list []store.ControlToken) error {
+	return s.around(SaveControls, []any{group, list}, nil, func() error { return s.Store.SaveControls(ctx, group, list) })
 }
 
 // SaveMessage runs the hooks of the method around it.

@@ -72,15 +72,17 @@ func (w *fcmEvidence) sendValidateOnly(t push.Target, message *fcm.Message, answ
 // askControls asks for control tokens of the group, and if there are none, of any group
 // of its kind in the project.
 func (w *fcmEvidence) askControls(key tokenGroup) controlResult {
-	w.control = w.askControlsOfGroup(key)
-	if w.control != controlMissing || w.doubtsProject() {
-		return w.control
+	own := w.askControlsOfGroup(key)
+	w.control = own
+	if (own == controlMissing || own == controlGone) && !w.doubtsProject() {
+		w.control = w.askControlsOfGroup(controlGroup(key.kind, w.projectOfPart()))
 	}
-	switch elsewhere := w.askControlsOfGroup(controlGroup(key.kind, w.projectOfPart())); elsewhere {
-	case controlAccepted:
+
+	switch {
+	case w.control == controlAccepted && own != controlAccepted:
 		w.control = controlElsewhere
-	default:
-		w.control = elsewhere
+	case w.control == controlGone, w.control == controlMissing && own == controlGone:
+		w.control = controlRefused // nothing shows that FCM can be believed, and tokens were accepted lately
 	}
 	return w.control
 }
@@ -100,7 +102,7 @@ func (w *fcmEvidence) askControlsOfGroup(key tokenGroup) controlResult {
 	if err != nil {
 		return controlUnanswered
 	}
-	controls, err := w.groups.readControls(w.ctx, w.Store, key, w.Now())
+	controls, gone, err := w.groups.readControls(w.ctx, w.Store, key, w.Now())
 	if err != nil {
 		w.Log.WarnContext(w.ctx, "controls not read", "mailing", w.mailing.ID, "error", err)
 		return controlUnanswered
@@ -109,6 +111,9 @@ func (w *fcmEvidence) askControlsOfGroup(key tokenGroup) controlResult {
 	controls = append(controls, w.acceptedInBatch(key)...) // another instance may have sent them
 
 	result, held := controlMissing, 0
+	if gone {
+		result = controlGone
+	}
 	for _, c := range controls {
 		if w.isHeld(c.token) {
 			held++

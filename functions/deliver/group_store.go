@@ -33,6 +33,7 @@ type groupMemory struct {
 	releases releaseAnswers // of young installation ids
 	saved    time.Time      // when its control tokens were last stored
 	read     time.Time      // when its control tokens were last read from the store
+	gone     bool           // several were stored, and none of them can be used any more
 }
 
 func newGroupStore(p push.Projects) *groupStore {
@@ -113,31 +114,46 @@ func (g *groupStore) countUnaccepted(key tokenGroup) int {
 }
 
 // readControls returns the group's control tokens, from the store if this instance has
-// none.
-func (g *groupStore) readControls(ctx context.Context, s dataStore, key tokenGroup, now time.Time) ([]control, error) {
+// none. gone: FCM accepted several tokens of the group lately, and all of them are flagged
+// or removed by now.
+func (g *groupStore) readControls(ctx context.Context, s dataStore, key tokenGroup, now time.Time) (controls []control, gone bool, err error) {
 	g.mu.Lock()
 	x := g.groupLocked(key)
 	have := append([]control{}, x.groupHistory.controls...)
 	look := len(have) == 0 && now.Sub(x.read) >= controlsReadEvery
+	gone = len(have) == 0 && x.gone
 	g.mu.Unlock()
 	if !look {
-		return have, nil
+		return have, gone, nil
 	}
 
 	// The lock is not held during the read, so another call may read the same.
 
-	stored, err := s.ReadControls(ctx, key.storedName())
+	usable, stored, err := s.ReadControls(ctx, key.storedName())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	x.read = now
-	for _, c := range stored {
+	for _, c := range usable {
 		x.addControl(control{customer: c.Customer, token: c.Token, kind: c.Kind, at: now})
 	}
 
-	return append([]control{}, x.groupHistory.controls...), nil
+	// One customer may have removed the app. Several of the last accepted tokens at once are
+	// no coincidence: an instance that lost its memory must not take this for a group of
+	// which FCM has never accepted a token.
+	x.gone = stored > 1 && len(usable) == 0
+	controls = append(controls, x.groupHistory.controls...)
+	return controls, x.gone && len(controls) == 0, nil
+}
+
+// forgetSave makes the next call store the control tokens of a group, because the last
+// write failed.
+func (g *groupStore) forgetSave(key tokenGroup) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.groupLocked(key).saved = time.Time{}
 }
 
 // isControl reports whether a token is a control token of its group.

@@ -38,6 +38,7 @@ type controlResult int
 const (
 	controlUnanswered controlResult = iota
 	controlMissing                  // FCM has accepted no other token of this group yet
+	controlGone                     // of one group: FCM accepted several tokens lately, and none can be asked about any more; askControls turns it into another one
 	controlElsewhere                // as controlMissing, but FCM accepts a token of another group of this kind
 	controlRefused                  // FCM refuses tokens that it accepted lately: its answers are wrong at the moment
 	controlAccepted

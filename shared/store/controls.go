@@ -51,21 +51,22 @@ func (s *Store) SaveControls(ctx context.Context, group string, list []ControlTo
 }
 
 // ReadControls returns the control tokens of a group that are still valid and still
-// belong to the same customers. It costs one read, and one more for each token.
-func (s *Store) ReadControls(ctx context.Context, group string) ([]ControlToken, error) {
+// belong to the same customers, and how many tokens are stored, usable or not. It costs one
+// read, and one more for each token.
+func (s *Store) ReadControls(ctx context.Context, group string) (usable []ControlToken, stored int, err error) {
 	snap, err := s.controlsDocument(group).Get(ctx)
 	if isNotFound(err) {
-		return nil, nil
+		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, classifyError(err, "reading control tokens")
+		return nil, 0, classifyError(err, "reading control tokens")
 	}
 	var doc controlsDoc
 	if err := snap.DataTo(&doc); err != nil {
-		return nil, classifyError(err, "decoding the control tokens %s", snap.Ref.ID)
+		return nil, 0, classifyError(err, "decoding the control tokens %s", snap.Ref.ID)
 	}
 	if !doc.ExpireAt.After(s.now()) {
-		return nil, nil
+		return nil, 0, nil
 	}
 
 	var refs []*firestore.DocumentRef
@@ -75,10 +76,9 @@ func (s *Store) ReadControls(ctx context.Context, group string) ([]ControlToken,
 
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
-		return nil, classifyError(err, "reading the customers of control tokens")
+		return nil, 0, classifyError(err, "reading the customers of control tokens")
 	}
 
-	var out []ControlToken
 	for _, snap := range snaps {
 		if !snap.Exists() {
 			continue
@@ -89,11 +89,11 @@ func (s *Store) ReadControls(ctx context.Context, group string) ([]ControlToken,
 		}
 		i := slices.IndexFunc(doc.Tokens, func(c controlDoc) bool { return c.Key == snap.Ref.ID })
 		if t, ok := customer.FindToken(doc.Tokens[i].Token); ok && t.Valid() {
-			out = append(out, ControlToken{Customer: customer.ID, Token: t.Value, Kind: t.Kind})
+			usable = append(usable, ControlToken{Customer: customer.ID, Token: t.Value, Kind: t.Kind})
 		}
 	}
 
-	return out, nil
+	return usable, len(doc.Tokens), nil
 }
 
 // A Suspicion says whether an app's release may be at fault for the invalid young

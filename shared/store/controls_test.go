@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/store"
 )
 
@@ -42,11 +43,12 @@ func TestSuspicionsAreKeptByGroup(t *testing.T) {
 	if diff := cmp.Diff(store.Suspicion{}, other); diff != "" {
 		t.Errorf("another group's suspicion (-want +got):\n%s", diff)
 	}
-	kept, err := w.ReadControls(t.Context(), "a")
+	kept, stored, err := w.ReadControls(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(controls, kept); diff != "" {
 		t.Errorf("controls (-want +got):\n%s", diff)
 	}
+	check.Equal(t, stored, len(controls), "number of stored controls")
 }
