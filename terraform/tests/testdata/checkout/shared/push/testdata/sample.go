@@ -1,0 +1,2 @@
+// Package sample is test data, which is not uploaded.
+package sample
