@@ -5,8 +5,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// evidence is what is known about the payload of an answer.
-type evidence struct {
+// payloadEvidence is what is known about the payload of an answer.
+type payloadEvidence struct {
 	breakerOpen bool        // there is more INVALID_ARGUMENT than can be true
 	proven      bool        // FCM accepted this payload before the call, with other ids
 	accepted    bool        // a token of this batch accepted this payload
@@ -32,7 +32,7 @@ const (
 // FCM names the token, unless the breaker is open; other answers of the batch do not
 // matter. If FCM names no field, it is the token's fault if FCM is known to accept
 // the payload.
-func classifyInvalid(a fcm.Answer, e evidence) decision {
+func classifyInvalid(a fcm.Answer, e payloadEvidence) decision {
 	named := a.Class == fcm.Invalid
 	switch {
 	case named && a.Code != push.CodeInvalidArgument: // UNREGISTERED
@@ -60,7 +60,7 @@ func classifyInvalid(a fcm.Answer, e evidence) decision {
 
 // decideAnswer gives an undecided answer its result by what is known about its payload. It
 // reports whether a proof is needed first that was not asked for yet.
-func (r *results) decideAnswer(a answer, e evidence) (open bool) {
+func (r *results) decideAnswer(a answer, e payloadEvidence) (open bool) {
 	switch classifyInvalid(a.Answer, e) {
 	case flagToken:
 		r.setInvalid(a, push.ResultInvalidArgument)

@@ -297,17 +297,17 @@ func TestEachProjectIsItsOwnEvidence(t *testing.T) {
 		Results: []push.Result{push.ResultAccepted, push.ResultPending, push.ResultPending, push.ResultPending}}
 	d := &delivery{deliverer: &deliverer{Deps: Deps{Projects: twoProjects}}, results: results{batch: b, projects: twoProjects},
 		mailing: &push.Mailing{Proven: true}, variants: payloadSet{&payload{}}}
-	for target, want := range map[int]evidence{1: {}, 2: {proven: true, accepted: true}, 3: {}} {
+	for target, want := range map[int]payloadEvidence{1: {}, 2: {proven: true, accepted: true}, 3: {}} {
 		if got := d.evidenceOf(answer{target: target}, nil); got != want {
 			t.Errorf("target %d: evidence %+v, want %+v", target, got, want)
 		}
 	}
-	if x, y := d.payloadOf(answer{target: 1}), d.payloadOf(answer{target: 2}); x == y {
+	if x, y := d.payloadKeyOf(answer{target: 1}), d.payloadKeyOf(answer{target: 2}); x == y {
 		t.Errorf("the payloads of two projects are proven as one, %v", x)
 	}
 
 	d.variants = payloadSet{&payload{template: &personal.Template{}}}
-	for target, want := range map[int]evidence{0: {accepted: true}, 3: {}} {
+	for target, want := range map[int]payloadEvidence{0: {accepted: true}, 3: {}} {
 		if got := d.evidenceOf(answer{target: target}, nil); got != want {
 			t.Errorf("target %d of a payload for each customer: evidence %+v, want %+v", target, got, want)
 		}

@@ -28,8 +28,8 @@ func (d *delivery) resolveInvalid(ctx context.Context) error {
 		return nil
 	}
 
-	open := d.openBreakers(ctx)
-	d.decideAnswers(func(a answer) evidence { return d.evidenceOf(a, open) })
+	open := d.breakersByProject(ctx)
+	d.decideAnswers(func(a answer) payloadEvidence { return d.evidenceOf(a, open) })
 	if len(d.undecided) == 0 {
 		return nil
 	}
@@ -38,9 +38,9 @@ func (d *delivery) resolveInvalid(ctx context.Context) error {
 		return err
 	}
 	proofs := d.proveUndecided(ctx)
-	d.decideAnswers(func(a answer) evidence {
+	d.decideAnswers(func(a answer) payloadEvidence {
 		e := d.evidenceOf(a, open)
-		proof := proofs[d.payloadOf(a)]
+		proof := proofs[d.payloadKeyOf(a)]
 		e.proof = &proof
 		return e
 	})
@@ -54,8 +54,8 @@ func (d *delivery) isProvenByAnswers() bool {
 	return !d.mailing.Single && !d.mailing.Proven && len(d.variants) == 1 && !d.variants[0].isPersonal() && d.hasAccepted(0, "")
 }
 
-// openBreakers returns the projects whose breaker is open.
-func (d *delivery) openBreakers(ctx context.Context) map[string]bool {
+// breakersByProject reports whether the breaker is open, by project of the undecided answers.
+func (d *delivery) breakersByProject(ctx context.Context) map[string]bool {
 	open := map[string]bool{}
 	for _, a := range d.undecided {
 		project := d.projectOf(a.target)
@@ -72,7 +72,7 @@ func (d *delivery) openBreakers(ctx context.Context) map[string]bool {
 
 // decideAnswers gives results to the undecided answers that can be decided, and keeps the
 // others.
-func (d *delivery) decideAnswers(of func(answer) evidence) {
+func (d *delivery) decideAnswers(of func(answer) payloadEvidence) {
 	var open []answer
 	for _, a := range d.undecided {
 		if d.decideAnswer(a, of(a)) {
@@ -85,12 +85,12 @@ func (d *delivery) decideAnswers(of func(answer) evidence) {
 // evidenceOf returns what is known about the payload of an undecided answer without asking FCM.
 // What one project accepts says nothing about another: only the proof of the default
 // project is recorded in the mailing.
-func (d *delivery) evidenceOf(a answer, breakerOpen map[string]bool) evidence {
+func (d *delivery) evidenceOf(a answer, breakerOpen map[string]bool) payloadEvidence {
 	t, project := d.batch.Targets[a.target], d.projectOf(a.target)
 	if d.variants.payloadFor(t).isPersonal() {
-		return evidence{breakerOpen: breakerOpen[project], accepted: d.hasAcceptedFrom(t.Customer, project)}
+		return payloadEvidence{breakerOpen: breakerOpen[project], accepted: d.hasAcceptedForCustomer(t.Customer, project)}
 	}
-	return evidence{breakerOpen: breakerOpen[project], proven: d.mailing.Proven && project == "", accepted: d.hasAccepted(t.Variant, project)}
+	return payloadEvidence{breakerOpen: breakerOpen[project], proven: d.mailing.Proven && project == "", accepted: d.hasAccepted(t.Variant, project)}
 }
 
 // A payloadKey names a payload in a project: its variant, and of a personal one the
@@ -101,8 +101,8 @@ type payloadKey struct {
 	customer string
 }
 
-// payloadOf names the payload of an answer.
-func (d *delivery) payloadOf(a answer) payloadKey {
+// payloadKeyOf names the payload of an answer.
+func (d *delivery) payloadKeyOf(a answer) payloadKey {
 	t := d.batch.Targets[a.target]
 	key := payloadKey{project: d.projectOf(a.target), variant: t.Variant}
 	if d.variants.payloadFor(t).isPersonal() {
@@ -118,7 +118,7 @@ func (d *delivery) proveUndecided(ctx context.Context) map[payloadKey]fcm.Answer
 
 	sentTo := map[payloadKey]push.Target{} // by payload: one of its undecided targets
 	for _, a := range d.undecided {
-		sentTo[d.payloadOf(a)] = d.batch.Targets[a.target]
+		sentTo[d.payloadKeyOf(a)] = d.batch.Targets[a.target]
 	}
 
 	proofs := make(map[payloadKey]fcm.Answer, len(sentTo))

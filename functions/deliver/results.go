@@ -172,9 +172,9 @@ func (r *results) hasAccepted(variant int, project string) bool {
 	return false
 }
 
-// hasAcceptedFrom reports whether FCM accepted the message for a token of that customer, in
+// hasAcceptedForCustomer reports whether FCM accepted the message for a token of that customer, in
 // a project. All tokens of a customer get the same message.
-func (r *results) hasAcceptedFrom(customer, project string) bool {
+func (r *results) hasAcceptedForCustomer(customer, project string) bool {
 	for i, t := range r.batch.Targets {
 		if t.Customer == customer && r.batch.Results[i] == push.ResultAccepted && r.projectOf(i) == project {
 			return true

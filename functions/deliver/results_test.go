@@ -73,27 +73,27 @@ func TestJudgeInvalid(t *testing.T) {
 
 	for name, c := range map[string]struct {
 		answer fcm.Answer
-		known  evidence
+		known  payloadEvidence
 		want   decision
 	}{
-		"gone":                               {gone, evidence{}, flagToken},
-		"gone, breaker open":                 {gone, evidence{breakerOpen: true}, flagToken},
-		"named":                              {named, evidence{}, flagToken},
-		"named, breaker open":                {named, evidence{breakerOpen: true}, askProof},
-		"named, breaker open, proven before": {named, evidence{breakerOpen: true, proven: true}, askProof},
-		"named, breaker open, proof":         {named, evidence{breakerOpen: true, proof: proof(fcm.Accepted)}, flagToken},
-		"named, breaker open, refused":       {named, evidence{breakerOpen: true, proof: proof(fcm.Refused)}, refuseTarget},
-		"named, breaker open, for its size":  {named, evidence{breakerOpen: true, proof: tooLarge}, flagToken},
-		"bare":                               {bare, evidence{}, askProof},
-		"bare, proven before":                {bare, evidence{proven: true}, flagToken},
-		"bare, a token accepted":             {bare, evidence{accepted: true}, flagToken},
-		"bare, breaker open":                 {bare, evidence{breakerOpen: true, proven: true, accepted: true}, askProof},
-		"bare, proof":                        {bare, evidence{proof: proof(fcm.Accepted)}, flagToken},
-		"bare, refused":                      {bare, evidence{proof: proof(fcm.Refused)}, refuseTarget},
-		"bare, for its size":                 {bare, evidence{proof: tooLarge}, refuseTarget},
-		"bare, for its size, a token took it with the breaker open": {bare, evidence{breakerOpen: true, accepted: true, proof: tooLarge}, flagToken},
-		"bare, FCM out of reach":                                    {bare, evidence{proof: proof(fcm.Waiting)}, waitForProof},
-		"bare, our credentials":                                     {bare, evidence{proof: proof(fcm.Misconfigured)}, stopSending},
+		"gone":                               {gone, payloadEvidence{}, flagToken},
+		"gone, breaker open":                 {gone, payloadEvidence{breakerOpen: true}, flagToken},
+		"named":                              {named, payloadEvidence{}, flagToken},
+		"named, breaker open":                {named, payloadEvidence{breakerOpen: true}, askProof},
+		"named, breaker open, proven before": {named, payloadEvidence{breakerOpen: true, proven: true}, askProof},
+		"named, breaker open, proof":         {named, payloadEvidence{breakerOpen: true, proof: proof(fcm.Accepted)}, flagToken},
+		"named, breaker open, refused":       {named, payloadEvidence{breakerOpen: true, proof: proof(fcm.Refused)}, refuseTarget},
+		"named, breaker open, for its size":  {named, payloadEvidence{breakerOpen: true, proof: tooLarge}, flagToken},
+		"bare":                               {bare, payloadEvidence{}, askProof},
+		"bare, proven before":                {bare, payloadEvidence{proven: true}, flagToken},
+		"bare, a token accepted":             {bare, payloadEvidence{accepted: true}, flagToken},
+		"bare, breaker open":                 {bare, payloadEvidence{breakerOpen: true, proven: true, accepted: true}, askProof},
+		"bare, proof":                        {bare, payloadEvidence{proof: proof(fcm.Accepted)}, flagToken},
+		"bare, refused":                      {bare, payloadEvidence{proof: proof(fcm.Refused)}, refuseTarget},
+		"bare, for its size":                 {bare, payloadEvidence{proof: tooLarge}, refuseTarget},
+		"bare, for its size, a token took it with the breaker open": {bare, payloadEvidence{breakerOpen: true, accepted: true, proof: tooLarge}, flagToken},
+		"bare, FCM out of reach":                                    {bare, payloadEvidence{proof: proof(fcm.Waiting)}, waitForProof},
+		"bare, our credentials":                                     {bare, payloadEvidence{proof: proof(fcm.Misconfigured)}, stopSending},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

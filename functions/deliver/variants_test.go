@@ -151,7 +151,7 @@ func TestEachVariantIsItsOwnEvidence(t *testing.T) {
 			t.Errorf("target %d: its payload was accepted: %v, want %v", target, got, want)
 		}
 	}
-	if x, y := d.payloadOf(answer{target: 1}), d.payloadOf(answer{target: 2}); x == y {
+	if x, y := d.payloadKeyOf(answer{target: 1}), d.payloadKeyOf(answer{target: 2}); x == y {
 		t.Errorf("two variants are proven as one payload, %v", x)
 	}
 }

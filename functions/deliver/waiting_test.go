@@ -125,11 +125,11 @@ func TestLongNumbersStayWhole(t *testing.T) {
 	}
 }
 
-// passing is an FCM that something stands before, for so many answers to each
-// token.
+// passing answers the first sends to t-token-0001, as many as pages, with page, instead of
+// passing them to FCM.
 type passing struct {
 	sender
-	mu    sync.Mutex
+	mu    sync.Mutex // guards seen
 	pages int
 	seen  map[string]int
 	page  fcm.Answer
@@ -147,8 +147,8 @@ func (p *passing) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answe
 	p.sender.Send(ctx, it, answered)
 }
 
-// TestOneStrayAnswerPausesNothing: something that is not FCM answered once. Our
-// own credentials pause the mailing at once.
+// TestOneStrayAnswerPausesNothing: one answer that is not FCM's is tried again. A second one
+// pauses the mailing, and a refusal of our credentials pauses it at once.
 func TestOneStrayAnswerPausesNothing(t *testing.T) {
 	t.Parallel()
 	page := fcm.Answer{Class: fcm.Misconfigured, HTTP: 404, Text: "HTTP 404: <html>"}
