@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/instances"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 )
 
@@ -228,4 +229,18 @@ func TestACrashIsAKill(t *testing.T) {
 			t.Errorf("working on the batch after the end: %v, want none", got)
 		}
 	}
+}
+
+// TestFindingsOfEveryKindAreShown: a kind with many findings does not hide another.
+func TestFindingsOfEveryKindAreShown(t *testing.T) {
+	t.Parallel()
+	var f findings
+	for range 1000 {
+		f.addFinding(brokenLost, "a message")
+	}
+	f.addFinding(brokenFlagged, "a token")
+
+	check.Equal(t, len(f.texts), maxFindingTexts+1, "number of texts")
+	check.Equal(t, f.texts[len(f.texts)-1], brokenFlagged+": a token", "last text")
+	check.Equal(t, f.counts[brokenLost], 1000, "number of the many findings")
 }

@@ -31,8 +31,9 @@ type findings struct {
 	texts  []string
 }
 
-// maxFindingTexts is how many findings are printed in words.
-const maxFindingTexts = 60
+// maxFindingTexts is how many findings of a kind are printed in words: a kind with many must
+// not hide another.
+const maxFindingTexts = 20
 
 // addFinding counts a broken promise, and keeps its text.
 func (f *findings) addFinding(kind, format string, a ...any) {
@@ -42,7 +43,7 @@ func (f *findings) addFinding(kind, format string, a ...any) {
 		f.counts = map[string]int{}
 	}
 	f.counts[kind]++
-	if len(f.texts) < maxFindingTexts {
+	if f.counts[kind] <= maxFindingTexts {
 		f.texts = append(f.texts, kind+": "+fmt.Sprintf(format, a...))
 	}
 }
