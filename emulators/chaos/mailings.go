@@ -246,9 +246,9 @@ func (p *testMailing) waitForEnd(ctx context.Context, c *client.Client, act func
 		switch {
 		case m.IsFinal() && m.CompletedAt != nil:
 			return nil
-		case m.State == string(push.Paused) && m.Paused != push.PausedTextByHand:
+		case m.State == string(push.Paused) && m.PausedReason != "":
 			if p.fcmUnreliable == nil {
-				addFinding("paused by itself", "mailing %s: %s", p.id, m.Paused)
+				addFinding("paused by itself", "mailing %s: %s: %s", p.id, m.PausedReason, m.PausedDetail)
 			} else if p.fcmUnreliable() {
 				break // an operator would not resume it yet: wait and read again
 			}

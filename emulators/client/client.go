@@ -31,10 +31,11 @@ func New(base string) *Client {
 
 // Mailing has the fields of the response of GET /v1/mailings/{id} that the commands need.
 type Mailing struct {
-	ID      string `json:"id"`
-	State   string `json:"state"`
-	Paused  string `json:"pausedBecause"`
-	Refusal string `json:"refusal"`
+	ID           string `json:"id"`
+	State        string `json:"state"`
+	PausedReason string `json:"pausedReason"` // "" for a pause by hand
+	PausedDetail string `json:"pausedDetail"`
+	Refusal      string `json:"refusal"`
 
 	CompletedAt *time.Time `json:"completedAt"`
 	push.Totals
@@ -204,30 +205,32 @@ func (c *Client) Follow(ctx context.Context, id string, seen func(*Mailing)) (*M
 }
 
 // WaitUntil polls a mailing until enough returns true. It returns an error if the totals
-// do not add up at any poll, or if the mailing is paused. A poll that finds the service
+// do not add up at any poll, or if the mailing is paused and enough returns false. A poll that finds the service
 // busy or unavailable is repeated, as every caller of the API should do.
 func (c *Client) WaitUntil(ctx context.Context, id string, enough func(*Mailing) bool) (*Mailing, error) {
 	for {
 		m := &Mailing{}
-		busy := c.Call(ctx, http.MethodGet, "/v1/mailings/"+id, nil, m)
-		if _, temporary := errors.AsType[*Temporary](busy); busy != nil && !temporary {
-			return nil, busy
+		err := c.Call(ctx, http.MethodGet, "/v1/mailings/"+id, nil, m)
+		if _, temporary := errors.AsType[*Temporary](err); err != nil && !temporary {
+			return nil, err
 		}
-		if busy == nil {
-			if done, err := m.check(enough); done || err != nil {
-				return m, err
+		if err == nil {
+			if done, fault := m.check(enough); done || fault != nil {
+				return m, fault
 			}
 		}
 
 		select {
 		case <-ctx.Done():
-			return m, fmt.Errorf("mailing %s: %w", id, errors.Join(ctx.Err(), busy))
+			return m, fmt.Errorf("mailing %s: %w", id, errors.Join(ctx.Err(), err))
 		case <-time.After(cmp.Or(c.Every, 100*time.Millisecond)):
 		}
 	}
 }
 
-// check reports whether a polled mailing is what a caller of WaitUntil waits for.
+// check reports whether a polled mailing is what a caller of WaitUntil waits for. It
+// returns an error if the totals do not add up, or if the mailing is paused and the caller
+// does not wait for that.
 func (m *Mailing) check(enough func(*Mailing) bool) (bool, error) {
 	if err := m.Reconcile(); err != nil {
 		return false, err
@@ -236,7 +239,7 @@ func (m *Mailing) check(enough func(*Mailing) bool) (bool, error) {
 		return true, nil
 	}
 	if m.State == string(push.Paused) {
-		return false, fmt.Errorf("mailing %s is paused: %s", m.ID, m.Paused)
+		return false, fmt.Errorf("mailing %s is paused (%s): %s", m.ID, cmp.Or(m.PausedReason, "by hand"), m.PausedDetail)
 	}
 	return false, nil
 }

@@ -271,7 +271,7 @@ func (w *harness) checkOnce(t *testing.T, id string, tokens int) {
 	}
 	for token, n := range seen {
 		if n != 1 {
-			t.Errorf("token %s stands in batches %d times", token, n)
+			t.Errorf("token %s stands in batches %d times, want once", token, n)
 		}
 	}
 	m, err := w.ReadMailing(t.Context(), id)

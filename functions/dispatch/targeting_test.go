@@ -62,7 +62,7 @@ func TestFilterAndControlGroupAreCounted(t *testing.T) {
 	}
 	for token := range got {
 		if want[token] == 0 {
-			t.Errorf("token %s is in a batch", token)
+			t.Errorf("token %s is in a batch, want it left out: its platform or app is not wanted, or its customer is in the control group", token)
 		}
 	}
 	totals, err := w.ReadTotals(t.Context(), m)
@@ -94,7 +94,7 @@ func TestTooLargeAudienceWaitsForAPerson(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := m.State == push.Paused && m.PausedReason == push.PausedAudience; got != paused {
-			t.Errorf("at most %d customers: the mailing is %s (%s)", most, m.State, m.PausedReason)
+			t.Errorf("at most %d customers: the mailing is %s (%s), want paused for its audience: %t", most, m.State, m.PausedReason, paused)
 		}
 		if !paused {
 			w.checkOnce(t, id, tokens)

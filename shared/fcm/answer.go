@@ -59,11 +59,11 @@ type Answer struct {
 	HTTP   int    // status code of the last answer, 0 if there was none
 
 	NotBefore time.Time // with Waiting: the earliest time for another try
-	// Sent, with Waiting: a request was written and FCM did not answer, so that the
+	// MaybeSent, with Waiting: a request was written and FCM did not answer, so that the
 	// device may get the message twice.
-	Sent     bool
-	Attempts int    // how many attempts began
-	Name     string // with Accepted: projects/P/messages/ID; empty if the answer broke off
+	MaybeSent bool
+	Attempts  int    // how many attempts began
+	Name      string // with Accepted: projects/P/messages/ID; empty if the answer broke off
 
 	// Provisional, with Refused from ProvePayload: FCM refused the size of a message that is
 	// within the limit of tokens; the limit of topics may be lower.

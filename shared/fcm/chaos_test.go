@@ -41,15 +41,16 @@ func TestChaos(t *testing.T) {
 
 	sent := 0
 	for target, a := range b.got {
-		if a.Sent {
+		if a.MaybeSent {
 			sent++
 		}
 		name, taken := names[target]
-		named := a.Name == name || a.Name == "" // the answer broke off behind its header
 		if a.Class == Accepted {
-			check.Equal(t, a.Sent, false, "seed %d: %s is accepted: that it may have been sent without an answer", seed, target)
+			check.Equal(t, a.MaybeSent, false, "seed %d: %s is accepted: that it may have been sent without an answer", seed, target)
 			check.Equal(t, taken, true, "seed %d: %s is accepted: that FCM got it", seed, target)
-			check.Equal(t, named, true, "seed %d: %s is accepted: that the answer has FCM's name", seed, target)
+			if a.Name != "" { // else the answer broke off behind its header
+				check.Equal(t, a.Name, name, "seed %d: %s is accepted: the name in the answer", seed, target)
+			}
 		}
 		if a.Class == Waiting && a.NotBefore.IsZero() {
 			t.Errorf("seed %d: %s: it is waiting, and has no NotBefore", seed, target)

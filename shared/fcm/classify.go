@@ -94,19 +94,19 @@ func (r *response) classify(now time.Time) (a Answer, then nextStep, retry time.
 	case r.status == 0 && r.unprocessed:
 		return Answer{Text: r.err.Error()}, stepReroute, 0
 	case r.status == 0:
-		return Answer{Text: r.err.Error(), Sent: true}, stepBackOff, 0
+		return Answer{Text: r.err.Error(), MaybeSent: true}, stepBackOff, 0
 	case r.status >= 200 && r.status < 300:
 		if a = r.acceptedAnswer(); a.Class == Misconfigured {
 			return a, stepAskAgain, 0
 		}
 		return a, stepFinal, 0
 	case r.err != nil:
-		return Answer{Text: r.err.Error(), HTTP: r.status, Sent: true}, stepBackOff, 0
+		return Answer{Text: r.err.Error(), HTTP: r.status, MaybeSent: true}, stepBackOff, 0
 	}
 
 	f := parseFault(r.status, r.body)
 	v := classifyFault(f)
-	a = Answer{Class: v.class, Code: v.code, Status: f.status, Text: f.describeFault(r.body), HTTP: r.status, Sent: isOutage(f)}
+	a = Answer{Class: v.class, Code: v.code, Status: f.status, Text: f.describeFault(r.body), HTTP: r.status, MaybeSent: isOutage(f)}
 	return a, v.next, retryAfter(r.retryAfter, r.body, now)
 }
 

@@ -100,7 +100,7 @@ func (s *Sender) observeAnswerLocked(f *attempt, r *response, a Answer, then nex
 func (s *Sender) retryJobLocked(f *attempt, a Answer, then nextStep, retry time.Duration, now time.Time, out *deferredAnswers) {
 	j := f.job
 	j.lastAnswer = a
-	j.sent = j.sent || a.Sent && then == stepBackOff
+	j.sent = j.sent || a.MaybeSent && then == stepBackOff
 
 	switch {
 	case then == stepReauthorize && (j.reauthorized || !s.tokenRefusedLocked(f.tokenNumber, a.HTTP, now)),

@@ -30,7 +30,7 @@ func (s *Sender) answerLocked(j *job, a Answer) func() {
 // of the answer if FCM gave none.
 func (s *Sender) giveUpLocked(j *job, now, until time.Time, why string) func() {
 	a := j.lastAnswer
-	a.Class, a.Sent, a.NotBefore = Waiting, j.sent, s.cfg.Now().Add(max(until.Sub(now), 0))
+	a.Class, a.MaybeSent, a.NotBefore = Waiting, j.sent, s.cfg.Now().Add(max(until.Sub(now), 0))
 	a.Text = cmp.Or(a.Text, why)
 	return s.answerLocked(j, a)
 }

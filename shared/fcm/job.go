@@ -20,7 +20,7 @@ type job struct {
 	attempts     int
 	reroutes     int  // how often it was sent over another connection because the server had not processed it
 	limitedCount int  // how often the answer was 429
-	sent         bool // see Answer.Sent
+	sent         bool // see Answer.MaybeSent
 	reauthorized bool // our credentials were refused once for it
 	askedAgain   bool // something other than FCM answered it once
 	lastAnswer   Answer

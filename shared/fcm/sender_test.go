@@ -172,8 +172,8 @@ func TestHangingAndBrokenAnswers(t *testing.T) {
 	for _, i := range []int{7, 8} {
 		a := b.answerOf(testToken(i))
 		check.Equal(t, a.Class, Waiting, "target %d: a.Class", i)
-		if !a.Sent {
-			t.Errorf("target %d: Sent is false, want true: it may have been sent", i)
+		if !a.MaybeSent {
+			t.Errorf("target %d: MaybeSent is false, want true: it may have been sent", i)
 		}
 		check.Equal(t, a.Attempts, 1, "target %d: a.Attempts", i)
 		if time.Until(a.NotBefore) < 5*time.Second {
@@ -188,7 +188,7 @@ func TestHangingAndBrokenAnswers(t *testing.T) {
 	}
 
 	for target, a := range b.got {
-		if a.Class == Waiting && !a.Sent {
+		if a.Class == Waiting && !a.MaybeSent {
 			t.Errorf("%s waits though FCM has not begun with it: %+v", target, a)
 		}
 	}
@@ -238,8 +238,8 @@ func TestQuotaHoldsEverybody(t *testing.T) {
 		if a.HTTP != 429 && a.HTTP != 0 {
 			t.Fatalf("%s: HTTP %d, want 429 or no answer", target, a.HTTP)
 		}
-		if a.Sent {
-			t.Fatalf("%s: Sent is true, want false: FCM has answered", target)
+		if a.MaybeSent {
+			t.Fatalf("%s: MaybeSent is true, want false: FCM has answered", target)
 		}
 		if wait := time.Until(a.NotBefore); wait < 20*time.Second {
 			t.Fatalf("%s: it may be tried again in %s, want at least 20 s", target, wait)
@@ -273,7 +273,7 @@ func TestContextEnds(t *testing.T) {
 
 	sent := 0
 	for _, a := range b.got {
-		if a.Sent {
+		if a.MaybeSent {
 			sent++
 		}
 	}

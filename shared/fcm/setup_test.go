@@ -53,7 +53,7 @@ type answerBook struct {
 	s    *Sender
 	m    *Message
 	wg   sync.WaitGroup
-	mu   sync.Mutex
+	mu   sync.Mutex        // guards got and sent
 	got  map[string]Answer // by target
 	sent int
 }
