@@ -246,7 +246,7 @@ func (p *testMailing) waitForEnd(ctx context.Context, c *client.Client, act func
 		switch {
 		case m.IsFinal() && m.CompletedAt != nil:
 			return nil
-		case m.State == string(push.Paused) && m.PausedReason != "":
+		case m.State == string(push.Paused) && m.PausedReason != push.PausedByHand:
 			if p.fcmUnreliable == nil {
 				addFinding("paused by itself", "mailing %s: %s: %s", p.id, m.PausedReason, m.PausedDetail)
 			} else if p.fcmUnreliable() {

@@ -31,11 +31,11 @@ func New(base string) *Client {
 
 // Mailing has the fields of the response of GET /v1/mailings/{id} that the commands need.
 type Mailing struct {
-	ID           string `json:"id"`
-	State        string `json:"state"`
-	PausedReason string `json:"pausedReason"` // "" for a pause by hand
-	PausedDetail string `json:"pausedDetail"`
-	Refusal      string `json:"refusal"`
+	ID           string           `json:"id"`
+	State        string           `json:"state"`
+	PausedReason push.PauseReason `json:"pausedReason"` // "" if it is not paused
+	PausedDetail string           `json:"pausedDetail"`
+	Refusal      string           `json:"refusal"`
 
 	CompletedAt *time.Time `json:"completedAt"`
 	push.Totals
@@ -239,7 +239,7 @@ func (m *Mailing) check(enough func(*Mailing) bool) (bool, error) {
 		return true, nil
 	}
 	if m.State == string(push.Paused) {
-		return false, fmt.Errorf("mailing %s is paused (%s): %s", m.ID, cmp.Or(m.PausedReason, "by hand"), m.PausedDetail)
+		return false, fmt.Errorf("mailing %s is paused (%s): %s", m.ID, m.PausedReason, m.PausedDetail)
 	}
 	return false, nil
 }
