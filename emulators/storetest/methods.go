@@ -204,8 +204,8 @@ func (s *FailingStore) SaveBatch(ctx context.Context, b *push.Batch) error {
 }
 
 // SaveControls calls the hooks around the method of the store.
-func (s *FailingStore) SaveControls(ctx context.Context, group string, list []store.ControlToken) error {
-	return s.around(SaveControls, []any{group, list}, nil, func() error { return s.Store.SaveControls(ctx, group, list) })
+func (s *FailingStore) SaveControls(ctx context.Context, group string, list []store.ControlToken, most int) error {
+	return s.around(SaveControls, []any{group, list, most}, nil, func() error { return s.Store.SaveControls(ctx, group, list, most) })
 }
 
 // SaveMessage runs the hooks of the method around it.

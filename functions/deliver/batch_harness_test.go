@@ -128,7 +128,7 @@ func (w *batchHarness) control() {
 	w.phones.SetOutcome("control-token", "OK")
 	c := []store.ControlToken{{Customer: "c-control", Token: "control-token", Kind: push.KindToken}}
 	for _, g := range []tokenGroup{{kind: push.KindToken, platform: push.Android}, controlGroup(push.KindToken, "")} {
-		if err := w.SaveControls(w.t.Context(), g.storedName(), c); err != nil {
+		if err := w.SaveControls(w.t.Context(), g.storedName(), c, maxControls); err != nil {
 			w.t.Fatal(err)
 		}
 	}

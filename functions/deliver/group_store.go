@@ -32,6 +32,7 @@ type groupMemory struct {
 	groupHistory
 	releases releaseAnswers // of young installation ids
 	saved    time.Time      // when its control tokens were last stored
+	savedOf  int            // how many they were then
 	read     time.Time      // when its control tokens were last read from the store
 	gone     bool           // several were stored, and none of them can be used any more
 }
@@ -153,7 +154,8 @@ func (g *groupStore) readControls(ctx context.Context, s dataStore, key tokenGro
 func (g *groupStore) forgetSave(key tokenGroup) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.groupLocked(key).saved = time.Time{}
+	x := g.groupLocked(key)
+	x.saved, x.savedOf = time.Time{}, 0
 }
 
 // isControl reports whether a token is a control token of its group.
@@ -172,10 +174,12 @@ func (g *groupStore) takeControlsToSave(keys map[tokenGroup]bool, now time.Time)
 	out := map[tokenGroup][]store.ControlToken{}
 	for key := range keys {
 		x := g.groupLocked(key)
-		if len(x.groupHistory.controls) == 0 || now.Sub(x.saved) < controlsSavedEvery {
+		// A list that has grown is stored at once: one token could be gone before the next time.
+		n := len(x.groupHistory.controls)
+		if n == 0 || n <= x.savedOf && now.Sub(x.saved) < controlsSavedEvery {
 			continue
 		}
-		x.saved = now
+		x.saved, x.savedOf = now, n
 		for _, c := range x.groupHistory.controls {
 			out[key] = append(out[key], store.ControlToken{Customer: c.customer, Token: c.token, Kind: c.kind})
 		}

@@ -24,7 +24,7 @@ const (
 // evidenceStore is what the weighing of invalid answers reads and stores.
 type evidenceStore interface {
 	ReadControls(ctx context.Context, group string) (usable []store.ControlToken, stored int, err error)
-	SaveControls(ctx context.Context, group string, list []store.ControlToken) error
+	SaveControls(ctx context.Context, group string, list []store.ControlToken, most int) error
 	ReadSuspicion(ctx context.Context, group string) (store.Suspicion, error)
 	SaveSuspicion(ctx context.Context, group string, x store.Suspicion) error
 	ReadSettings(ctx context.Context) (push.Settings, error)
@@ -78,7 +78,7 @@ func (d *delivery) saveControlTokens(ctx context.Context) {
 	}
 
 	for key, list := range d.groups.takeControlsToSave(keys, d.Now()) {
-		if err := d.Store.SaveControls(ctx, key.storedName(), list); err != nil {
+		if err := d.Store.SaveControls(ctx, key.storedName(), list, maxControls); err != nil {
 			d.Log.WarnContext(ctx, "controls not recorded", "error", err)
 			d.groups.forgetSave(key) // the next call tries again
 		}

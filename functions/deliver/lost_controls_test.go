@@ -65,3 +65,19 @@ func TestControlsAreStoredAfterAFailedWrite(t *testing.T) {
 	}
 	check.Equal(t, stored, 2, "number of stored control tokens")
 }
+
+// TestMoreControlsAreStoredAtOnce: after its first message an instance knows one control
+// token, which may be gone before the next time to store them.
+func TestMoreControlsAreStoredAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newBatchHarness(t, phones.Options{})
+	for n, token := range []string{"early-token-1", "early-token-2", "early-token-3"} {
+		w.deliver(w.mailing(token, true, token))
+
+		_, stored, err := w.ReadControls(t.Context(), tokenGroup{kind: push.KindToken, platform: push.Android}.storedName())
+		if err != nil {
+			t.Fatal(err)
+		}
+		check.Equal(t, stored, n+1, "number of stored control tokens after %d messages", n+1)
+	}
+}

@@ -39,14 +39,27 @@ func (s *Store) controlsDocument(group string) *firestore.DocumentRef {
 	return s.db.Collection("controls").Doc(push.TokenID(group))
 }
 
-// SaveControls stores tokens that FCM accepted lately as the control tokens of a
-// group. It needs no precondition: whichever write is the last one, its tokens were accepted.
-func (s *Store) SaveControls(ctx context.Context, group string, list []ControlToken) error {
+// SaveControls stores tokens that FCM accepted lately as the control tokens of a group,
+// most of them at most, and keeps stored ones of other customers as far as there is room: a
+// new instance knows fewer than are stored. It costs a read and a write. It needs no
+// precondition: whichever write is the last one, its tokens were accepted.
+func (s *Store) SaveControls(ctx context.Context, group string, list []ControlToken, most int) error {
+	before, err := s.readControlsDoc(ctx, group)
+	if err != nil {
+		return err
+	}
+
 	doc := controlsDoc{Tokens: []controlDoc{}, ExpireAt: s.currentTimestamp().Add(controlsKept)}
 	for _, c := range list {
 		doc.Tokens = append(doc.Tokens, controlDoc{Key: push.CustomerKey(c.Customer), Token: push.TokenID(c.Token)})
 	}
-	_, err := s.controlsDocument(group).Set(ctx, doc)
+	for _, c := range before.Tokens {
+		if !slices.ContainsFunc(doc.Tokens, func(x controlDoc) bool { return x.Key == c.Key }) {
+			doc.Tokens = append(doc.Tokens, c)
+		}
+	}
+	doc.Tokens = doc.Tokens[:min(len(doc.Tokens), most)]
+	_, err = s.controlsDocument(group).Set(ctx, doc)
 	return classifyError(err, "storing control tokens")
 }
 
@@ -54,19 +67,9 @@ func (s *Store) SaveControls(ctx context.Context, group string, list []ControlTo
 // belong to the same customers, and how many tokens are stored, usable or not. It costs one
 // read, and one more for each token.
 func (s *Store) ReadControls(ctx context.Context, group string) (usable []ControlToken, stored int, err error) {
-	snap, err := s.controlsDocument(group).Get(ctx)
-	if isNotFound(err) {
-		return nil, 0, nil
-	}
-	if err != nil {
-		return nil, 0, classifyError(err, "reading control tokens")
-	}
-	var doc controlsDoc
-	if err := snap.DataTo(&doc); err != nil {
-		return nil, 0, classifyError(err, "decoding the control tokens %s", snap.Ref.ID)
-	}
-	if !doc.ExpireAt.After(s.now()) {
-		return nil, 0, nil
+	doc, err := s.readControlsDoc(ctx, group)
+	if err != nil || len(doc.Tokens) == 0 {
+		return nil, 0, err
 	}
 
 	var refs []*firestore.DocumentRef
@@ -94,6 +97,24 @@ func (s *Store) ReadControls(ctx context.Context, group string) (usable []Contro
 	}
 
 	return usable, len(doc.Tokens), nil
+}
+
+// readControlsDoc returns the stored control tokens of a group; none if they are too old.
+func (s *Store) readControlsDoc(ctx context.Context, group string) (doc controlsDoc, err error) {
+	snap, err := s.controlsDocument(group).Get(ctx)
+	if isNotFound(err) {
+		return controlsDoc{}, nil
+	}
+	if err != nil {
+		return controlsDoc{}, classifyError(err, "reading control tokens")
+	}
+	if err := snap.DataTo(&doc); err != nil {
+		return controlsDoc{}, classifyError(err, "decoding the control tokens %s", snap.Ref.ID)
+	}
+	if !doc.ExpireAt.After(s.now()) {
+		return controlsDoc{}, nil
+	}
+	return doc, nil
 }
 
 // A Suspicion says whether an app's release may be at fault for the invalid young

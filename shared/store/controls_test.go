@@ -16,7 +16,7 @@ func TestSuspicionsAreKeptByGroup(t *testing.T) {
 	w := newHarness(t)
 	w.register(t, "anna", "t")
 	controls := []store.ControlToken{{Customer: "anna", Token: "t", Kind: "token"}}
-	if err := w.SaveControls(t.Context(), "a", controls); err != nil {
+	if err := w.SaveControls(t.Context(), "a", controls, 3); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []store.Suspicion{
@@ -51,4 +51,27 @@ func TestSuspicionsAreKeptByGroup(t *testing.T) {
 		t.Errorf("controls (-want +got):\n%s", diff)
 	}
 	check.Equal(t, stored, len(controls), "number of stored controls")
+}
+
+// TestANewInstanceKeepsStoredControls: it knows one token, and must not replace three by it.
+func TestANewInstanceKeepsStoredControls(t *testing.T) {
+	t.Parallel()
+	w := newHarness(t)
+	token := func(customer string) store.ControlToken {
+		w.register(t, customer, "t-"+customer)
+		return store.ControlToken{Customer: customer, Token: "t-" + customer, Kind: "token"}
+	}
+	anna, bert, carl, dora := token("anna"), token("bert"), token("carl"), token("dora")
+	for _, list := range [][]store.ControlToken{{anna}, {bert, anna}, {carl, bert, anna}, {dora}} {
+		if err := w.SaveControls(t.Context(), "a", list, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	kept, stored, err := w.ReadControls(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check.Equal(t, kept, []store.ControlToken{dora, carl, bert}, "control tokens after a new instance stored its first one")
+	check.Equal(t, stored, 3, "number of stored control tokens")
 }
