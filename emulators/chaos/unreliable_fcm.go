@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,50 +51,60 @@ func (w *faultInjector) changeConditions(f func(*fcmConditions)) {
 // fcmUnreliable reports whether FCM gives wrong answers now.
 func (w *faultInjector) fcmUnreliable() bool { return w.unreliableKinds.Load() > 0 }
 
-// runUnreliableFCM waits for a quarter of the run, calls begin, waits for a third of
-// the run and calls end.
-func (w *faultInjector) runUnreliableFCM(ctx context.Context, long time.Duration, what string, begin, end func()) {
-	if !sleep(ctx, long/4) {
+// An unreliableKind is a kind of wrong answers of FCM, which begins and ends in a run.
+type unreliableKind struct {
+	what       string
+	begin, end func()
+}
+
+// runUnreliableFCM waits for a quarter of the run, begins the kinds, waits for a third of
+// the run and ends them in their order.
+func (w *faultInjector) runUnreliableFCM(ctx context.Context, long time.Duration, kinds []unreliableKind) {
+	if len(kinds) == 0 || !sleep(ctx, long/4) {
 		return
 	}
 	w.unreliableKinds.Add(1)
-	w.countFault(what)
-	begin()
+	for _, k := range slices.Backward(kinds) {
+		w.countFault(k.what)
+		k.begin()
+	}
 	sleep(ctx, long/3)
-	end()
+	for _, k := range kinds {
+		k.end()
+		w.countFault("end of: " + k.what)
+	}
 	w.unreliableEndedAt.Store(time.Now().UnixNano())
 	w.unreliableKinds.Add(-1)
-	w.countFault("end of: " + what)
 }
 
 // startUnreliableFCM starts these kinds of faults, as far as the run has them. They
 // end with faultCtx. A registration that has begun continues in ctx: the model is
 // exact only if every registration finishes.
+//
+// FCM knows the FIDs of the app update before it works again, and answers for the right
+// project before it accepts any token. Otherwise it would say for a moment, with its other
+// answers right, that valid tokens are invalid, and nobody could know better.
 func (c *chaosRun) startUnreliableFCM(ctx, faultCtx context.Context, all *sync.WaitGroup) {
 	w, m := c.injector, c.customers
 	long := time.Duration(c.Minutes * float64(time.Minute))
-	if c.Weather[faultBase404] {
-		all.Go(func() {
-			w.runUnreliableFCM(faultCtx, long, "FCM answers 404 for every token",
-				func() {
-					w.changeConditions(func(x *fcmConditions) { x.outages = map[string]string{fcm.Every: "UNREGISTERED"} })
-				},
-				func() { w.changeConditions(func(x *fcmConditions) { x.outages = nil }) })
-		})
+	var kinds []unreliableKind
+	if c.Weather[faultUnknownFIDs] {
+		kinds = append(kinds, unreliableKind{"an app update registers FIDs that FCM does not know", func() { m.addUnknownFIDs(ctx) }, m.registerFIDs})
 	}
 	if c.Weather[faultOtherProject] {
-		all.Go(func() {
-			w.runUnreliableFCM(faultCtx, long, "the tokens belong to another project",
-				func() { w.changeConditions(func(x *fcmConditions) { x.phonesProject = otherProject }) },
-				func() { w.changeConditions(func(x *fcmConditions) { x.phonesProject = "" }) })
-		})
+		kinds = append(kinds, unreliableKind{"the tokens belong to another project",
+			func() { w.changeConditions(func(x *fcmConditions) { x.phonesProject = otherProject }) },
+			func() { w.changeConditions(func(x *fcmConditions) { x.phonesProject = "" }) }})
 	}
-	if c.Weather[faultUnknownFIDs] {
-		all.Go(func() {
-			w.runUnreliableFCM(faultCtx, long, "an app update registers FIDs that FCM does not know",
-				func() { m.addUnknownFIDs(ctx) }, m.registerFIDs)
-		})
+	if c.Weather[faultBase404] {
+		kinds = append(kinds, unreliableKind{"FCM answers 404 for every token",
+			func() {
+				w.changeConditions(func(x *fcmConditions) { x.outages = map[string]string{fcm.Every: "UNREGISTERED"} })
+			},
+			func() { w.changeConditions(func(x *fcmConditions) { x.outages = nil }) }})
 	}
+	all.Go(func() { w.runUnreliableFCM(faultCtx, long, kinds) })
+
 	if c.Weather[faultMigration] {
 		w.countFault("a migration from tokens to FIDs")
 		all.Go(func() { m.migrateToFIDs(ctx, faultCtx, long) })
