@@ -167,7 +167,8 @@ func TestHangingAndBrokenAnswers(t *testing.T) {
 	b := newAnswerBook(t, s)
 	srv.SetOutcome(testToken(7), "HANG")
 	srv.SetOutcome(testToken(8), "RESET")
-	b.sendMany(t.Context(), 200, time.Now().Add(8*time.Second))
+	began := time.Now()
+	b.sendMany(t.Context(), 200, began.Add(8*time.Second))
 	got := b.countClasses()
 	for _, i := range []int{7, 8} {
 		a := b.answerOf(testToken(i))
@@ -176,8 +177,8 @@ func TestHangingAndBrokenAnswers(t *testing.T) {
 			t.Errorf("target %d: MaybeSent is false, want true: it may have been sent", i)
 		}
 		check.Equal(t, a.Attempts, 1, "target %d: a.Attempts", i)
-		if time.Until(a.NotBefore) < 5*time.Second {
-			t.Errorf("target %d: NotBefore is in %v, want at least %v", i, time.Until(a.NotBefore), 5*time.Second)
+		if wait := a.NotBefore.Sub(began); wait < 5*time.Second {
+			t.Errorf("target %d: NotBefore is %v after the start, want at least 5s", i, wait)
 		}
 	}
 
@@ -205,15 +206,16 @@ func TestOutageOfAFew(t *testing.T) {
 	}
 
 	b := newAnswerBook(t, s)
-	b.sendMany(t.Context(), 2000, time.Now().Add(20*time.Second))
+	began := time.Now()
+	b.sendMany(t.Context(), 2000, began.Add(20*time.Second))
 	got := b.countClasses()
 	check.Equal(t, got[Accepted], 1998, "answers accepted")
 	check.Equal(t, got[Waiting], 2, "answers waiting")
 	for _, i := range []int{1, 501} {
 		a := b.answerOf(testToken(i))
 		check.Equal(t, a.HTTP, 503, "target %d: a.HTTP", i)
-		if time.Until(a.NotBefore) < 25*time.Second {
-			t.Errorf("target %d: NotBefore is in %v, want at least %v", i, time.Until(a.NotBefore), 25*time.Second)
+		if wait := a.NotBefore.Sub(began); wait < 30*time.Second {
+			t.Errorf("target %d: NotBefore is %v after the start, want at least the 30s that FCM asks for", i, wait)
 		}
 	}
 }
@@ -223,7 +225,8 @@ func TestQuotaHoldsEverybody(t *testing.T) {
 	srv := startFCM(t, emulated.Options{QuotaPerMinute: 100})
 	s := newFastSender(t, Config{Endpoint: srv.URL(), Connections: 2, MaxConnections: 2})
 	b := newAnswerBook(t, s)
-	b.sendMany(t.Context(), 3000, time.Now().Add(15*time.Second))
+	began := time.Now()
+	b.sendMany(t.Context(), 3000, began.Add(15*time.Second))
 	got := b.countClasses()
 	check.Equal(t, got[Accepted], 100, "answers accepted")
 	check.Equal(t, got[Waiting], 2900, "answers waiting")
@@ -241,8 +244,8 @@ func TestQuotaHoldsEverybody(t *testing.T) {
 		if a.MaybeSent {
 			t.Fatalf("%s: MaybeSent is true, want false: FCM has answered", target)
 		}
-		if wait := time.Until(a.NotBefore); wait < 20*time.Second {
-			t.Fatalf("%s: it may be tried again in %s, want at least 20 s", target, wait)
+		if wait := a.NotBefore.Sub(began); wait < 20*time.Second {
+			t.Fatalf("%s: it may be tried again %s after the start, want at least 20 s", target, wait)
 		}
 	}
 
