@@ -111,7 +111,7 @@ func TestLines(t *testing.T) {
 			t.Errorf("no function logs the line %q", l)
 		}
 	}
-	fields := slices.Concat(found(`jsonPayload\.([a-z_]+)`, metrics), found(`"([a-z]+)"`, strings.Join(found(`results = toset\(\[([^\]]+)\]`, metrics), "")))
+	fields := slices.Concat(found(`jsonPayload\.([a-z_]+)`, metrics), found(`field\s+= "([a-z_]+)"`, metrics), found(`"([a-z]+)"`, strings.Join(found(`results = toset\(\[([^\]]+)\]`, metrics), "")))
 	for _, f := range without(fields, []string{"message"}) {
 		if !regexp.MustCompile(`Context\([^)]*"` + f + `"|"` + f + `", `).MatchString(code) {
 			t.Errorf("no function logs the attribute %q", f)

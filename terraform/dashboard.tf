@@ -144,8 +144,6 @@ resource "google_monitoring_dashboard" "this" {
     google_project_service.this,
     google_logging_metric.result,
     google_logging_metric.counter,
-    google_logging_metric.batch_time,
-    google_logging_metric.message_age,
-    google_logging_metric.mailing_late,
+    google_logging_metric.duration,
   ]
 }

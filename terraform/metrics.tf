@@ -123,60 +123,35 @@ resource "google_logging_metric" "result" {
   depends_on = [google_project_service.this]
 }
 
-resource "google_logging_metric" "batch_time" {
-  project         = var.project_id
-  name            = "${local.metric_prefix}_batch_milliseconds"
-  description     = "How long an attempt at a batch took"
-  filter          = local.line["batch_finished"]
-  value_extractor = "EXTRACT(jsonPayload.milliseconds)"
-
-  metric_descriptor {
-    metric_kind = "DELTA"
-    value_type  = "DISTRIBUTION"
-    unit        = "ms"
-  }
-
-  bucket_options {
-    exponential_buckets {
-      scale              = 10
-      growth_factor      = 2
-      num_finite_buckets = 16
+# How long something took. The key is the end of the metric's name.
+locals {
+  durations = {
+    batch = {
+      filter      = local.line["batch_finished"]
+      field       = "milliseconds"
+      description = "How long an attempt at a batch took"
+    }
+    message_age = {
+      filter      = "${local.line["message_finished"]} AND jsonPayload.settled=true AND jsonPayload.age_milliseconds>=0"
+      field       = "age_milliseconds"
+      description = "Time from the acceptance of a message to one customer to its result"
+    }
+    mailing_late = {
+      filter      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.prefix}-dispatch\" AND jsonPayload.message=\"mailing state\" AND jsonPayload.late_milliseconds>=0"
+      field       = "late_milliseconds"
+      description = "Time from the sendAt or the acceptance of a mailing to its start"
     }
   }
-
-  depends_on = [google_project_service.this]
 }
 
-resource "google_logging_metric" "message_age" {
+resource "google_logging_metric" "duration" {
+  for_each = local.durations
+
   project         = var.project_id
-  name            = "${local.metric_prefix}_message_age_milliseconds"
-  description     = "Time from the acceptance of a message to one customer to its result"
-  filter          = "${local.line["message_finished"]} AND jsonPayload.settled=true AND jsonPayload.age_milliseconds>=0"
-  value_extractor = "EXTRACT(jsonPayload.age_milliseconds)"
-
-  metric_descriptor {
-    metric_kind = "DELTA"
-    value_type  = "DISTRIBUTION"
-    unit        = "ms"
-  }
-
-  bucket_options {
-    exponential_buckets {
-      scale              = 10
-      growth_factor      = 2
-      num_finite_buckets = 20
-    }
-  }
-
-  depends_on = [google_project_service.this]
-}
-
-resource "google_logging_metric" "mailing_late" {
-  project         = var.project_id
-  name            = "${local.metric_prefix}_mailing_late_milliseconds"
-  description     = "Time from the sendAt or the acceptance of a mailing to its start"
-  filter          = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.prefix}-dispatch\" AND jsonPayload.message=\"mailing state\" AND jsonPayload.late_milliseconds>=0"
-  value_extractor = "EXTRACT(jsonPayload.late_milliseconds)"
+  name            = "${local.metric_prefix}_${each.key}_milliseconds"
+  description     = each.value.description
+  filter          = each.value.filter
+  value_extractor = "EXTRACT(jsonPayload.${each.value.field})"
 
   metric_descriptor {
     metric_kind = "DELTA"

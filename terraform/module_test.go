@@ -60,7 +60,7 @@ func TestOrder(t *testing.T) {
 		"scheduler.tf":  {{"google_cloud_scheduler_job", "tick"}, {"google_cloud_scheduler_job", "audit"}},
 		"iam.tf":        {{"google_service_account", "delivery"}, {"google_service_account", "scheduler"}, {"google_project_iam_custom_role", "sender"}, {"google_project_iam_custom_role", "accounts"}},
 		"reports.tf":    {{"google_bigquery_dataset", "reports"}},
-		"metrics.tf":    {{"google_logging_metric", "result"}, {"google_logging_metric", "batch_time"}, {"google_logging_metric", "message_age"}, {"google_logging_metric", "mailing_late"}, {"google_logging_metric", "audit_failed"}, {"google_logging_metric", "counter"}},
+		"metrics.tf":    {{"google_logging_metric", "result"}, {"google_logging_metric", "duration"}, {"google_logging_metric", "audit_failed"}, {"google_logging_metric", "counter"}},
 		"monitoring.tf": {{"google_monitoring_notification_channel", "email"}, {"google_billing_budget", "this"}},
 	} {
 		t.Run(file, func(t *testing.T) {
@@ -84,9 +84,7 @@ func TestResourcesWaitForEachOther(t *testing.T) {
 		{"iam.tf", "google_service_account_iam_member", "push_token", "google_pubsub_topic.work"},
 		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.result"},
 		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.counter"},
-		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.batch_time"},
-		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.message_age"},
-		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.mailing_late"},
+		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.duration"},
 	} {
 		t.Run(c.kind+"."+c.name+" waits for "+c.waitsFor, func(t *testing.T) {
 			_, waits, _ := strings.Cut(blockOf(t, c.file, c.kind, c.name), "depends_on = [")
@@ -114,6 +112,11 @@ func TestANewServiceGetsItsGrants(t *testing.T) {
 			for _, f := range function.FindAllStringSubmatch(body, -1) {
 				if !strings.Contains(triggers, f[0]) {
 					t.Errorf("it is replaced with %q, want %s among them", strings.TrimSpace(triggers), f[0])
+				}
+			}
+			for _, lane := range found(`"([a-z-]+)"`, strings.Join(found(`(?m)lanes\s+= toset\(\[([^\]]+)\]\)`, read(t, "project.tf")), "")) {
+				if strings.Contains(body, "google_cloudfunctions2_function.deliver") && !strings.Contains(triggers, `deliver["`+lane+`"]`) {
+					t.Errorf("it is replaced with %q, want the lane %s among them", strings.TrimSpace(triggers), lane)
 				}
 			}
 		})

@@ -25,6 +25,28 @@ locals {
   }
   all_services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"${var.prefix}-(${join("|", sort(tolist(local.running)))})\")"
 
+  # Conditions that more than one alert has: any line of a kind was counted, and the age of
+  # the oldest message of a subscription is above a limit.
+  any = {
+    for k, filter in local.counted : k => {
+      filter    = filter
+      above     = 0
+      aligner   = "ALIGN_DELTA"
+      reducer   = "REDUCE_SUM"
+      ratio_of  = null
+      alignment = "60s"
+    }
+  }
+  oldest = {
+    for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.name => {
+      filter    = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${s.name}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+      aligner   = "ALIGN_MAX"
+      reducer   = "REDUCE_MAX"
+      ratio_of  = null
+      alignment = "60s"
+    }
+  }
+
   # Requests to FCM, as Google counts them for the project.
   fcm_requests = "resource.type=\"consumed_api\" AND resource.labels.service=\"fcm.googleapis.com\" AND metric.type=\"serviceruntime.googleapis.com/api/request_count\""
 
@@ -61,14 +83,7 @@ locals {
       severity = "WARNING"
       duration = "0s"
       conditions = {
-        for n in local.workers : "the oldest message of ${n} waits too long" => {
-          filter    = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.work[n].name}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
-          above     = n == "messages" ? var.alerts.oldest_single_seconds : var.alerts.oldest_message_seconds
-          aligner   = "ALIGN_MAX"
-          reducer   = "REDUCE_MAX"
-          ratio_of  = null
-          alignment = "60s"
-        }
+        for n in local.workers : "the oldest message of ${n} waits too long" => merge(local.oldest[google_pubsub_subscription.work[n].name], { above = n == "messages" ? var.alerts.oldest_single_seconds : var.alerts.oldest_message_seconds })
       }
     }
     error-share = {
@@ -91,14 +106,7 @@ locals {
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        "its calls crashed or failed several times" = {
-          filter    = local.counted["batches_given_up"]
-          above     = 0
-          aligner   = "ALIGN_DELTA"
-          reducer   = "REDUCE_SUM"
-          ratio_of  = null
-          alignment = "60s"
-        }
+        "its calls crashed or failed several times" = local.any["batches_given_up"]
       }
     }
     breaker-open = {
@@ -106,14 +114,7 @@ locals {
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        "the share of INVALID_ARGUMENT in a batch is above invalid_share" = {
-          filter    = local.counted["breaker_open"]
-          above     = 0
-          aligner   = "ALIGN_DELTA"
-          reducer   = "REDUCE_SUM"
-          ratio_of  = null
-          alignment = "60s"
-        }
+        "the share of INVALID_ARGUMENT in a batch is above invalid_share" = local.any["breaker_open"]
       }
     }
     mailing-paused = {
@@ -121,14 +122,7 @@ locals {
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        "FCM refuses our own credentials, or too many tokens belong to another sender" = {
-          filter    = local.counted["mailings_paused"]
-          above     = 0
-          aligner   = "ALIGN_DELTA"
-          reducer   = "REDUCE_SUM"
-          ratio_of  = null
-          alignment = "60s"
-        }
+        "FCM refuses our own credentials, or too many tokens belong to another sender" = local.any["mailings_paused"]
       }
     }
     message-waits = {
@@ -136,14 +130,7 @@ locals {
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        "FCM refuses our own credentials" = {
-          filter    = local.counted["messages_waiting"]
-          above     = 0
-          aligner   = "ALIGN_DELTA"
-          reducer   = "REDUCE_SUM"
-          ratio_of  = null
-          alignment = "60s"
-        }
+        "FCM refuses our own credentials" = local.any["messages_waiting"]
       }
     }
     platform-paused = {
@@ -151,14 +138,7 @@ locals {
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        "Apple or a browser's push service refuses the app's credentials" = {
-          filter    = local.counted["platforms_paused"]
-          above     = 0
-          aligner   = "ALIGN_DELTA"
-          reducer   = "REDUCE_SUM"
-          ratio_of  = null
-          alignment = "60s"
-        }
+        "Apple or a browser's push service refuses the app's credentials" = local.any["platforms_paused"]
       }
     }
     instances-at-maximum = {
@@ -182,14 +162,7 @@ locals {
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        "a panic, or more memory than the function has" = {
-          filter    = local.counted["crashes"]
-          above     = 0
-          aligner   = "ALIGN_DELTA"
-          reducer   = "REDUCE_SUM"
-          ratio_of  = null
-          alignment = "60s"
-        }
+        "a panic, or more memory than the function has" = local.any["crashes"]
       }
     }
     given-up-waits = {
@@ -197,14 +170,7 @@ locals {
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        for n in local.lanes : "the oldest message of ${n}-dead-to-${n} waits too long" => {
-          filter    = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.given_up[n].name}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
-          above     = var.alerts.oldest_message_seconds
-          aligner   = "ALIGN_MAX"
-          reducer   = "REDUCE_MAX"
-          ratio_of  = null
-          alignment = "60s"
-        }
+        for n in local.lanes : "the oldest message of ${n}-dead-to-${n} waits too long" => merge(local.oldest[google_pubsub_subscription.given_up[n].name], { above = var.alerts.oldest_message_seconds })
       }
     }
     fcm-quota = {
@@ -228,14 +194,7 @@ locals {
       severity = "WARNING"
       duration = "0s"
       conditions = {
-        "the oldest event waits longer than an hour" = {
-          filter    = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.reports[0].name}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
-          above     = 3600
-          aligner   = "ALIGN_MAX"
-          reducer   = "REDUCE_MAX"
-          ratio_of  = null
-          alignment = "60s"
-        }
+        "the oldest event waits longer than an hour" = merge(local.oldest[google_pubsub_subscription.reports[0].name], { above = 3600 })
       }
     }
     }, !var.audit.enabled ? {} : {

@@ -50,13 +50,13 @@ locals {
     mailing-in-time = {
       goal     = var.slo.mailing_in_time
       limit_ms = var.slo.mailing_seconds * 1000
-      metric   = google_logging_metric.mailing_late.name
+      metric   = google_logging_metric.duration["mailing_late"].name
       title    = "a mailing starts within ${var.slo.mailing_seconds} s of its time"
     }
     message-in-time = {
       goal     = var.slo.message_in_time
       limit_ms = var.slo.message_seconds * 1000
-      metric   = google_logging_metric.message_age.name
+      metric   = google_logging_metric.duration["message_age"].name
       title    = "a message to one customer has its result within ${var.slo.message_seconds} s"
     }
   }

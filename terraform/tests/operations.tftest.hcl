@@ -100,19 +100,19 @@ run "metrics" {
     error_message = "There must be a metric for each result, from the line of a settled batch."
   }
   assert {
-    condition     = "${google_logging_metric.batch_time.project} ${google_logging_metric.batch_time.name} ${google_logging_metric.batch_time.filter} ${google_logging_metric.batch_time.value_extractor} ${google_logging_metric.batch_time.metric_descriptor[0].metric_kind} ${google_logging_metric.batch_time.metric_descriptor[0].value_type}" == "shop-push carillon_batch_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch finished\" EXTRACT(jsonPayload.milliseconds) DELTA DISTRIBUTION"
+    condition     = "${google_logging_metric.duration["batch"].project} ${google_logging_metric.duration["batch"].name} ${google_logging_metric.duration["batch"].filter} ${google_logging_metric.duration["batch"].value_extractor} ${google_logging_metric.duration["batch"].metric_descriptor[0].metric_kind} ${google_logging_metric.duration["batch"].metric_descriptor[0].value_type}" == "shop-push carillon_batch_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch finished\" EXTRACT(jsonPayload.milliseconds) DELTA DISTRIBUTION"
     error_message = "There must be a metric of the time of an attempt at a batch."
   }
   assert {
-    condition     = "${google_logging_metric.message_age.project} ${google_logging_metric.message_age.name} ${google_logging_metric.message_age.filter} ${google_logging_metric.message_age.value_extractor} ${google_logging_metric.message_age.metric_descriptor[0].metric_kind} ${google_logging_metric.message_age.metric_descriptor[0].value_type}" == "shop-push carillon_message_age_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message finished\" AND jsonPayload.settled=true AND jsonPayload.age_milliseconds>=0 EXTRACT(jsonPayload.age_milliseconds) DELTA DISTRIBUTION"
+    condition     = "${google_logging_metric.duration["message_age"].project} ${google_logging_metric.duration["message_age"].name} ${google_logging_metric.duration["message_age"].filter} ${google_logging_metric.duration["message_age"].value_extractor} ${google_logging_metric.duration["message_age"].metric_descriptor[0].metric_kind} ${google_logging_metric.duration["message_age"].metric_descriptor[0].value_type}" == "shop-push carillon_message_age_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message finished\" AND jsonPayload.settled=true AND jsonPayload.age_milliseconds>=0 EXTRACT(jsonPayload.age_milliseconds) DELTA DISTRIBUTION"
     error_message = "There must be a metric of the time from a message's acceptance to its result."
   }
   assert {
-    condition     = "${google_logging_metric.mailing_late.project} ${google_logging_metric.mailing_late.name} ${google_logging_metric.mailing_late.filter} ${google_logging_metric.mailing_late.value_extractor} ${google_logging_metric.mailing_late.metric_descriptor[0].metric_kind} ${google_logging_metric.mailing_late.metric_descriptor[0].value_type}" == "shop-push carillon_mailing_late_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-dispatch\" AND jsonPayload.message=\"mailing state\" AND jsonPayload.late_milliseconds>=0 EXTRACT(jsonPayload.late_milliseconds) DELTA DISTRIBUTION"
+    condition     = "${google_logging_metric.duration["mailing_late"].project} ${google_logging_metric.duration["mailing_late"].name} ${google_logging_metric.duration["mailing_late"].filter} ${google_logging_metric.duration["mailing_late"].value_extractor} ${google_logging_metric.duration["mailing_late"].metric_descriptor[0].metric_kind} ${google_logging_metric.duration["mailing_late"].metric_descriptor[0].value_type}" == "shop-push carillon_mailing_late_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-dispatch\" AND jsonPayload.message=\"mailing state\" AND jsonPayload.late_milliseconds>=0 EXTRACT(jsonPayload.late_milliseconds) DELTA DISTRIBUTION"
     error_message = "There must be a metric of the time from a mailing's sendAt to its start."
   }
   assert {
-    condition     = alltrue([for m in [google_logging_metric.batch_time, google_logging_metric.message_age, google_logging_metric.mailing_late] : m.metric_descriptor[0].unit == "ms" && m.bucket_options[0].exponential_buckets[0].num_finite_buckets >= 16 && m.bucket_options[0].exponential_buckets[0].growth_factor == 2 && m.bucket_options[0].exponential_buckets[0].scale == 10])
+    condition     = alltrue([for m in google_logging_metric.duration : m.metric_descriptor[0].unit == "ms" && m.bucket_options[0].exponential_buckets[0].num_finite_buckets == 20 && m.bucket_options[0].exponential_buckets[0].growth_factor == 2 && m.bucket_options[0].exponential_buckets[0].scale == 10])
     error_message = "Times must be counted in milliseconds, from 10 ms on, in buckets that double."
   }
   assert {
@@ -349,7 +349,7 @@ run "dashboard" {
   assert {
     condition = length(setsubtract(
       toset(flatten([for q in regexall("user_([a-z_]+?)(?:_sum|_bucket|_count)?[{]", google_monitoring_dashboard.this.dashboard_json) : q])),
-      toset(concat([for m in google_logging_metric.result : m.name], [for m in google_logging_metric.counter : m.name], [google_logging_metric.batch_time.name, google_logging_metric.message_age.name, google_logging_metric.mailing_late.name])),
+      toset(concat([for m in google_logging_metric.result : m.name], [for m in google_logging_metric.counter : m.name], [for m in google_logging_metric.duration : m.name])),
     )) == 0
     error_message = "The dashboard uses a metric that does not exist."
   }
