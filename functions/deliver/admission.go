@@ -73,8 +73,8 @@ func (d *deliverer) postponeBatch(ctx context.Context, b *push.Batch, wait time.
 }
 
 // giveUpBatch closes the rest of a batch that was tried often enough, without sending it:
-// as failed, or with the result of its mailing if that has ended. If no target is pending, the calls crashed while they set flags, and these are
-// given up.
+// as failed, or with the result of its mailing if that has ended. If no target is pending,
+// the calls crashed while they set flags, and these are given up.
 func (d *deliverer) giveUpBatch(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
 	reason := fmt.Sprintf("given up after %d calls in a row that failed; the log has their errors", b.Tries)
 	crashed := isCrashLoop(b)

@@ -149,7 +149,8 @@ func (w *batchHarness) deliver(ref push.BatchRef) {
 	}
 }
 
-func (w *batchHarness) totals(id string) (*push.Mailing, push.TokenTotals) {
+// allTotals returns a mailing with all its sums.
+func (w *batchHarness) allTotals(id string) (*push.Mailing, push.Totals) {
 	w.t.Helper()
 	m, err := w.ReadMailing(w.t.Context(), id)
 	if err != nil {
@@ -159,6 +160,13 @@ func (w *batchHarness) totals(id string) (*push.Mailing, push.TokenTotals) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return m, totals
+}
+
+// totals returns a mailing with the sums of its tokens, which have to add up.
+func (w *batchHarness) totals(id string) (*push.Mailing, push.TokenTotals) {
+	w.t.Helper()
+	m, totals := w.allTotals(id)
 	t := totals.Tokens
 	sum := t.Accepted + t.Refused + t.Failed + t.Expired + t.Cancelled + t.Pending
 	for _, n := range t.Invalid {
@@ -170,7 +178,7 @@ func (w *batchHarness) totals(id string) (*push.Mailing, push.TokenTotals) {
 	return m, t
 }
 
-// invalid returns the code of a token's flag, "" while the token is valid, "" while it is valid.
+// invalid returns the code of a token's flag, "" while the token is valid.
 func (w *batchHarness) invalid(token string) string {
 	w.t.Helper()
 	c, err := w.ReadCustomer(w.t.Context(), "c-"+token)

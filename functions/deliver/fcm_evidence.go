@@ -69,7 +69,7 @@ func (w *fcmEvidence) sendValidateOnly(t push.Target, message *fcm.Message, answ
 	w.Sender.Send(w.ctx, fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Project: w.projectOfPart(), Kind: t.Kind, DryRun: true, Until: w.deadline}, answered)
 }
 
-// askControls asks for control tokens of the group, and if there are none, of any group
+// askControls asks FCM about control tokens of the group, and if there are none, of any group
 // of its kind in the project.
 func (w *fcmEvidence) askControls(key tokenGroup) controlResult {
 	own := w.askControlsOfGroup(key)
@@ -95,7 +95,7 @@ func (w *fcmEvidence) doubtsProject() bool {
 	return w.Projects.HasSeveral() && (w.part.answers.wrongSender || w.part.answers.group.kind == push.KindFID)
 }
 
-// askControlsOfGroup asks for the control tokens of a group, one after the other, until
+// askControlsOfGroup asks FCM about the control tokens of a group, one after the other, until
 // FCM accepts one.
 func (w *fcmEvidence) askControlsOfGroup(key tokenGroup) controlResult {
 	variants, err := w.payloads.getPayloads(w.mailing)
@@ -108,7 +108,7 @@ func (w *fcmEvidence) askControlsOfGroup(key tokenGroup) controlResult {
 		return controlUnanswered
 	}
 
-	controls = append(controls, w.acceptedInBatch(key)...) // another instance may have sent them
+	controls = append(controls, w.acceptedInBatch(key)...) // FCM may have accepted these in a call of another instance
 
 	result, held := controlMissing, 0
 	if gone {

@@ -12,17 +12,10 @@ import (
 	"carillon.example/shared/push"
 )
 
-// countHeld is how many flags of a mailing wait for evidence.
+// heldOf returns how many flags of a mailing wait for evidence.
 func (w *batchHarness) heldOf(id string) (n int64) {
 	w.t.Helper()
-	m, err := w.ReadMailing(w.t.Context(), id)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	totals, err := w.ReadTotals(w.t.Context(), m)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	_, totals := w.allTotals(id)
 	for _, x := range totals.Held {
 		n += x
 	}

@@ -41,14 +41,7 @@ func (w *batchHarness) missingAttributes(id string, names map[string]any) push.B
 // attribute.
 func (w *batchHarness) missingAttribute(id string) int64 {
 	w.t.Helper()
-	m, err := w.ReadMailing(w.t.Context(), id)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	totals, err := w.ReadTotals(w.t.Context(), m)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	_, totals := w.allTotals(id)
 	return totals.MissingAttribute
 }
 

@@ -35,14 +35,7 @@ func (w *batchHarness) everyPlatform(id string) push.BatchRef {
 // platformTotals returns the sums of the platforms.
 func (w *batchHarness) platformTotals(id string) map[string]push.TokenTotals {
 	w.t.Helper()
-	m, err := w.ReadMailing(w.t.Context(), id)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	totals, err := w.ReadTotals(w.t.Context(), m)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	_, totals := w.allTotals(id)
 	return totals.Platforms
 }
 
