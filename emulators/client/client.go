@@ -205,8 +205,9 @@ func (c *Client) Follow(ctx context.Context, id string, seen func(*Mailing)) (*M
 }
 
 // WaitUntil polls a mailing until enough returns true. It returns an error if the totals
-// do not add up at any poll, or if the mailing is paused and enough returns false. A poll that finds the service
-// busy or unavailable is repeated, as every caller of the API should do.
+// do not add up at any poll, or if the mailing is paused and enough returns false. A poll
+// that finds the service busy or unavailable is repeated, as every caller of the API should
+// do.
 func (c *Client) WaitUntil(ctx context.Context, id string, enough func(*Mailing) bool) (*Mailing, error) {
 	for {
 		m := &Mailing{}

@@ -50,8 +50,8 @@ var files embed.FS
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// Handler serves the page at /, what it shares with the console at /common/, the admin interface of the FCM emulator at
-// /emulator/ and the functions at /v1/.
+// Handler serves the page at /, what it shares with the console at /common/, the admin
+// interface of the FCM emulator at /emulator/ and the functions at /v1/.
 func Handler(o Options) http.Handler {
 	own, err := fs.Sub(files, "page")
 	if err != nil {

@@ -1,6 +1,7 @@
 package transcode
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -81,10 +82,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request, route *route, pat
 	name := "/" + string(route.method.Parent().FullName()) + "/" + string(route.method.Name())
 	form := protojson.MarshalOptions{UseEnumNumbers: strings.Contains(r.URL.Query().Get("$alt"), "enum-encoding=int")}
 	if streams {
-		stream, err := h.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, name)
-		if err == nil {
-			err = openStream(stream, in)
-		}
+		stream, err := h.openStream(ctx, name, in)
 		if err != nil {
 			writeError(w, err, true)
 			return
@@ -119,11 +117,16 @@ func newMessages(m protoreflect.MethodDescriptor) (in, out proto.Message, err er
 	return input.New().Interface(), output.New().Interface(), nil
 }
 
-func openStream(stream grpc.ClientStream, in proto.Message) error {
-	if err := stream.SendMsg(in); err != nil && !errors.Is(err, io.EOF) { // io.EOF: RecvMsg has the error
-		return err
+// openStream sends the request of a method that answers with a stream.
+func (h *handler) openStream(ctx context.Context, method string, in proto.Message) (grpc.ClientStream, error) {
+	stream, err := h.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, method)
+	if err != nil {
+		return nil, err
 	}
-	return stream.CloseSend()
+	if err := stream.SendMsg(in); err != nil && !errors.Is(err, io.EOF) { // io.EOF: RecvMsg has the error
+		return nil, err
+	}
+	return stream, stream.CloseSend()
 }
 
 // writeStream writes the responses of a stream as a JSON array. An error before the first
@@ -172,15 +175,19 @@ var httpStatus = map[codes.Code]int{
 	codes.Aborted: 409, codes.OutOfRange: 400, codes.Unimplemented: 501, codes.Unavailable: 503,
 }
 
+// httpStatusOf returns the status that Google's REST services give an error.
+func httpStatusOf(c codes.Code) int {
+	if s, ok := httpStatus[c]; ok {
+		return s
+	}
+	return http.StatusInternalServerError
+}
+
 // errorBody returns an error in the form of Google's REST services.
 func errorBody(err error) []byte {
 	s := status.Convert(err)
-	httpCode, ok := httpStatus[s.Code()]
-	if !ok {
-		httpCode = http.StatusInternalServerError
-	}
 	body, err := json.Marshal(map[string]any{"error": map[string]any{
-		"code": httpCode, "message": s.Message(), "status": code.Code(s.Code()).String(),
+		"code": httpStatusOf(s.Code()), "message": s.Message(), "status": code.Code(s.Code()).String(),
 	}})
 	if err != nil {
 		return []byte(`{"error":{"code":500}}`)
@@ -190,16 +197,12 @@ func errorBody(err error) []byte {
 
 // writeError writes an error as the answer; the methods with a stream have it in an array.
 func writeError(w http.ResponseWriter, err error, inArray bool) {
-	httpCode, ok := httpStatus[status.Code(err)]
-	if !ok {
-		httpCode = http.StatusInternalServerError
-	}
 	body := errorBody(err)
 	if inArray {
 		body = append(append([]byte("["), body...), ']')
 	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
-	w.WriteHeader(httpCode)
+	w.WriteHeader(httpStatusOf(status.Code(err)))
 	write(w, append(body, '\n'))
 }
 

@@ -21,6 +21,7 @@ type Reporter interface {
 // unexported lets cmp look at unexported fields too.
 var unexported = gocmp.Exporter(func(reflect.Type) bool { return true })
 
+// equal reports whether two values are the same, as Equal compares them.
 func equal[T any](got, want T) bool { return gocmp.Equal(want, got, unexported) }
 
 // Equal checks that got is want. A failure says what was checked, what came and what was
@@ -76,8 +77,7 @@ func NotContains(t Reporter, text, part, format string, args ...any) {
 	}
 }
 
-// Error checks that err is an error whose text has want in it. what names
-// the call.
+// Error checks that err is an error whose text has want in it. what names the call.
 func Error(t Reporter, what string, err error, want string) {
 	t.Helper()
 	switch {
