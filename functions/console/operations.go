@@ -27,6 +27,7 @@ var operations = []operation{
 	{http.MethodGet, "/v1/mailings/{id}", RoleLook, mailings, ""},
 	{http.MethodGet, "/v1/mailings/{id}/recipients", RoleLook, mailings, "recipients.ndjson"},
 	{http.MethodGet, "/v1/mailings/{id}/invalid-tokens", RoleLook, mailings, ""},
+	{http.MethodGet, "/v1/mailings/{id}/timeline", RoleLook, mailings, ""},
 	{http.MethodPost, "/v1/mailings/{id}/pause", RoleSend, mailings, ""},
 	{http.MethodPost, "/v1/mailings/{id}/resume", RoleSend, mailings, ""},
 	{http.MethodPost, "/v1/mailings/{id}/cancel", RoleSend, mailings, ""},

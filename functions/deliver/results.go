@@ -69,6 +69,7 @@ func (r *results) stopWith(s stop) {
 
 // recordAnswer takes FCM's answer for one target.
 func (r *results) recordAnswer(a answer) {
+	r.batch.Limited += a.Limited
 	if a.Class != fcm.Waiting {
 		if r.answered == nil {
 			r.answered = map[string]int{}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/storetest"
 	"carillon.example/shared/fcm"
@@ -57,6 +59,18 @@ func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 	}
 	if n := len(w.d.notes.byBatch); n != 0 {
 		t.Errorf("%d batches are remembered after the last one was settled, want 0", n)
+	}
+
+	settled, err := w.ListSettledBatches(t.Context(), "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []push.SettledBatch{{At: settled[0].At, Tally: push.Tally{push.ResultAccepted: 2}, Limited: 2}}
+	if diff := cmp.Diff(want, settled); diff != "" {
+		t.Errorf("the settled batches differ (-want +got):\n%s", diff)
+	}
+	if since := w.clock.Now().Sub(settled[0].At); since < 0 || since > 10*time.Minute {
+		t.Errorf("the batch was settled %s ago, want during the last call", since)
 	}
 }
 

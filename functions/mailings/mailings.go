@@ -41,6 +41,7 @@ type dataStore interface {
 	sumStore
 	stateStore
 	flagStore
+	timelineStore
 	messageStore
 	previewStore
 }
@@ -78,6 +79,11 @@ type flagStore interface {
 	StartUnflag(ctx context.Context, id string) (*push.Mailing, error)
 	ReadUnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error)
 	ListRecipients(ctx context.Context, mailing, after string, n int) ([]store.MailingRecipient, error)
+}
+
+// timelineStore has when batches were settled.
+type timelineStore interface {
+	ListSettledBatches(ctx context.Context, mailing string) ([]push.SettledBatch, error)
 }
 
 // publisher publishes dispatch messages, and messages to one customer.
@@ -139,6 +145,7 @@ func New(d Deps) http.Handler {
 	unflag.DefaultStatus = http.StatusAccepted
 	huma.Register(a, unflag, api.Answering(s.Log, s.unflagMailing))
 	s.registerRecipients()
+	s.registerTimeline()
 	s.registerMessages()
 	a.Describe(documentation)
 	return a

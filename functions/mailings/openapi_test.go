@@ -76,6 +76,7 @@ func TestDocumentIsTheContract(t *testing.T) {
 		{"/v1/mailings/{id}/drop-held", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/recipients", "get", "", "200", "", "Accept-Encoding after id"},
 		{"/v1/mailings/{id}/invalid-tokens", "get", "", "200", "nextPageToken tokens", "id pageSize pageToken"},
+		{"/v1/mailings/{id}/timeline", "get", "", "200", "pauses points stepSeconds", "id"},
 		{"/v1/mailings/{id}/unflag", "post", "", "202", "id unflag", "id"},
 		{"/v1/messages", "post", messageDraft, "202", message, "Idempotency-Key wait"},
 		{"/v1/messages", "post", messageDraft, "200", message, "Idempotency-Key wait"},

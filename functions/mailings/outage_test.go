@@ -35,6 +35,7 @@ func requestsFor(id string) map[string]testcloud.Request {
 		"flag-held-mailing":   {Method: "POST", Path: "/v1/mailings/" + id + "/flag-held"},
 		"drop-held-mailing":   {Method: "POST", Path: "/v1/mailings/" + id + "/drop-held"},
 		"list-recipients":     {Method: "GET", Path: "/v1/mailings/" + id + "/recipients"},
+		"show-timeline":       {Method: "GET", Path: "/v1/mailings/" + id + "/timeline"},
 		"list-invalid-tokens": {Method: "GET", Path: "/v1/mailings/" + id + "/invalid-tokens"},
 		"send-message":        {Method: "POST", Path: "/v1/messages", Body: message, Header: []string{"Idempotency-Key", "k"}},
 		"send-messages":       {Method: "POST", Path: "/v1/messages:batch", Body: `{"messages":[` + message + `]}`, Header: []string{"Idempotency-Key", "k"}},

@@ -63,6 +63,7 @@ type Answer struct {
 	// device may get the message twice.
 	MaybeSent bool
 	Attempts  int    // how many attempts began
+	Limited   int    // how many of them FCM answered with 429
 	Name      string // with Accepted: projects/P/messages/ID; empty if the answer broke off
 
 	// Provisional, with Refused from ProvePayload: FCM refused the size of a message that is

@@ -22,7 +22,7 @@ func (a deferredAnswers) giveAll() {
 // returned function gives the answer.
 func (s *Sender) answerLocked(j *job, a Answer) func() {
 	s.forgetJobLocked(j)
-	a.Attempts = j.attempts
+	a.Attempts, a.Limited = j.attempts, j.limitedCount
 	return func() { j.giveAnswer(a) }
 }
 

@@ -161,6 +161,7 @@ type Batch struct {
 	Saved     bool      // whether the last call that leased it stored any result
 	Lease     Lease
 	Settled   bool
+	Limited   int       // how many answers of FCM were 429, of all calls that saved the batch
 	Reason    string    // why targets failed, if any did
 	Revision  time.Time // the revision that the next save expects
 

@@ -59,6 +59,7 @@ type Mailing struct {
 	PausedPlatforms []Platform  // platforms that refuse the app's credentials: their targets wait, others go on
 	ResumedAt       time.Time   // when it was last resumed: messages of batches that came before were acknowledged
 	PausedFrom      State       // with Paused: the state resume goes back to
+	Pauses          []Pause     // the first maxPauses pauses, in order
 	Refusal         string      // with Refused: FCM's words
 	Proven          bool        // FCM accepts this payload
 

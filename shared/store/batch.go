@@ -26,6 +26,8 @@ type batchDoc struct {
 	Tries     int        `firestore:"tries"`
 	Crashes   int        `firestore:"crashes"`
 	Saved     bool       `firestore:"saved"`
+	Limited   int        `firestore:"limited"`             // see push.Batch
+	SettledAt *time.Time `firestore:"settledAt,omitempty"` // when the last of its targets got its result
 
 	CrashedWith []byte `firestore:"crashedWith,omitempty"` // one byte for each target; set after the first crash
 	UnderWay    []int  `firestore:"underWay,omitempty"`    // set with CrashedWith: targets that may be sent and not saved
@@ -171,7 +173,7 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 		BatchRef: push.BatchRef{Mailing: snap.Ref.Parent.Parent.ID, Batch: snap.Ref.ID},
 		Shard:    d.Shard, CutAt: d.CutAt, NotBefore: timeOrZero(d.NotBefore),
 		Zone: d.Zone, WaitUntil: timeOrZero(d.WaitUntil), First: d.First, Last: d.Last,
-		Attempts: d.Attempts, Tries: d.Tries, Crashes: d.Crashes, Saved: d.Saved,
+		Attempts: d.Attempts, Tries: d.Tries, Crashes: d.Crashes, Saved: d.Saved, Limited: d.Limited,
 		Lane: push.Lane(d.Lane), PublishedAt: timeOrZero(d.PublishedAt),
 		Lease:   push.Lease{Owner: d.LeaseOwner, Until: timeOrZero(d.LeaseUntil)},
 		Settled: d.isSettled(), Reason: d.Reason, OwedFlags: d.OwedFlags, HeldFlags: d.HeldFlags, Revision: snap.UpdateTime,
@@ -307,13 +309,14 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 		{Path: "notBefore", Value: timeOrNil(b.NotBefore)}, {Path: "leaseOwner", Value: b.Lease.Owner},
 		{Path: "leaseUntil", Value: timeOrNil(b.Lease.Until)}, {Path: "reason", Value: b.Reason},
 		{Path: "tries", Value: b.Tries}, {Path: "crashes", Value: b.Crashes}, {Path: "saved", Value: b.Saved},
-		{Path: "publishedAt", Value: timeOrNil(b.PublishedAt)},
+		{Path: "publishedAt", Value: timeOrNil(b.PublishedAt)}, {Path: "limited", Value: b.Limited},
 	}
 	up = append(append(up, tallyUpdates(b)...), crashUpdates(b)...)
 	switch {
 	case b.Settled:
 		up = append(up, firestore.Update{Path: "open", Value: firestore.Delete}, firestore.Update{Path: "targets", Value: firestore.Delete},
-			firestore.Update{Path: "recipients", Value: push.EncodeRecipients(b.Targets)})
+			firestore.Update{Path: "recipients", Value: push.EncodeRecipients(b.Targets)},
+			firestore.Update{Path: "settledAt", Value: s.now()})
 	case !b.WaitUntil.IsZero():
 		up = append(up, firestore.Update{Path: "open", Value: false}, firestore.Update{Path: "waitUntil", Value: b.WaitUntil})
 	}

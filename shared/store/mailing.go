@@ -40,6 +40,7 @@ type mailingDoc struct {
 	PausedProject   string          `firestore:"pausedProject,omitempty"`
 	PausedFrom      string          `firestore:"pausedFrom,omitempty"`
 	PausedPlatforms []push.Platform `firestore:"pausedPlatforms,omitempty"`
+	Pauses          []pauseDoc      `firestore:"pauses,omitempty"`
 	Refusal         string          `firestore:"refusal,omitempty"`
 	Proven          bool            `firestore:"proven"`
 
@@ -110,7 +111,7 @@ func encodeMailing(m *push.Mailing, l listSummary) (*mailingDoc, error) {
 		CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 		Selection: string(m.Selection), Hours: encodeWindow(m.Hours), Rate: m.RateLimit(), NextSlot: timeOrNil(m.NextSlot), Estimated: m.Estimated, Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
 		PausedPlatforms: m.PausedPlatforms, Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision), SizeAllowed: m.SizeAllowed,
-		Cutting: cuttingValue(m), ResumedAt: timeOrNil(m.ResumedAt),
+		Cutting: cuttingValue(m), ResumedAt: timeOrNil(m.ResumedAt), Pauses: encodePauses(m.Pauses),
 	}
 	if m.Totals != nil {
 		totals, err := json.Marshal(m.Totals)
@@ -157,7 +158,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, listSummary
 		CompletedAt: timeOrZero(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
 		Selection: push.DeviceSelection(doc.Selection), NextSlot: timeOrZero(doc.NextSlot), Estimated: doc.Estimated, Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
 		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decodeUnflag(), HeldDecision: push.HeldDecision(doc.HeldDecision), SizeAllowed: doc.SizeAllowed,
-		PublishedAt: timeOrZero(doc.PublishedAt), ResumedAt: timeOrZero(doc.ResumedAt), Revision: snap.UpdateTime,
+		PublishedAt: timeOrZero(doc.PublishedAt), ResumedAt: timeOrZero(doc.ResumedAt), Pauses: decodePauses(doc.Pauses), Revision: snap.UpdateTime,
 	}
 	if doc.Draft == "" {
 		m.Draft = push.Draft{Name: doc.Name, Tags: doc.Tags, SendAt: doc.SendAt, DryRun: doc.DryRun}
@@ -347,6 +348,7 @@ func (s *Store) updateMailing(ctx context.Context, id string, f func(*push.Maili
 		if err := f(m, tx); err != nil {
 			return err
 		}
+		m.NotePause(was, s.now())
 		if err := s.storeEvents(tx, s.eventsOf(m, was)); err != nil {
 			return err
 		}

@@ -1,0 +1,34 @@
+package mailings
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"carillon.example/shared/api"
+	"carillon.example/shared/push"
+)
+
+// timelineOutput is the answer to GET /v1/mailings/{id}/timeline.
+type timelineOutput struct{ Body push.Timeline }
+
+// registerTimeline registers how a mailing was sent over time.
+func (s *service) registerTimeline() {
+	op := api.WithLongDeadline(newOperation(http.MethodGet, "/v1/mailings/{id}/timeline", "show-timeline", "Show how a mailing was sent over time", http.StatusNotFound))
+	op.Description = "Costs one Firestore read for each batch of up to 1,000 tokens. There are no points once the batches are deleted, 30 days after the mailing expired."
+	huma.Register(s.api, op, api.Answering(s.Log, s.showTimeline))
+}
+
+// showTimeline answers GET /v1/mailings/{id}/timeline.
+func (s *service) showTimeline(ctx context.Context, in *idInput) (*timelineOutput, error) {
+	m, err := s.Store.ReadMailingHeader(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	batches, err := s.Store.ListSettledBatches(ctx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &timelineOutput{push.NewTimeline(batches, m.Pauses)}, nil
+}
