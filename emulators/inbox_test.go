@@ -55,19 +55,22 @@ func TestInbox(t *testing.T) {
 
 	p.Click(`a[data-tab=mailings]`)
 	p.Until(`document.querySelector(".row:not([hidden])[data-id=` + id + `]")`)
-	p.Until(`["10 of 10 tokens · 1 invalid", "10 of 10 tokens"].every((sums, i) => document.querySelectorAll(".mailing .third span")[i].textContent === sums)`)
+	p.Until(`["9 of 10 accepted (90 %) · 1 not possible", "10 of 10 accepted (100 %)"].every((sums, i) => document.querySelectorAll(".mailing .third span")[i].textContent === sums)`)
 	p.Click(`.row[data-id=` + id + `]`)
 	p.Until(`document.querySelector(".detail h2").textContent === "Second ring"`)
-	for _, want := range [][2]string{{"matched", "6"}, {"accepted", "9"}, {"UNREGISTERED", "1"}, {"pending", "0"}} {
-		p.Until(fmt.Sprintf(`document.querySelector('[data-sum=%q] td').textContent === %q`, want[0], want[1]))
+	for _, want := range [][2]string{
+		{`[data-row="Customers it has come to"]`, "6"}, {`[data-row="Their phones"]`, "10"}, {`[data-row="Accepted for delivery"]`, "9"}, {"[data-code=UNREGISTERED]", "1"},
+	} {
+		p.Until(fmt.Sprintf(`document.querySelector('%s td').textContent === %q`, want[0], want[1]))
 	}
+	p.Until(`document.querySelector("#reached").textContent === "9 of 10 accepted (90 %)" && !document.querySelector("[data-code=pending]")`)
 	p.Click(`a[data-tab=customers]`)
 	p.Until(`document.querySelector("[data-customer=bruno] .chip").textContent === "not reachable"`)
 	p.Click(`a[data-tab=mailings]`)
 	p.Click(`.row[data-id=` + id + `]`)
-	p.Until(`document.querySelector(".detail-head .buttons button").textContent === "Take its invalid marks back"`)
-	p.Click(`.detail-head .buttons button`) // takes the mailing's invalid marks back
-	p.Until(`document.querySelector(".toast:last-child").textContent.startsWith("Its marks are being taken back")`)
+	p.Until(`document.querySelector(".detail-head .buttons button").textContent === "Undo its flags"`)
+	p.Click(`.detail-head .buttons button`) // undoes the flags of the mailing
+	p.Until(`document.querySelector(".toast:last-child").textContent.startsWith("Its flags are being undone")`)
 	for !strings.Contains(r.ask(t, "GET", "/v1/mailings/"+id, "").Body, `"unflag":{"state":"completed"`) {
 		if t.Context().Err() != nil {
 			t.Fatal("the unflag did not complete before the test ended")
@@ -188,7 +191,7 @@ func pictures(t *testing.T, p *browser.Page, id string) {
 	take("inbox-phone-list", 390, 844, "dark")
 	p.Resize(1360, 860, "dark")
 	p.Click(`.row[data-id=` + id + `]`)
-	p.Until(`document.querySelector(".detail .sums")`)
+	p.Until(`document.querySelector(".detail #funnel")`)
 	take("inbox-dark", 1360, 860, "dark")
 	p.Resize(1360, 860, "light")
 	p.Click(`a[data-tab=phones]`)

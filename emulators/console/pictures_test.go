@@ -26,6 +26,7 @@ func (w *harness) furnish() map[string]string {
 	done := w.send(map[string]any{"name": "Spring sale, Riga", "tags": []string{"spring"}, "audience": map[string]any{"segments": map[string]any{"any": []string{"p"}}}, "variants": []map[string]any{
 		{"name": "a", "share": 0.5, "message": message("Spring sale"), "link": "https://shop.example/sale"}, {"name": "b", "share": 0.5, "message": message("Everything 20 % off until Sunday evening, in every shop and online as well")}}})
 	w.await(done, "completed")
+	w.spread(done, 90)
 	everyone := map[string]any{"everyone": true}
 	w.send(map[string]any{"name": "Next week", "message": message("Later"), "audience": everyone, "sendAt": time.Now().AddDate(0, 1, 0).UTC().Format(time.RFC3339)})
 	halted := w.send(map[string]any{"name": "Weekend", "message": message("Weekend"), "audience": everyone, "ratePerMinute": 600, "maxCustomers": 10})

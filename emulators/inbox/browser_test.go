@@ -76,8 +76,8 @@ func TestHostileTextIsText(t *testing.T) {
 			t.Errorf("%s: the page is wider than its window", name)
 		}
 	}
-	if got := browser.Eval[string](p, `document.title`); got != "Phones – Carillon inbox" {
-		t.Errorf("a script ran: the title is %q, want \"Phones – Carillon inbox\"", got)
+	if got := browser.Eval[string](p, `document.title`); got != "Phones – Carillon inbox (demo)" {
+		t.Errorf("a script ran: the title is %q, want \"Phones – Carillon inbox (demo)\"", got)
 	}
 	if n := browser.Eval[int](p, `document.querySelectorAll("body script, body svg, body img:not([src='icon.svg'])").length`); n != 0 {
 		t.Errorf("the text of messages became %d elements, want 0", n)

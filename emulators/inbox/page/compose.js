@@ -1,6 +1,7 @@
 // The form for a new mailing.
 import { $, check, field, h, listed, plural, said, toast } from "./dom.js";
-import { faultsOf, post } from "./ask.js";
+import { faultsOf, get, post } from "./ask.js";
+import { devices } from "./common/words.js";
 
 const input = (name, props = {}) => h("input", { id: `new-${name}`, name, autocomplete: "off", ...props });
 
@@ -26,8 +27,9 @@ export class Compose {
         ...["everyone", "customers", "segments", "tokens"].map((v) => h("label", {}, h("input", { type: "radio", name: "to", value: v, }), v)))),
       this.whoField,
       h("div", { class: "two" },
-        field("Devices", h("select", { id: "new-devices", name: "devices" }, h("option", { value: "" }, "as set"), h("option", { value: "all" }, "all of a customer"), h("option", { value: "latest" }, "the latest only"))),
-        check("Dry run: FCM judges it, no phone shows it", h("input", { type: "checkbox", name: "dryRun" }))),
+        field("Devices", h("select", { id: "new-devices", name: "devices" }, this.asSet = h("option", { value: "" }, "as set"), ...Object.entries(devices).map(([value, word]) => h("option", { value }, word)))),
+        field("When", input("when", { type: "datetime-local", step: 60 }), "Empty: now.")),
+      check("Dry run: FCM judges it, no phone shows it", h("input", { type: "checkbox", name: "dryRun" })),
       this.faults,
       h("div", { class: "buttons" }, h("button", { type: "button", class: "quiet", onclick: () => this.dialog.close() }, "Cancel"), this.submit));
     this.dialog.replaceChildren(this.form);
@@ -46,6 +48,7 @@ export class Compose {
     this.#show();
     this.dialog.showModal();
     this.form.elements.title.focus();
+    get("v1/settings").then((s) => { this.asSet.textContent = `as set: ${devices[s.devices]}`; }, () => { /* it stays "as set" */ });
   }
 
   #show() {
@@ -63,6 +66,7 @@ export class Compose {
     const draft = { message: { notification }, audience: to === "everyone" ? { everyone: true } : { [to]: to === "segments" ? { any: who } : who } };
     if (v("link")) draft.link = v("link");
     if (v("devices")) draft.devices = v("devices");
+    if (v("when")) draft.sendAt = new Date(v("when")).toISOString(); // the form has local time
     if (this.form.elements.dryRun.checked) draft.dryRun = true;
     return draft;
   }

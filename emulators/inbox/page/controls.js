@@ -4,6 +4,7 @@ import { get, putTo } from "./ask.js";
 
 const latencies = [0, 10, 20, 50, 70, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 10000];
 const quotas = [60, 120, 300, 600, 1200, 3000, 6000, 12_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_200_000, 0];
+const usualQuota = 600_000; // FCM's quota for a project; less is a fault that is set
 const shares = [0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1];
 
 const milliseconds = (text) => {
@@ -19,7 +20,7 @@ const place = (steps, value) => {
   return best;
 };
 
-const percent = (share) => `${Number((share * 100).toPrecision(2))} %`;
+const shareText = (share) => `${Number((share * 100).toPrecision(2))} %`;
 const span = (ms) => (ms >= 1000 ? `${ms / 1000} s` : `${Number(ms.toPrecision(3))} ms`);
 
 export class Knobs {
@@ -68,13 +69,15 @@ export class Knobs {
 
   // write shows the values of the sliders as text.
   #write(latency, quota, share) {
-    const texts = { latency: span(latency), quota: quota ? `${number(quota)} a minute` : "none", errors: share ? percent(share) : "none" };
+    const texts = { latency: span(latency), quota: quota ? `${number(quota)} a minute` : "none", errors: share ? shareText(share) : "none" };
     for (const [id, text] of Object.entries(texts)) {
       put($(`${id}-value`), text);
       $(id).setAttribute("aria-valuetext", text);
     }
     $("errors").parentElement.classList.toggle("on", share > 0);
-    document.body.classList.toggle("stormy", share > 0 || latency > 500);
+    const faults = share > 0 || latency > 500 || (quota > 0 && quota < usualQuota);
+    document.body.classList.toggle("stormy", faults);
+    $("faults-on").hidden = !faults;
   }
 
   // load shows the current settings, unless the user is moving a slider.

@@ -32,6 +32,21 @@ export class Customers extends EventTarget {
   // peek returns the known data; undefined: nothing yet, null: no such customer.
   peek(id) { return this.#known.get(id)?.data; }
 
+  // platformOf returns the platform of a phone, "" while it is not known.
+  platformOf(phone) {
+    const customer = phone.group?.customer;
+    const tokens = this.peek(customer)?.tokens;
+    if (!tokens) return "";
+    if (phone.id === undefined) {
+      phone.id = "";
+      tokenId(phone.address).then((id) => {
+        phone.id = id;
+        this.dispatchEvent(new CustomEvent("customer", { detail: customer }));
+      });
+    }
+    return tokens.find((t) => t.id === phone.id)?.platform || "";
+  }
+
   // ids returns the requested customers that Carillon has.
   get ids() { return [...this.#known].filter(([, k]) => k.data).map(([id]) => id); }
 
@@ -63,8 +78,8 @@ export class Customers extends EventTarget {
   }
 }
 
-// chip shows in two words whether a customer can be reached.
-export function chip(customer, el = h("span")) {
+// reachChip shows in two words whether a customer can be reached.
+export function reachChip(customer, el = h("span")) {
   const [cls, text] = customer === undefined ? ["", ""] : customer === null ? ["unknown", "unknown to Carillon"]
     : customer.optedOut ? ["off", "opted out"] : customer.pushAvailable ? ["good", "reachable"] : ["bad", "not reachable"];
   el.className = `chip ${cls}`;
@@ -92,12 +107,12 @@ export function sheet(c) {
   const facts = [
     c.segments?.length && fact("Segments", list(c.segments)),
     Object.keys(c.categories || {}).length && fact("Categories", list(Object.entries(c.categories).map(([k, on]) => `${k}: ${on ? "yes" : "no"}`))),
-    Object.keys(c.attributes || {}).length && fact("Attributes", said(JSON.stringify(c.attributes), "code")),
+    ...Object.entries(c.attributes || {}).map(([name, value]) => [h("dt", {}, said(name)), h("dd", {}, said(typeof value === "string" ? value : JSON.stringify(value)))]),
     c.timeZone && fact("Time zone", c.timeZone),
   ].filter(Boolean).flat();
   return h("div", { class: "sheet" },
     facts.length > 0 && h("dl", {}, ...facts),
-    h("div", { class: "scroll" }, h("table", {},
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Push tokens" }, h("table", {},
       h("caption", {}, plural(c.tokens.length, "push token"), c.tokens.length ? `, ${number(c.tokens.filter((t) => t.valid).length)} valid` : ""),
       c.tokens.length > 0 && h("thead", {}, h("tr", {}, ...["Token id", "Platform", "Seen", "State"].map((x) => h("th", { scope: "col" }, x)))),
       h("tbody", {}, ...c.tokens.map(tokenRow)))));
@@ -114,7 +129,7 @@ export function fill(el, g, customers) {
   el.dataset.customer = g.customer;
   put(el.who, clip(g.customer, 80));
   put(el.many, g.phones.length ? plural(g.phones.length, "phone") : "no phone rung yet");
-  chip(customers.peek(g.customer), el.chip);
+  reachChip(customers.peek(g.customer), el.chip);
 }
 
 // Details shows a customer: the data of Carillon, and the phones.
@@ -131,7 +146,7 @@ export class Details {
     const theirs = this.store.groups.get(`customer:${this.id}`)?.phones || [];
     this.el.replaceChildren(
       h("header", { class: "detail-head" }, h("button", { type: "button", class: "back", onclick: this.back }, "Back"),
-        h("div", { class: "who" }, h("h2", {}, h("span", { dir: "auto" }, this.id)), chip(c)),
+        h("div", { class: "who" }, h("h2", {}, h("span", { dir: "auto" }, this.id)), reachChip(c)),
         h("div", { class: "buttons" }, h("button", { type: "button", class: "quiet", onclick: () => this.send([this.id]) }, "Send a mailing"))),
       c ? sheet(c) : h("p", { class: "note" }, c === null ? "Carillon does not know this customer." : "…"),
       theirs.length ? h("section", {}, h("h3", {}, "Phones"), h("ul", { class: "plain" }, ...theirs.map((p) => h("li", {},

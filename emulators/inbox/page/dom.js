@@ -2,7 +2,7 @@
 // policy of the page refuses everything else.
 import { h, said } from "./common/dom.js";
 
-export { $, check, field, h, listed, number, plural, said, sum, toast } from "./common/dom.js";
+export { $, check, clip, field, h, listed, number, percent, plural, said, sum, toast } from "./common/dom.js";
 
 // put changes text only when it differs, so that it does not disturb selections
 // and screen readers.
@@ -47,14 +47,6 @@ export const timeOf = (ms, props = {}) => h("time", { datetime: new Date(ms).toI
 
 // brief shortens a token to its two ends.
 export const brief = (token) => (token.length > 28 ? `${token.slice(0, 16)}…${token.slice(-8)}` : token);
-
-// clip limits the length of a long text and keeps characters whole.
-export function clip(text, most) {
-  if (text.length <= most) return text;
-  let end = most;
-  if (/[\uD800-\uDBFF]/.test(text[end - 1])) end--;
-  return text.slice(0, end) + "…";
-}
 
 // copier is a button that copies a text.
 export function copier(text, label) {

@@ -31,7 +31,8 @@ function trial(fcm) {
   return [h("pre", { tabindex: 0 }, command), copier(command, "Copy the command")];
 }
 
-async function addSamples(added) {
+// addSamples imports the sample customers, and tells added their ids.
+export async function addSamples(added) {
   try {
     const answer = await post("v1/imports", samples(), { "Content-Type": "application/x-ndjson" });
     toast(`${plural(answer.imported, "customer")} added, in segment “sample”.`);

@@ -3,7 +3,9 @@
 // most once a second; one that has ended is not.
 import { $, anchor, brief, clip, h, number, put, plural, said, sum, timeOf, toast, twice } from "./dom.js";
 import { gate, get, mailingPath, post, query } from "./ask.js";
-import { ahead, final } from "./common/mailing.js";
+import { final } from "./common/mailing.js";
+import { funnel, outcomes, parts } from "./common/sums.js";
+import { chip, devices, left, paused, progress, reached } from "./common/words.js";
 import { isSingle, text } from "./message.js";
 
 export const ended = (m) => final.has(m.state) && !(m.tokens?.pending > 0);
@@ -90,60 +92,44 @@ export class Mailings extends EventTarget {
   #changed(m) { this.dispatchEvent(new CustomEvent("mailing", { detail: m })); }
 }
 
-const parts = [["accepted", "good"], ["invalid", "bad"], ["refused", "bad"], ["failed", "bad"], ["expired", "off"], ["cancelled", "off"]];
-const count = (t, name) => (name === "invalid" ? sum(t.invalid) : t[name] || 0);
-
-// reach says how many tokens a mailing has done, and of how many.
-function reach(m) {
-  const t = m.tokens, more = ahead(m);
-  const done = number(t.targeted - t.pending);
-  return more ? `${done} of about ${plural(t.targeted + more, "token")}` : `${done} of ${plural(t.targeted, "token")}`;
-}
-
-// bar shows the results of a mailing's tokens as a bar. What it has not come to stays
-// grey, also once the mailing has ended.
-export function bar(m, el = h("div", { class: "progress", role: "progressbar", "aria-valuemin": 0 }, ...parts.map(([name, cls]) => h("i", { class: cls, title: name })), h("i", { class: "open" }))) {
-  const t = m.tokens || { targeted: 0, pending: 0 };
-  const open = t.pending + ahead(m);
-  el.setAttribute("aria-valuemax", Math.max(1, t.targeted + ahead(m)));
-  el.setAttribute("aria-valuenow", t.targeted - t.pending);
-  el.setAttribute("aria-label", `${m.tokens ? reach(m) : "0 tokens"} done`);
-  parts.forEach(([name], i) => { el.children[i].style.flexGrow = count(t, name); });
-  el.lastChild.style.flexGrow = t.targeted || open ? open : 1;
-  return el;
-}
-
-const stateClass = (state) => ({ completed: "good", sending: "busy", accepted: "busy", paused: "warn", scheduled: "off", refused: "bad" }[state] || "off");
-const stateChip = (state, el = h("span")) => {
-  el.className = `chip ${stateClass(state)}`;
-  el.hidden = !state;
-  put(el, state);
-  return el;
-};
-
-export const titleOf = (m) => {
+export const headline = (m) => {
   if (m.name || m.title) return m.name || m.title;
   const t = m.message ? text(m.message) : null;
   return t ? t.title || t.body || "Data only" : brief(m.id);
 };
 
+// notPossible says how many tokens a mailing cannot be sent to.
+function notPossible(t) {
+  const n = t ? sum(t.invalid) + t.refused + t.failed : 0;
+  return n ? `${number(n)} not possible` : "";
+}
+
 export function row() {
   const el = h("div", { class: "mailing" });
-  el.append(h("div", { class: "first" }, el.title_ = h("b", { dir: "auto" }), el.state = h("span")), el.bar = bar({}),
+  el.append(h("div", { class: "first" }, el.title_ = h("b", { dir: "auto" }), el.chip = chip({ state: "" })), el.bar = progress({}),
     h("div", { class: "third" }, el.sums = h("span"), el.time = h("time")));
   return el;
 }
 
+// fill writes a mailing into a row. A row that shows it already stays as it is.
 export function fill(el, m) {
+  const shown = JSON.stringify([m.id, m.state, m.name, m.title, m.message, m.tokens, m.customers]);
+  if (el.shown === shown) return;
+  el.shown = shown;
+
   el.dataset.id = m.id;
-  put(el.title_, clip(titleOf(m), 120));
-  stateChip(m.state, el.state);
-  bar(m, el.bar);
-  const t = m.tokens;
-  put(el.sums, !t ? "" : [reach(m), sum(t.invalid) ? `${number(sum(t.invalid))} invalid` : "", m.dryRun ? "dry run" : ""].filter(Boolean).join(" · "));
-  put(el.time, "");
+  put(el.title_, clip(headline(m)));
+  replace(el, "chip", m.state ? chip(m) : h("span"));
+  replace(el, "bar", progress(m));
+  put(el.sums, [reached(m), notPossible(m.tokens), m.dryRun ? "dry run" : ""].filter(Boolean).join(" · "));
   const planned = m.state === "scheduled" && m.sendAt;
   el.time.replaceChildren(planned ? "at " : "", timeOf(Date.parse(planned || m.createdAt)));
+}
+
+// replace puts another element in the place of one of a row.
+function replace(el, name, by) {
+  el[name].replaceWith(by);
+  el[name] = by;
 }
 
 const audience = (a, list) => {
@@ -154,24 +140,6 @@ const audience = (a, list) => {
   if (a.tokens) return plural(a.tokens.length, "token");
   return Object.entries(a.segments || {}).filter(([, v]) => v?.length).map(([k, v]) => `${k} of ${v.join(", ")}`).join("; ");
 };
-
-const line = (name, n, cls = "") => h("tr", { class: `${cls} ${n ? "" : "zero"}`, "data-sum": name }, h("th", { scope: "row" }, name), h("td", {}, number(n)));
-
-function sums(m) {
-  const c = m.customers, t = m.tokens;
-  if (!c || !t) return null;
-  const x = c.excluded;
-  return h("div", { class: "sums" },
-    h("table", {}, h("caption", {}, "Customers"), h("tbody", {}, line("matched", c.matched, "total"), line("targeted", c.targeted), line("not reached", c.notReached),
-      line("no valid token", x.noValidToken), line("opted out", x.optedOut), line("unsubscribed", x.category), line("unknown", x.unknown), line("muted", x.muted), line("filtered", x.filtered), line("control group", x.control))),
-    h("table", {}, h("caption", {}, "Tokens"), h("tbody", {}, line("targeted", t.targeted, "total"), line("accepted", t.accepted, "good"),
-      ...Object.entries(t.invalid || {}).map(([code, n]) => line(code, n, "bad")), line("refused", t.refused), line("failed", t.failed),
-      line("expired", t.expired), line("cancelled", t.cancelled), line("pending", t.pending), ...(m.missingAttribute ? [line("missing attribute", m.missingAttribute, "bad")] : []))),
-    ...Object.entries(m.platforms || {}).filter(([, p]) => p.targeted).map(([name, p]) => h("table", {}, h("caption", {}, `Platform ${name}`), h("tbody", {},
-      line("targeted", p.targeted, "total"), line("accepted", p.accepted, "good"), line("invalid", sum(p.invalid), "bad")))),
-    ...Object.entries(m.variants || {}).map(([name, v]) => h("table", {}, h("caption", {}, `Variant ${name}`), h("tbody", {},
-      line("customers", v.customers, "total"), line("targeted", v.targeted), line("accepted", v.accepted, "good"), line("invalid", sum(v.invalid), "bad")))));
-}
 
 // Sheet shows the details of a mailing.
 export class Sheet {
@@ -193,7 +161,7 @@ export class Sheet {
       try {
         const answer = await post(mailingPath(this.id, `/${name}`));
         if (name === "unflag") {
-          toast(answer.unflag.state === "completed" ? `${plural(answer.unflag.unflagged, "token")} taken to be valid again.` : "Its marks are being taken back.");
+          toast(answer.unflag.state === "completed" ? `${plural(answer.unflag.unflagged, "flag")} undone.` : "Its flags are being undone.");
           this.mailings.reached();
         }
         await this.mailings.refresh(this.id);
@@ -206,33 +174,52 @@ export class Sheet {
 
   draw() {
     const m = this.mailings.peek(this.id) || { id: this.id, state: "" };
+    const open = new Set([...this.el.querySelectorAll("details[open]")].map((d) => d.id));
+    this.el.replaceChildren(this.#head(m), ...this.#notices(m));
+    if (m.customers && m.tokens) {
+      this.el.append(h("section", {}, ...funnel(m)), h("section", {}, ...outcomes(m, open)), h("section", {}, ...parts(m)));
+    }
+    this.el.append(this.#facts(m), h("p", {}, h("a", { href: "#phones", onclick: () => this.#search(m) }, "Phones it rang")),
+      m.message ? h("details", { class: "json", id: "message-json", open: open.has("message-json") }, h("summary", {}, "JSON"), h("pre", { tabindex: 0 }, JSON.stringify(m.message, null, 2))) : "");
+  }
+
+  #head(m) {
     const s = m.message ? text(m.message) : {};
     const over = final.has(m.state);
-    this.el.replaceChildren(
-      h("header", { class: "detail-head" },
-        h("button", { type: "button", class: "back", onclick: this.back }, "Back"),
-        h("div", { class: "who" }, h("h2", {}, said(clip(titleOf(m), 200))), stateChip(m.state)),
-        s.body && s.title ? said(clip(s.body, 400), "p", { class: "said" }) : "",
-        h("p", { class: "address" }, h("code", {}, m.id)),
-        h("div", { class: "buttons" },
-          ["accepted", "sending", "scheduled"].includes(m.state) && this.#act("pause", "Pause"),
-          m.state === "paused" && this.#act("resume", "Resume", "primary"),
-          m.state && !over && this.#cancel(),
-          sum(m.tokens?.invalid) > 0 && this.#act("unflag", "Take its invalid marks back"))),
-      m.pausedBecause ? said(m.pausedBecause, "p", { class: "warning" }) : "",
-      m.refusal ? said(m.refusal, "p", { class: "warning" }) : "",
-      m.unflag ? h("p", { class: "warning" }, m.unflag.state === "running" ? `Its marks are being taken back: ${number(m.unflag.unflagged)} so far.` : `${plural(m.unflag.unflagged, "mark")} taken back.`) : "",
-      bar(m), sums(m) || "",
-      h("dl", {}, ...[["To", said(audience(m.audience, m.audienceList))], m.link && ["Link", anchor(m.link)], m.createdAt && ["Handed in", timeOf(Date.parse(m.createdAt))],
-        m.sendAt && ["Planned for", timeOf(Date.parse(m.sendAt))], m.category && ["Category", said(m.category)], m.devices && ["Devices", m.devices === "latest" ? "the latest only" : "all"],
-        m.expiresAt && !over && ["Sends until", timeOf(Date.parse(m.expiresAt))], m.startedAt && ["Started", timeOf(Date.parse(m.startedAt))], m.completedAt && ["Ended", timeOf(Date.parse(m.completedAt))],
-        m.secondsLeft > 0 && ["Left", `about ${m.secondsLeft < 90 ? plural(m.secondsLeft, "second") : plural(Math.round(m.secondsLeft / 60), "minute")}`],
-        m.ratePerMinute && ["Rate", `${number(m.ratePerMinute)} a minute`], m.dryRun && ["Dry run", "no phone shows it"]]
-        .filter(Boolean).flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)])),
-      h("p", {}, h("a", { href: "#phones", onclick: () => {
-        $("search").value = `mailing:${m.id}`;
-        $("search").dispatchEvent(new Event("input"));
-      } }, "Phones it rang")),
-      m.message ? h("details", { class: "json" }, h("summary", {}, "JSON"), h("pre", { tabindex: 0 }, JSON.stringify(m.message, null, 2))) : "");
+    return h("header", { class: "detail-head" },
+      h("button", { type: "button", class: "back", onclick: this.back }, "Back"),
+      h("div", { class: "who" }, h("h2", {}, said(clip(headline(m), 200))), m.state ? chip(m) : ""),
+      s.body && s.title ? said(clip(s.body, 400), "p", { class: "said" }) : "",
+      h("p", { id: "reached" }, [reached(m), left(m), m.dryRun && "dry run: no phone shows it"].filter(Boolean).join(" · ")),
+      h("p", { class: "address" }, h("code", {}, m.id)),
+      h("div", { class: "buttons" },
+        ["accepted", "sending", "scheduled"].includes(m.state) && this.#act("pause", "Pause"),
+        m.state === "paused" && this.#act("resume", "Resume", "primary"),
+        m.state && !over && this.#cancel(),
+        sum(m.tokens?.invalid) > 0 && this.#act("unflag", "Undo its flags")));
+  }
+
+  #notices(m) {
+    const [why, what] = (m.state === "paused" && paused[m.pausedReason]) || [];
+    return [
+      why && h("p", { class: "notice" }, h("b", {}, why), what, m.pausedDetail && said(m.pausedDetail, "small")),
+      m.refusal && h("p", { class: "notice bad" }, h("b", {}, "FCM refused the message. Nobody got it."), said(m.refusal, "small")),
+      m.unflag && h("p", { class: "notice" }, m.unflag.state === "running" ? `Its flags are being undone: ${number(m.unflag.unflagged)} so far.` : `${plural(m.unflag.unflagged, "flag")} undone.`),
+      m.missingAttribute > 0 && h("p", { class: "notice" }, `${plural(m.missingAttribute, "message")} named an attribute that the customer does not have.`),
+    ].filter(Boolean);
+  }
+
+  #facts(m) {
+    const facts = [["To", said(audience(m.audience, m.audienceList))], m.link && ["Link", anchor(m.link)], m.createdAt && ["Handed in", timeOf(Date.parse(m.createdAt))],
+      m.sendAt && ["Planned for", timeOf(Date.parse(m.sendAt))], m.category && ["Category", said(m.category)], m.devices && ["Devices", devices[m.devices]],
+      m.expiresAt && !final.has(m.state) && ["Sends until", timeOf(Date.parse(m.expiresAt))], m.startedAt && ["Started", timeOf(Date.parse(m.startedAt))], m.completedAt && ["Ended", timeOf(Date.parse(m.completedAt))],
+      m.ratePerMinute && ["Rate", `${number(m.ratePerMinute)} a minute`]].filter(Boolean);
+    return h("dl", {}, ...facts.flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)]));
+  }
+
+  // #search shows the phones that the mailing rang.
+  #search(m) {
+    $("search").value = `mailing:${m.id}`;
+    $("search").dispatchEvent(new Event("input"));
   }
 }

@@ -12,13 +12,21 @@ import { Customers, Details, fill as fillCustomer, row as customerRow } from "./
 import { Mailings, Sheet, fill, row } from "./mailings.js";
 import { Compose } from "./compose.js";
 import { emptiness } from "./empty.js";
+import { Overview } from "./overview.js";
+import { Notifier } from "./notify.js";
+import { openHelp } from "./help.js";
 
 const about = await get("inbox.json");
 document.body.classList.toggle("alone", !about.api);
 put($("project"), about.project || "");
 
 const store = new Store(), rules = new Rules(), knobs = new Knobs(), live = new Live(store);
-const customers = new Customers(about.api), mailings = new Mailings();
+const customers = new Customers(about.api), mailings = new Mailings(), notifier = new Notifier();
+const added = (ids) => {
+  ids.forEach((id) => customers.look(id));
+  customers.doubt();
+};
+const overview = new Overview({ about, store, mailings, added });
 let view = "", shownId = "", detail = null, list = null;
 
 const go = (to, id = "", far = true) => {
@@ -36,14 +44,14 @@ phones.empty = (found, searching) => {
 
 const views = {
   phones: {
-    title: "Phones", nothing: "Choose a phone to see its screen.",
+    title: "Phones",
     mount: () => phones.mount($("list")),
     unmount: () => phones.unmount(),
     list: () => phones.list,
     detail: (key) => store.phones.get(key) && new Phone(store.phones.get(key), { rules, customers, back, store }),
   },
   mailings: {
-    title: "Mailings", nothing: "Choose a mailing to see its sums.",
+    title: "Mailings",
     mount: () => {
       list = new List($("list"), { height: 84, key: (m) => m.id, make: row, fill, open: (m, far) => go("mailings", m.id, far),
         seen: (some) => some.forEach((m) => { if (!m.tokens || m.stale) mailings.look(m.id).catch(() => {}); }) });
@@ -56,7 +64,7 @@ const views = {
     detail: (id) => new Sheet(id, mailings, back),
   },
   customers: {
-    title: "Customers", nothing: "Choose a customer to see their tokens.",
+    title: "Customers",
     mount: () => {
       list = new List($("list"), { height: 60, key: (g) => g.customer, make: customerRow, fill: (el, g) => fillCustomer(el, g, customers), open: (g, far) => go("customers", g.customer, far),
         seen: (some) => {
@@ -70,7 +78,7 @@ const views = {
     list: () => list,
     detail: (id) => new Details(id, { customers, store, back, send: (ids) => compose.open(ids) }),
   },
-  weather: { title: "FCM", nothing: "", mount: () => {}, unmount: () => {}, list: () => null, detail: () => null },
+  weather: { title: "FCM", mount: () => {}, unmount: () => {}, list: () => null, detail: () => null },
 };
 
 function showCustomers() {
@@ -95,7 +103,7 @@ function showMailings() {
   empty(rows.length === 0, text !== "");
 }
 
-const empty = (nothing, searching) => emptiness(nothing, searching ? "found" : view, { compose: about.api && compose, fcm: about.fcm, added: (ids) => ids.forEach((id) => customers.look(id)) });
+const empty = (nothing, searching) => emptiness(nothing, searching ? "found" : view, { compose: about.api && compose, fcm: about.fcm, added });
 
 function route(far = true) {
   const [name, ...rest] = location.hash.slice(1).split("/");
@@ -109,7 +117,7 @@ function route(far = true) {
     view = to;
     document.body.dataset.view = view;
     put($("list-title"), views[view].title);
-    document.title = `${views[view].title} – Carillon inbox`;
+    document.title = `${views[view].title} – Carillon inbox${about.project ? ` (${about.project})` : ""}`;
     $("fresh").hidden = true;
     $("list").hidden = false;
     $("empty").hidden = true;
@@ -124,7 +132,8 @@ function route(far = true) {
   if (id !== shownId) {
     shownId = id;
     detail = id ? views[view].detail(id) : null;
-    $("detail").replaceChildren(detail ? detail.el : h("p", { class: "nothing" }, views[view].nothing));
+    if (!detail) overview.draw();
+    $("detail").replaceChildren(detail ? detail.el : overview.el);
     $("detail").scrollTop = 0;
   }
   document.body.classList.toggle("opened", Boolean(id) && far);
@@ -153,6 +162,7 @@ function stats() {
   statsDue = setTimeout(async () => {
     try {
       const s = await get("emulator/stats");
+      overview.told(s);
       const refused = Object.entries(s.outcomes).filter(([k]) => k !== "OK" && k !== "SLOW").reduce((n, [, v]) => n + v, 0);
       $("stats").replaceChildren(...[["Requests", s.requests], ["Accepted", s.accepted], ["Refused", refused], ["Duplicates", s.duplicates]]
         .flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, number(v))]));
@@ -167,6 +177,7 @@ live.addEventListener("state", ({ detail: s }) => {
   put($("spoken"), s === "live" ? "" : "The connection is lost; it is tried again.");
 });
 live.addEventListener("message", ({ detail: m }) => {
+  notifier.heard(m);
   if (about.api && m.mailingId) mailings.heard(m.mailingId);
   if (detail instanceof Phone && detail.phone.address === (m.token || m.fid || m.topic || m.condition)) {
     if (detail.phone.kind === "topic" || detail.phone.kind === "condition") detail.load();
@@ -210,11 +221,14 @@ mailings.addEventListener("mailing", () => {
   put($("count-mailings"), mailings.list.length ? `${number(mailings.list.length)}${mailings.more ? "+" : ""}` : "");
   if (view === "mailings") showMailings();
   if (detail instanceof Sheet) detail.draw();
+  else if (!detail) overview.draw();
 });
 mailings.addEventListener("reach", () => customers.doubt());
 customers.addEventListener("customer", ({ detail: id }) => {
   if (view === "customers" && !store.groups.has(`customer:${id}`)) showCustomers();
   else if (view === "customers") list.draw();
+  else phones.list?.draw();
+  put($("count-customers"), customers.ids.length ? number(customers.ids.length) : "");
   if (detail instanceof Phone ? detail.phone.group.customer === id : detail instanceof Details && detail.id === id) detail.about();
 });
 customers.addEventListener("doubt", ({ detail: id }) => {
@@ -238,10 +252,11 @@ $("fresh").addEventListener("click", () => {
   else phones.toTop();
 });
 $("compose").addEventListener("click", () => compose.open());
+$("keys").addEventListener("click", openHelp);
 twice($("clear"), "Clear", () => `Clear ${number(store.size)} messages?`, () => del("emulator/messages").catch((e) => toast(`Nothing was cleared: ${e.message}`)));
 addEventListener("hashchange", () => route());
 addEventListener("keydown", (e) => {
-  if (e.altKey || e.ctrlKey || e.metaKey || $("composer").open) return;
+  if (e.altKey || e.ctrlKey || e.metaKey || document.querySelector("dialog[open]")) return;
   const typed = e.target.matches("input:not([type=range]), textarea, select");
   if (e.key === "Escape") {
     if (e.target === $("search")) {
@@ -256,6 +271,13 @@ addEventListener("keydown", (e) => {
   } else if (!typed && e.key === "/") {
     $("search").focus();
     $("search").select();
+    e.preventDefault();
+  } else if (!typed && e.key === "?") {
+    openHelp();
+    e.preventDefault();
+  } else if ((e.key === "ArrowDown" || e.key === "ArrowUp") && document.activeElement === document.body && views[view].list()) {
+    $("list").focus();
+    views[view].list().choose(Math.max(0, views[view].list().active));
     e.preventDefault();
   } else if (!typed && e.key === "n" && about.api) {
     compose.open();

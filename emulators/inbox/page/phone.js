@@ -2,11 +2,11 @@
 import { brief, copier, date, h, hour, number, put, said, toast, timeOf, when } from "./dom.js";
 import { get, query } from "./ask.js";
 import { platformNames } from "./common/mailing.js";
-import { face, stack } from "./preview.js";
+import { face, offerWhole, stack } from "./preview.js";
 import { platforms } from "./message.js";
 import { kinds, nameOfPhone } from "./phones.js";
-import { nameOf, states } from "./rules.js";
-import { chip, sheet, tokenId } from "./customers.js";
+import { nameOf, tokenStates } from "./rules.js";
+import { reachChip, sheet, tokenId } from "./customers.js";
 
 const page = 60; // messages on the screen; older ones by a button
 
@@ -20,8 +20,8 @@ export class Phone {
   constructor(phone, { rules, customers, back, store }) {
     Object.assign(this, { phone, rules, customers, store });
     this.platform = "";
-    this.el = h("div", { class: "detail" }, this.#head(back), this.flag = h("div", { class: "flag" }), this.#faces(),
-      this.screen = h("div", { class: "screen", role: "region", "aria-label": "Screen" }), this.known = h("section", { class: "known" }));
+    this.el = h("div", { class: "detail one-phone" }, this.#head(back), this.flag = h("div", { class: "flag" }), this.#faces(),
+      this.screen = h("div", { class: "screen", role: "region", "aria-label": "Screen", tabindex: 0 }), this.known = h("section", { class: "known" }));
     tokenId(phone.address).then((id) => {
       this.#id = id;
       this.about();
@@ -34,15 +34,16 @@ export class Phone {
 
   #head(back) {
     const p = this.phone;
-    this.buttons = states.map((s) => h("button", { type: "button", "data-outcome": s.outcome, "aria-pressed": "false", onclick: () => this.#make(s) }, s.label));
+    this.buttons = tokenStates.map((s) => h("button", { type: "button", "data-outcome": s.outcome, "aria-pressed": "false", onclick: () => this.#make(s) }, s.label));
     const device = p.kind === "token" || p.kind === "fid";
     return h("header", { class: "detail-head" },
       h("button", { type: "button", class: "back", onclick: back }, "Back"),
       h("div", { class: "who" },
         h("h2", {}, p.group.customer ? h("a", { href: `#customers/${encodeURIComponent(p.group.customer)}` }, said(p.group.customer)) : said(nameOfPhone(p))),
-        this.chip = chip(undefined)),
+        this.chip = reachChip(undefined)),
       h("p", { class: "address" }, h("code", { title: p.address }, p.group.customer ? brief(p.address) : kinds[p.kind]), copier(p.address, `Copy the ${kinds[p.kind]}`)),
-      device && h("div", { class: "segments", role: "group", "aria-label": "What FCM says of this token" }, ...this.buttons),
+      device && h("div", { class: "labelled" }, h("span", { id: "outcomes-label" }, "FCM's next answers for this token"),
+        h("div", { class: "segments", role: "group", "aria-labelledby": "outcomes-label" }, ...this.buttons)),
       this.other = h("p", { class: "note" }));
   }
 
@@ -70,7 +71,7 @@ export class Phone {
     const now = this.rules.of(this.phone);
     for (const b of this.buttons) b.setAttribute("aria-pressed", String(b.dataset.outcome === now));
     const last = this.phone.refused;
-    put(this.other, [states.some((s) => s.outcome === now) ? "" : `A rule says: ${nameOf(now)}.`, last ? `FCM last refused a message with ${last.outcome}, ${when(last.at)}.` : ""].filter(Boolean).join(" "));
+    put(this.other, [tokenStates.some((s) => s.outcome === now) ? "" : `A rule says: ${nameOf(now)}.`, last ? `FCM last refused a message with ${last.outcome}, ${when(last.at)}.` : ""].filter(Boolean).join(" "));
   }
 
   async load() {
@@ -97,7 +98,7 @@ export class Phone {
   // about shows the data of Carillon about the customer and this token.
   about() {
     const c = this.customers.peek(this.phone.group.customer);
-    chip(c, this.chip);
+    reachChip(c, this.chip);
     this.known.replaceChildren(...(c ? [h("h3", {}, "In Carillon"), sheet(c)] : []));
     const mine = c?.tokens.find((t) => t.id === this.#id);
     this.platformKnown = platforms.includes(mine?.platform) ? mine.platform : "";
@@ -141,5 +142,6 @@ export class Phone {
         this.#most += page;
         this.load();
       } }, "Show older ones")] : []));
+    for (const n of this.screen.querySelectorAll(".notification")) offerWhole(n);
   }
 }

@@ -4,13 +4,9 @@ import { $, brief, clip, h, number, plural, put, when } from "./dom.js";
 import { List } from "./list.js";
 import { matches, parse, shown } from "./search.js";
 import { nameOf } from "./rules.js";
+import { platformNames } from "./common/mailing.js";
 
 const slice = 8; // milliseconds of searching at a time
-
-const initials = (name) => {
-  const parts = name.split(/[^\p{L}\p{N}]+/u).filter(Boolean);
-  return ((parts[0]?.[0] || "?") + (parts[1]?.[0] || "")).toUpperCase();
-};
 
 // kinds are what a message can be addressed to, in words.
 export const kinds = { token: "token", fid: "installation", topic: "topic", condition: "condition" };
@@ -149,8 +145,9 @@ export class Phones {
     row.classList.toggle("same", same);
     row.classList.toggle("more", below?.group === p.group);
     row.dataset.address = p.address;
-    put(row.mark, same ? "" : initials(customer || p.address));
-    put(row.who, customer ? clip(customer, 80) : nameOfPhone(p));
+    const platform = this.customers.platformOf(p);
+    row.mark.dataset.glyph = platform || (p.kind === "topic" || p.kind === "condition" ? "topic" : "phone");
+    put(row.who, !customer ? nameOfPhone(p) : same ? platformNames[platform] || "Another phone" : clip(customer, 80));
     const last = shown(this.#terms, p);
     const at = this.#terms.length && last ? last.at : Math.max(last?.at || 0, p.refused?.at || 0);
     put(row.time, at ? when(at) : "");

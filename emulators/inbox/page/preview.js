@@ -21,7 +21,7 @@ const makers = {
   android(s, at) {
     return [
       h("div", { class: "face-head" }, appIcon(), h("span", { class: "app" }, "Your app"), s.channel && said(clip(s.channel, 40), "span", { class: "channel" }), timeOf(at)),
-      line("h4", "title", s.title, 4000), line("p", "body", s.body, 4000),
+      line("h3", "title", s.title, 4000), line("p", "body", s.body, 4000),
       s.image && picture(s.image),
     ];
   },
@@ -29,7 +29,7 @@ const makers = {
     return [
       appIcon(),
       h("div", { class: "face-text" },
-        h("div", { class: "face-head" }, line("h4", "title", s.title || s.subtitle || "Your app", 4000), timeOf(at)),
+        h("div", { class: "face-head" }, line("h3", "title", s.title || s.subtitle || "Your app", 4000), timeOf(at)),
         s.title && line("p", "subtitle", s.subtitle, 400), line("p", "body", s.body, 4000),
         s.image && picture(s.image)),
       s.badge && h("span", { class: "badge", title: "badge on the app's icon" }, clip(s.badge, 6)),
@@ -39,7 +39,7 @@ const makers = {
     return [
       s.image && picture(s.image),
       h("div", { class: "face-main" }, appIcon(),
-        h("div", { class: "face-text" }, line("h4", "title", s.title, 4000), line("p", "body", s.body, 4000),
+        h("div", { class: "face-text" }, line("h3", "title", s.title, 4000), line("p", "body", s.body, 4000),
           h("div", { class: "face-head" }, h("span", { class: "app" }, "Your site"), timeOf(at)))),
       s.actions.length > 0 && h("div", { class: "face-actions" }, ...s.actions.map((a) => said(clip(a || "…", 60)))),
     ];
@@ -77,6 +77,17 @@ export function face(m, platform) {
         ? h("span", { class: "from" }, "message ", brief(m.mailingId))
         : h("a", { class: "from", href: `#mailings/${encodeURIComponent(m.mailingId)}` }, "mailing ", brief(m.mailingId))),
       json(m)));
+}
+
+// offerWhole adds a button that shows the whole text of a notification, if the phone cuts
+// it. The notification has to be in the page.
+export function offerWhole(notification) {
+  const texts = [...notification.querySelectorAll(".title, .body")];
+  if (!texts.some((el) => el.scrollHeight > el.clientHeight + 1)) return;
+  const b = h("button", { type: "button", class: "copy whole", "aria-pressed": "false", onclick: () => {
+    b.setAttribute("aria-pressed", String(notification.classList.toggle("uncut")));
+  } }, "Whole text");
+  notification.querySelector("footer").prepend(b);
 }
 
 // stack lays a phone's messages out, the newest on top; one whose collapse key

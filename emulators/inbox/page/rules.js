@@ -2,8 +2,8 @@
 // matches wins.
 import { get, putTo } from "./ask.js";
 
-// states are the states that a click can give a token.
-export const states = [
+// tokenStates are the states that a click can give a token.
+export const tokenStates = [
   { outcome: "OK", label: "Well" },
   { outcome: "UNREGISTERED", label: "Unregistered" },
   { outcome: "INVALID_TOKEN", label: "Malformed" },

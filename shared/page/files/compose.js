@@ -5,7 +5,7 @@ import { hoursFields } from "./settings.js";
 import { Estimate } from "./estimate.js";
 import { Messages } from "./messages.js";
 import { confirmed } from "./dialog.js";
-import { results } from "./words.js";
+import { devices, results } from "./common/words.js";
 
 const wait = 700; // milliseconds after the last key, before the estimate is asked for
 const text = (id, props = {}) => h("input", { id, autocomplete: "off", ...props });
@@ -56,7 +56,7 @@ class Form {
     this.control = text("control", { inputmode: "decimal", value: old?.controlGroup ? String(old.controlGroup * 100) : "" });
     this.most = text("most", { inputmode: "numeric", value: old?.maxCustomers || "" });
     this.category = text("category", { value: old?.category || "" });
-    this.devices = h("select", { id: "devices" }, h("option", { value: "" }, "as the settings say"), h("option", { value: "all" }, "all phones of a customer"), h("option", { value: "latest" }, "only the one seen last"));
+    this.devices = h("select", { id: "devices" }, h("option", { value: "" }, "as the settings say"), ...Object.entries(devices).map(([value, word]) => h("option", { value }, word)));
     this.devices.value = old?.devices || "";
     this.sendAt = h("input", { type: "datetime-local", id: "send-at" });
     this.lifetime = text("lifetime", { inputmode: "numeric", placeholder: "24" });

@@ -2,7 +2,7 @@
 import { clip, field, h, number, said, sum, time, toast } from "./dom.js";
 import { customerPath, erase, get } from "./ask.js";
 import { platformNames } from "./common/mailing.js";
-import { availability, chip, evidence, excluded, results, titleOf } from "./words.js";
+import { availability, chip, evidence, excluded, results, titleOf } from "./common/words.js";
 import { confirmed } from "./dialog.js";
 
 export async function customers(page) {

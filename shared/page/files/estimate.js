@@ -1,6 +1,6 @@
 // What a mailing would do: to how many it goes, how long it takes, and what it costs.
 import { duration, h, number, percent, plural, said, time } from "./dom.js";
-import { excluded } from "./words.js";
+import { excluded } from "./common/words.js";
 
 const money = (usd) => (usd < 0.01 ? "less than 1 cent" : `$${usd.toFixed(2)}`);
 

@@ -1,7 +1,7 @@
 // The list of mailings, in pages.
 import { clip, h, number, percent, said, sum, time } from "./dom.js";
 import { get } from "./ask.js";
-import { chip, states, titleOf } from "./words.js";
+import { chip, states, titleOf } from "./common/words.js";
 
 const size = 50;
 

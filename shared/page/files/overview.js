@@ -1,7 +1,7 @@
 // What runs, whom push reaches, and what needs attention.
 import { clip, day, h, number, percent, plural, said, time } from "./dom.js";
 import { get, mailingPath } from "./ask.js";
-import { chip, left, legend, paused, progress, reached, titleOf } from "./words.js";
+import { chip, left, legend, paused, progress, reached, titleOf } from "./common/words.js";
 import { line } from "./chart.js";
 
 const again = 4000; // milliseconds between two looks at what runs

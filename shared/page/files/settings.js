@@ -1,6 +1,7 @@
 // The settings of all mailings.
 import { check, field, h, said, time, toast } from "./dom.js";
 import { faultsOf, getWithETag, put } from "./ask.js";
+import { devices as words } from "./common/words.js";
 
 const days = { mon: "Monday", tue: "Tuesday", wed: "Wednesday", thu: "Thursday", fri: "Friday", sat: "Saturday", sun: "Sunday" };
 
@@ -33,7 +34,7 @@ const choice = (id, value, options) => {
 export async function settings(page) {
   let { value: now, etag } = await getWithETag("v1/settings");
   if (page.isGone()) return;
-  const devices = choice("set-devices", now.devices, { all: "all phones of a customer", latest: "only the phone that was seen last" });
+  const devices = choice("set-devices", now.devices, words);
   const muted = choice("set-muted", now.muted || "send", { send: "get mailings", skip: "are left out" });
   const wrong = choice("set-wrong", now.wrongSender || "flag", { flag: "are flagged, and not sent to again", keep: "are counted, and sent to again" });
   const hours = hoursFields(now.window, "set-hours");

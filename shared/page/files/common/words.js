@@ -1,6 +1,6 @@
 // What the API's words mean, for people.
-import { ahead } from "./common/mailing.js";
 import { duration, h, number, percent, sum } from "./dom.js";
+import { ahead } from "./mailing.js";
 
 export const states = {
   scheduled: ["Scheduled", ""], accepted: ["Starting", "busy"], sending: ["Sending", "busy"], paused: ["Paused", "warn"],
@@ -15,6 +15,9 @@ export function chip(m) {
   const nobody = m.state === "completed" && t && t.targeted > 0 && t.accepted * 2 < t.targeted;
   return h("span", { class: `chip ${nobody ? "bad" : m.state === "completed" && t?.targeted === 0 ? "" : kind}` }, nobody ? "Completed, most failed" : word);
 }
+
+// devices are the values of the setting and of the draft's field of the same name.
+export const devices = { all: "all phones of a customer", latest: "only the phone that a customer added last" };
 
 export const paused = {
   by_hand: ["A person paused it.", "Resume it when it may go on, or cancel it."],
