@@ -12,7 +12,7 @@ import (
 
 const (
 	// secondCommitAfter is how much later the second of two transactions commits.
-	secondCommitAfter = 300 * time.Millisecond
+	secondCommitAfter = time.Second
 	// lockSeenAfter is how long a write has to wait until it counts as waiting for a lock.
 	lockSeenAfter = time.Second
 )

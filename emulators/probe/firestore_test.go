@@ -146,8 +146,8 @@ func TestALateWriteIsRemoved(t *testing.T) {
 	}
 	db.SetFault(func(_ string, request proto.Message) error {
 		if isLate(request) {
-			cancel()                           // so that the removal is next
-			time.Sleep(800 * time.Millisecond) // longer than the operation may take
+			cancel()                    // so that the removal is next
+			time.Sleep(3 * time.Second) // longer than the operation may take
 		}
 		return nil
 	})
@@ -159,7 +159,7 @@ func TestALateWriteIsRemoved(t *testing.T) {
 		return nil
 	})
 	r := newRun(t, serveFCM(t, nil), db)
-	r.limits = limits{operation: 500 * time.Millisecond, cleanup: time.Minute, lateWrite: 1500 * time.Millisecond}
+	r.limits = limits{operation: 2 * time.Second, cleanup: time.Minute, lateWrite: 4 * time.Second}
 	check.Error(t, "the command", r.run(ctx), "create of a document that exists: writing there")
 
 	<-written

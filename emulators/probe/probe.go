@@ -82,7 +82,7 @@ func (p *probe) run(ctx context.Context) error {
 
 	var faults []error
 	rec.FCM, faults = p.compareFCM(ctx, names, hidden)
-	if p.firestore {
+	if p.firestore && ctx.Err() == nil {
 		found, more := p.compareFirestore(ctx, names, hidden)
 		rec.Firestore, faults = found, append(faults, more...)
 	}
@@ -93,7 +93,7 @@ func (p *probe) run(ctx context.Context) error {
 	if err := rec.write(p.file); err != nil {
 		faults = append(faults, err)
 	} else {
-		fmt.Fprintf(p.out, "\nThe answers are in %s, without tokens, ids and names.\n", p.file)
+		fmt.Fprintf(p.out, "\nWritten to %s, without tokens, ids and names.\n", p.file)
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("probe: not everything was compared:\n%w", errors.Join(faults...))
