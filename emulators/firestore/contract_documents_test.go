@@ -95,6 +95,10 @@ func TestPreconditionsAnswerTheirCodes(t *testing.T) {
 	wantCode(t, "update of a missing document", err, codes.NotFound)
 	_, err = ref.Delete(ctx, sdk.Exists)
 	wantCode(t, "delete of a missing document that must exist", err, codes.NotFound)
+	_, err = ref.Delete(ctx, sdk.LastUpdateTime(time.Now().Truncate(time.Microsecond)))
+	wantCode(t, "delete of a version of a missing document", err, codes.FailedPrecondition)
+	_, err = ref.Update(ctx, []sdk.Update{{Path: "n", Value: 1}}, sdk.LastUpdateTime(time.Now().Truncate(time.Microsecond)))
+	wantCode(t, "update of a version of a missing document", err, codes.FailedPrecondition)
 	if _, err := ref.Delete(ctx); err != nil {
 		t.Errorf("delete of a missing document: %v, want none", err)
 	}

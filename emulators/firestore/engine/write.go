@@ -104,11 +104,12 @@ func (db *Database) checkCondition(w write, cur *version) error {
 			return status.Errorf(codes.AlreadyExists, "Document already exists: %s", db.documentsPrefix()+w.path)
 		}
 	case *pb.Precondition_UpdateTime:
-		if !cur.exists() {
-			return status.Errorf(codes.NotFound, "No document to update: %s", db.documentsPrefix()+w.path)
+		var stored instant // a missing document has no version
+		if cur.exists() {
+			stored = cur.at
 		}
-		if want := toInstant(c.UpdateTime); cur.at != want {
-			return status.Errorf(codes.FailedPrecondition, "the stored version (%d) does not match the required base version (%d)", cur.at, want)
+		if want := toInstant(c.UpdateTime); stored != want {
+			return status.Errorf(codes.FailedPrecondition, "the stored version (%d) does not match the required base version (%d)", stored, want)
 		}
 	}
 
