@@ -45,7 +45,7 @@ func (d *delivery) commitResults(ctx context.Context) error {
 	}
 
 	d.batch.Settled = d.isSettled()
-	d.releaseBatch(true)
+	d.releaseAfterSuccess()
 	if err := d.withTimeout(ctx, leaseMargin, d.saveResults); err != nil {
 		return err
 	}
@@ -61,13 +61,6 @@ func (d *delivery) closeEndedTargets() {
 	case !d.mailing.ExpiresAt.After(d.Now()):
 		d.closePending(push.ResultExpired)
 	}
-}
-
-// withTimeout runs a step with a timeout of its own.
-func (d *delivery) withTimeout(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	return step(ctx)
 }
 
 // pauseForCredentials pauses the mailing because FCM refuses our credentials.

@@ -197,11 +197,11 @@ func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLet
 	}
 
 	switch decideAdmission(m, b, d.Now(), deadLetterOf != "") {
-	case admitNot:
+	case admissionLeave:
 		return false, nil
-	case admitPostpone:
+	case admissionPostpone:
 		return false, d.postponeBatch(ctx, b, deadLetterWait)
-	case admitGiveUp:
+	case admissionGiveUp:
 		return d.giveUpBatch(ctx, m, b)
 	}
 

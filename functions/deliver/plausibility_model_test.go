@@ -290,7 +290,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 		case "faulty SDK":
 			c.sky.faultySDK = 1_000_000_000
 			// Some of the young ones were registered by the release before.
-			share := rapid.Float64Range(2*youngSuspect, 1).Draw(rt, "share of the young ones that the release broke")
+			share := rapid.Float64Range(2*youngInvalidLimit, 1).Draw(rt, "share of the young ones that the release broke")
 			young, broken := 0, 0
 			for _, p := range c.phones {
 				if p.group.young {

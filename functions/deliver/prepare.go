@@ -40,7 +40,7 @@ func (d *delivery) giveUpTargets(ctx context.Context) {
 		if d.crashesWith(i) < maxCrashes {
 			continue
 		}
-		d.setFailed(i, push.ResultFailed, fmt.Sprintf("given up after %d crashes: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashesWith(i)))
+		d.setResultWithReason(i, push.ResultFailed, fmt.Sprintf("given up after %d crashes: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashesWith(i)))
 		closed++
 	}
 	if closed > 0 {

@@ -58,11 +58,11 @@ func (d *deliverer) deliverSingleMessage(ctx context.Context, ref push.MessageRe
 	x := d.newMessageDeliverer(m)
 	mailing, b := m.AsMailing(), &m.Batch
 	switch decideAdmission(mailing, b, d.Now(), deadLetter) {
-	case admitNot:
+	case admissionLeave:
 		return nil
-	case admitPostpone:
+	case admissionPostpone:
 		return x.postponeBatch(ctx, b, deadLetterWait)
-	case admitGiveUp:
+	case admissionGiveUp:
 		_, err := x.giveUpBatch(ctx, mailing, b)
 		return err
 	}
