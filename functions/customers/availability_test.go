@@ -91,7 +91,7 @@ func (w *harness) sweep() {
 func (w *harness) dies(token string) func() {
 	return func() {
 		w.t.Helper()
-		_, err := w.FlagToken(w.t.Context(), store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID(token), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
+		_, err := w.FlagToken(w.t.Context(), store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID(token), Code: push.CodeUnregistered, At: w.clock.Now(), BatchCreatedAt: w.clock.Now()})
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -77,7 +77,7 @@ func (w *harness) send(id string, batches ...[]push.Target) {
 		slices.SortStableFunc(targets, func(a, b push.Target) int {
 			return strings.Compare(push.CustomerKey(a.Customer), push.CustomerKey(b.Customer))
 		})
-		list = append(list, &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", i)}, CutAt: w.clock.Now(), Targets: targets, Results: make([]push.Result, len(targets))})
+		list = append(list, &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", i)}, CreatedAt: w.clock.Now(), Targets: targets, Results: make([]push.Result, len(targets))})
 		sh.Targeted += int64(len(targets))
 	}
 	sh.Done, sh.Batches = true, len(list)

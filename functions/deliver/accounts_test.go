@@ -38,7 +38,7 @@ func (w *batchHarness) cutMore(id string, targets []push.Target, as string) (ref
 	var batches []*push.Batch
 	for part := range slices.Chunk(targets, push.MaxBatch) {
 		ref := push.BatchRef{Mailing: id, Batch: fmt.Sprintf("%s-%06d", as, len(refs))}
-		batches = append(batches, &push.Batch{BatchRef: ref, CutAt: w.clock.Now(), Targets: part, Results: make([]push.Result, len(part))})
+		batches = append(batches, &push.Batch{BatchRef: ref, CreatedAt: w.clock.Now(), Targets: part, Results: make([]push.Result, len(part))})
 		refs = append(refs, ref)
 	}
 	for some := range slices.Chunk(batches, 20) {

@@ -108,7 +108,7 @@ func (d *deliverer) giveUpBatch(ctx context.Context, m *push.Mailing, b *push.Ba
 		return false, err
 	}
 
-	d.Log.ErrorContext(ctx, "batch given up", "mailing", b.Mailing, "batch", b.Batch, "attempts", b.Attempts,
+	d.Log.ErrorContext(ctx, "batch given up", "mailing", b.Mailing, "batch", b.Batch, "leases", b.Leases,
 		"closed", pending, "flags", owed-len(b.OwedFlags), "reason", reason)
 	x.logBatch(ctx)
 	d.notes.putNote(b, batchNote{})

@@ -107,7 +107,7 @@ func (w *batchHarness) record(id string, proven bool, d push.Draft, targets []pu
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Variants: len(d.Variants), Targets: targets, Results: make([]push.Result, len(targets))}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CreatedAt: w.clock.Now(), Variants: len(d.Variants), Targets: targets, Results: make([]push.Result, len(targets))}
 	for _, x := range targets {
 		sh.ByVariant[x.Variant]++
 	}

@@ -97,7 +97,7 @@ func (d *delivery) logBatch(ctx context.Context) {
 		invalid += n
 	}
 
-	d.Log.InfoContext(ctx, line, append(ids, "attempt", d.batch.Attempts,
+	d.Log.InfoContext(ctx, line, append(ids, "leases", d.batch.Leases,
 		"milliseconds", d.Now().Sub(d.started)/time.Millisecond, "settled", d.batch.Settled,
 		"accepted", totals.Accepted, "invalid", invalid, "refused", totals.Refused, "failed", totals.Failed,
 		"expired", totals.Expired, "cancelled", totals.Cancelled, "pending", totals.Pending)...)

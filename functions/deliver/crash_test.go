@@ -107,8 +107,8 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 			if saves > 0 {
 				return
 			}
-			if b.Attempts != maxCrashes {
-				t.Errorf("leased %d times, want %d", b.Attempts, maxCrashes)
+			if b.Leases != maxCrashes {
+				t.Errorf("leased %d times, want %d", b.Leases, maxCrashes)
 			}
 			if !strings.Contains(b.Reason, "crashed or ran out of memory") {
 				t.Errorf("reason is %q, want one that an operator understands", b.Reason)
@@ -175,8 +175,8 @@ func aSuspectWaits(t *testing.T, w *batchHarness, ref push.BatchRef) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Attempts != before.Attempts {
-		t.Errorf("leased %d times, want %d: another suspect was at work", b.Attempts, before.Attempts)
+	if b.Leases != before.Leases {
+		t.Errorf("leased %d times, want %d: another suspect was at work", b.Leases, before.Leases)
 	}
 	wait := b.NotBefore.Sub(w.clock.Now())
 	if wait <= dueSoon {

@@ -109,7 +109,7 @@ func (d *delivery) flagsOf(targets []int) []store.Flag {
 		x := found[d.tokenID(i)]
 		flags = append(flags, store.Flag{
 			Mailing: d.mailing.ID, Customer: x.Customer, TokenID: x.TokenID,
-			Code: x.Code, Status: x.Status, At: x.At, CutAt: d.batch.CutAt,
+			Code: x.Code, Status: x.Status, At: x.At, BatchCreatedAt: d.batch.CreatedAt,
 		})
 	}
 

@@ -21,7 +21,7 @@ func TestOldBatchIsCheckedAgainstItsCustomers(t *testing.T) {
 	w.register("somebody-else", "moves-token")
 	w.register("c-dies-token", "a-second-token") // can still be reached
 	_, err := w.FlagToken(t.Context(), store.Flag{Mailing: "other", Customer: "c-dies-token", TokenID: push.TokenID("dies-token"),
-		Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
+		Code: push.CodeUnregistered, At: w.clock.Now(), BatchCreatedAt: w.clock.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestNothingIsSentBeforeItsTime(t *testing.T) {
 		}
 		_, totals := w.totals("m")
 		check.Equal(t, waits, c.waits, "due in %s: waits", c.ahead)
-		check.Equal(t, b.Attempts, c.claims, "due in %s: Attempts", c.ahead)
+		check.Equal(t, b.Leases, c.claims, "due in %s: Attempts", c.ahead)
 		check.Equal(t, totals.Accepted, int64(3*c.claims), "due in %s: tokens accepted", c.ahead)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // proves it if it is not proven yet.
 func (d *delivery) prepareBatch(ctx context.Context) error {
 	d.giveUpTargets(ctx)
-	if d.Now().Sub(d.batch.CutAt) > outdatedAfter {
+	if d.Now().Sub(d.batch.CreatedAt) > outdatedAfter {
 		if err := d.cancelOutdated(ctx); err != nil {
 			return err
 		}
@@ -44,7 +44,7 @@ func (d *delivery) giveUpTargets(ctx context.Context) {
 		closed++
 	}
 	if closed > 0 {
-		d.Log.ErrorContext(ctx, "targets given up", "mailing", d.batch.Mailing, "batch", d.batch.Batch, "attempts", d.batch.Attempts,
+		d.Log.ErrorContext(ctx, "targets given up", "mailing", d.batch.Mailing, "batch", d.batch.Batch, "leases", d.batch.Leases,
 			"closed", closed, "reason", d.batch.Reason)
 	}
 }

@@ -145,7 +145,7 @@ func TestACustomerThatDoesNotDecodeKeepsNoBatchOpen(t *testing.T) {
 			w.d = newDeliverer(w.deps)
 			w.phones.SetOutcome("*-token", "UNREGISTERED")
 			ref := w.mailing("m", true, "broken-token", "gone-token")
-			broken := map[string]any{"id": "c-broken-token", "devices": "x"}
+			broken := map[string]any{"id": "c-broken-token", "tokens": "x"}
 			if _, err := l.DB().Doc("customers/"+push.CustomerKey("c-broken-token")).Set(t.Context(), broken); err != nil {
 				t.Fatal(err)
 			}

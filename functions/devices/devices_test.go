@@ -346,7 +346,7 @@ func TestTheAppOfAnotherIsNotShown(t *testing.T) {
 	if _, err := w.store.RegisterToken(t.Context(), "ada", push.Registration{Kind: push.KindToken, Value: "old-token", App: "secret-app"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.store.FlagToken(t.Context(), store.Flag{Mailing: "m", Customer: "ada", TokenID: push.TokenID("old-token"), Code: push.CodeUnregistered, At: time.Now().Add(time.Minute), CutAt: time.Now().Add(time.Minute)}); err != nil {
+	if _, err := w.store.FlagToken(t.Context(), store.Flag{Mailing: "m", Customer: "ada", TokenID: push.TokenID("old-token"), Code: push.CodeUnregistered, At: time.Now().Add(time.Minute), BatchCreatedAt: time.Now().Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

@@ -13,7 +13,7 @@ func TestAudiencesAndExclusions(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	w.seed(t, 8)
-	_, err := w.FlagToken(t.Context(), store.Flag{Mailing: "old", Customer: "c1", TokenID: push.TokenID("c1-token-0"), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
+	_, err := w.FlagToken(t.Context(), store.Flag{Mailing: "old", Customer: "c1", TokenID: push.TokenID("c1-token-0"), Code: push.CodeUnregistered, At: w.clock.Now(), BatchCreatedAt: w.clock.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	now := w.clock.Now()
 	var batches []*push.Batch
 	for _, id := range []string{"due", "small", "later", "leased"} {
-		batches = append(batches, &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: id}, CutAt: now, PublishedAt: now, Lane: push.LaneLarge,
+		batches = append(batches, &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: id}, CreatedAt: now, PublishedAt: now, Lane: push.LaneLarge,
 			Targets: []push.Target{{Customer: "a", Token: id}}, Results: make([]push.Result, 1)})
 	}
 	batches[1].Lane = push.LaneSmall

@@ -33,7 +33,7 @@ func (w *harness) flagged(t testing.TB, id string, batches, size int) {
 	must(err)
 	cut := w.clock.Now()
 	for n := range batches {
-		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: cut, Results: make([]push.Result, size)}
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CreatedAt: cut, Results: make([]push.Result, size)}
 		lines := make([]store.ImportLine, size)
 		for i := range size {
 			name := fmt.Sprintf("c%d", n*size+i)
@@ -57,7 +57,7 @@ func (w *harness) flagged(t testing.TB, id string, batches, size int) {
 		g.SetLimit(unflagAtOnce)
 		for _, d := range dead {
 			g.Go(func() error {
-				_, err := w.FlagToken(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: cut, CutAt: cut})
+				_, err := w.FlagToken(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: cut, BatchCreatedAt: cut})
 				return err
 			})
 		}
@@ -273,7 +273,7 @@ func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
 	w := &harness{Store: s, board: b, clock: c, d: newDispatcher(Deps{Store: s, Queue: b, Log: log.Logger(), Now: c.Now})}
 	w.flagged(t, "m", 2, 5)
 	key := push.CustomerKey("c3")
-	if _, err := l.DB().Doc("customers/"+key).Set(t.Context(), map[string]any{"id": "c3", "devices": 7}); err != nil {
+	if _, err := l.DB().Doc("customers/"+key).Set(t.Context(), map[string]any{"id": "c3", "tokens": 7}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.DB().Doc("mailings/m/batches/00-000001").Set(t.Context(), map[string]any{"hasInvalidTokens": true, "invalidTokens": "no JSON"}); err != nil {

@@ -28,7 +28,7 @@ func (w *harness) sent(id string, results ...push.Result) {
 			w.t.Fatal(err)
 		}
 	}
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, len(results))}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CreatedAt: w.clock.Now(), Results: make([]push.Result, len(results))}
 	for i := range results {
 		_, err := w.store.RegisterToken(ctx, "c-"+name(i), push.Registration{Kind: push.KindToken, Value: "t-" + name(i), Platform: push.Android})
 		must(err)
@@ -281,7 +281,7 @@ func (w *harness) settle(ref push.BatchRef, results []push.Result) {
 		}
 		d := push.InvalidToken{Customer: b.Targets[i].Customer, TokenID: push.TokenID(b.Targets[i].Token), Code: codes[r], At: w.clock.Now()}
 		b.InvalidTokens = append(b.InvalidTokens, d)
-		flag := store.Flag{Mailing: ref.Mailing, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, CutAt: b.CutAt}
+		flag := store.Flag{Mailing: ref.Mailing, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, BatchCreatedAt: b.CreatedAt}
 		res, err := w.store.FlagToken(ctx, flag)
 		if err != nil {
 			w.t.Fatal(err)

@@ -114,9 +114,9 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 		w.register(t, id, push.Android)
 	}
 	spoil("mailings/bad", "startAt")
-	spoil("mailings/good/batches/00-000000", "cutAt")
-	spoil("mailings/beside/batches/"+refs[0].Batch, "cutAt")
-	spoil("customers/"+push.CustomerKey("anna"), "devices")
+	spoil("mailings/good/batches/00-000000", "createdAt")
+	spoil("mailings/beside/batches/"+refs[0].Batch, "createdAt")
+	spoil("customers/"+push.CustomerKey("anna"), "tokens")
 	if _, err := db.Doc("outbox/0").Set(t.Context(), map[string]any{"event": "nonsense"}); err != nil {
 		t.Fatal(err)
 	}

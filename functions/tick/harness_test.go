@@ -126,7 +126,7 @@ func (w *harness) cut(t *testing.T, id string, done bool) push.BatchRef {
 		t.Fatal(err)
 	}
 	sh.Done, sh.Batches, sh.Targeted = done, 1, 2
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), PublishedAt: w.clock.Now(), Lane: push.LaneLarge,
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CreatedAt: w.clock.Now(), PublishedAt: w.clock.Now(), Lane: push.LaneLarge,
 		Targets: []push.Target{{Customer: "a", Token: "ta"}, {Customer: "b", Token: "tb"}}, Results: make([]push.Result, 2)}
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)

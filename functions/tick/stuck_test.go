@@ -18,7 +18,7 @@ func TestAMailingEndsWhateverABatchIs(t *testing.T) {
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", true)
 	doc := w.lab.DB().Doc("mailings/m/batches/" + ref.Batch)
-	if _, err := doc.Update(t.Context(), []firestore.Update{{Path: "cutAt", Value: "nonsense"}}); err != nil {
+	if _, err := doc.Update(t.Context(), []firestore.Update{{Path: "createdAt", Value: "nonsense"}}); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Add(25 * time.Hour)

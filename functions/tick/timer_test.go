@@ -29,7 +29,7 @@ func (w *harness) slots(t *testing.T, id string, from ...time.Duration) []push.B
 	var refs []push.BatchRef
 	var batches []*push.Batch
 	for i, d := range from {
-		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", i)}, CutAt: w.clock.Now(), Lane: push.LaneSmall,
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", i)}, CreatedAt: w.clock.Now(), Lane: push.LaneSmall,
 			NotBefore: w.clock.Now().Add(d), Targets: []push.Target{{Customer: "a", Token: "ta"}}, Results: make([]push.Result, 1)}
 		batches, refs = append(batches, b), append(refs, b.BatchRef)
 	}

@@ -37,8 +37,8 @@ func TestClaimsAreCounted(t *testing.T) {
 		}
 	}
 
-	if b.Attempts != 3 {
-		t.Errorf("claimed %d times, want 3", b.Attempts)
+	if b.Leases != 3 {
+		t.Errorf("claimed %d times, want 3", b.Leases)
 	}
 
 	b.Saved = true

@@ -196,7 +196,7 @@ func (m *Message) PublishedRef() MessageRef { return MessageRef{Message: m.ID, C
 // nil if there is none. It uses the rules of mailings. attributes are the names of
 // those that the templates use. If the customer is left out, Excluded says why.
 func (m *Message) PickTargets(c *Customer, set Settings, attributes []string, now time.Time) {
-	m.Picked, m.Batch.CutAt = true, now
+	m.Picked, m.Batch.CreatedAt = true, now
 	tokens, why := m.tokensOf(c, set)
 	if why != NotExcluded {
 		m.Excluded = why

@@ -148,7 +148,7 @@ func TestOnlyOneCallMarksAsPublished(t *testing.T) {
 		t.Error("a shard that a call has taken is still asked for")
 	}
 
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "b"}, CutAt: at, PublishedAt: at, Lane: push.LaneSmall,
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "b"}, CreatedAt: at, PublishedAt: at, Lane: push.LaneSmall,
 		Targets: []push.Target{{Customer: "a", Token: "t"}}, Results: make([]push.Result, 1)}
 	sh.Batches = 1
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
@@ -202,7 +202,7 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "b"}, CutAt: w.clock.Now(), Lane: lane,
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "b"}, CreatedAt: w.clock.Now(), Lane: lane,
 			Targets: make([]push.Target, tokens), Results: make([]push.Result, tokens)}
 		if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 			t.Fatal(err)

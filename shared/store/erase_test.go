@@ -69,7 +69,7 @@ func (w *harness) cuts(t testing.TB, mailing string, n int, targets ...push.Targ
 	slices.SortFunc(targets, func(a, b push.Target) int {
 		return strings.Compare(push.CustomerKey(a.Customer), push.CustomerKey(b.Customer))
 	})
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: mailing, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: w.clock.Now(), Targets: targets, Results: make([]push.Result, len(targets))}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: mailing, Batch: fmt.Sprintf("00-%06d", n)}, CreatedAt: w.clock.Now(), Targets: targets, Results: make([]push.Result, len(targets))}
 	sh.Batches, sh.Targeted = sh.Batches+1, sh.Targeted+int64(len(targets))
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)

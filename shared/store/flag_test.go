@@ -12,7 +12,7 @@ import (
 func (w *harness) flag(t testing.TB, mailing, customer, token string, cut time.Time) store.FlagResult {
 	t.Helper()
 	res, err := w.FlagToken(t.Context(), store.Flag{Mailing: mailing, Customer: customer, TokenID: push.TokenID(token),
-		Code: push.CodeUnregistered, Status: "NOT_FOUND", At: w.clock.Now(), CutAt: cut})
+		Code: push.CodeUnregistered, Status: "NOT_FOUND", At: w.clock.Now(), BatchCreatedAt: cut})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func counted(t *testing.T) (*harness, *atomic.Int64) {
 
 func (w *harness) flagOf(customer, token string, cut time.Time) store.Flag {
 	return store.Flag{Mailing: "m", Customer: customer, TokenID: push.TokenID(token), Code: push.CodeUnregistered,
-		Status: "NOT_FOUND", At: w.clock.Now(), CutAt: cut}
+		Status: "NOT_FOUND", At: w.clock.Now(), BatchCreatedAt: cut}
 }
 
 // TestManyFlagsAreOneTransaction, and those that stand already are none: each
@@ -101,7 +101,7 @@ func TestOneBrokenCustomerKeepsNoOtherFromItsFlag(t *testing.T) {
 	}
 	w.clock.Add(time.Minute)
 	cut := w.clock.Now()
-	if _, err := w.DB().Doc("customers/"+push.CustomerKey("broken")).Set(t.Context(), map[string]any{"id": "broken", "devices": "x"}); err != nil {
+	if _, err := w.DB().Doc("customers/"+push.CustomerKey("broken")).Set(t.Context(), map[string]any{"id": "broken", "tokens": "x"}); err != nil {
 		t.Fatal(err)
 	}
 	got := w.FlagTokens(t.Context(), []store.Flag{w.flagOf("anna", "anna-token", cut), w.flagOf("broken", "broken-token", cut), w.flagOf("carl", "carl-token", cut)})

@@ -74,7 +74,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 			cut = at.Add(-24 * time.Hour * 365)
 		}
 		var r store.FlagResult
-		r, err = c.FlagToken(ctx, store.Flag{Mailing: cut.Format(time.RFC3339), Customer: d.Customer, TokenID: id, Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, CutAt: cut})
+		r, err = c.FlagToken(ctx, store.Flag{Mailing: cut.Format(time.RFC3339), Customer: d.Customer, TokenID: id, Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, BatchCreatedAt: cut})
 		events = r.Events
 		if d.What == "late flag" && r.Set {
 			return errors.New("a flag a year late was set")
@@ -167,7 +167,7 @@ func (c *crowd) wrongCustomer(t testing.TB, path string, doc map[string]any, own
 		return fmt.Errorf("customer %q is stored as %s", id, path)
 	}
 	valid, first := false, ""
-	for token, d := range doc["devices"].(map[string]any) {
+	for token, d := range doc["tokens"].(map[string]any) {
 		dev := d.(map[string]any)
 		if other, twice := seen[token]; twice {
 			return fmt.Errorf("token %s has two owners, %q and %q", token, id, other)
@@ -194,7 +194,7 @@ func (c *crowd) wrongCustomer(t testing.TB, path string, doc map[string]any, own
 			return fmt.Errorf("token %s, seen %v, was flagged by a batch cut %v", token, dev["seenAt"], cut)
 		}
 	}
-	if n := len(doc["devices"].(map[string]any)); n > 2 {
+	if n := len(doc["tokens"].(map[string]any)); n > 2 {
 		return fmt.Errorf("%q has %d tokens", id, n)
 	}
 	if doc["reachable"] != valid {

@@ -177,7 +177,7 @@ func TestReportsOfVariants(t *testing.T) {
 	anna, ben := w.phone(t, "anna", "anna-1"), w.phone(t, "ben", "ben-1")
 	ben.Variant = 1
 	targets := sortedByKey([]push.Target{anna, ben})
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m1", Batch: "00-000000"}, CutAt: w.clock.Now(), Variants: 2, Targets: targets, Results: make([]push.Result, 2)}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m1", Batch: "00-000000"}, CreatedAt: w.clock.Now(), Variants: 2, Targets: targets, Results: make([]push.Result, 2)}
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}

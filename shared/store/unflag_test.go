@@ -26,7 +26,7 @@ func (w *harness) flagAll(t testing.TB, id string, batches, size int) {
 	must(err)
 	cut := w.clock.Now()
 	for n := range batches {
-		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: cut, Results: make([]push.Result, size)}
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CreatedAt: cut, Results: make([]push.Result, size)}
 		lines := make([]store.ImportLine, size)
 		for i := range size {
 			name := fmt.Sprintf("%s-%d-%d", id, n, i)
@@ -51,7 +51,7 @@ func (w *harness) flagAll(t testing.TB, id string, batches, size int) {
 		g.SetLimit(8)
 		for _, d := range dead {
 			g.Go(func() error {
-				_, err := w.FlagToken(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: cut, CutAt: cut})
+				_, err := w.FlagToken(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: cut, BatchCreatedAt: cut})
 				return err
 			})
 		}
@@ -165,7 +165,7 @@ func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
 	sh.Done = true
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, 40)}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CreatedAt: w.clock.Now(), Results: make([]push.Result, 40)}
 	for i := range b.Results {
 		name := fmt.Sprint("c", i)
 		w.register(t, name, name)
@@ -391,7 +391,7 @@ func TestOneBadCustomerKeepsNoOtherFromIt(t *testing.T) {
 	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	w.flagAll(t, "m", 1, 9)
-	if _, err := w.DB().Doc("customers/"+push.CustomerKey("m-0-4")).Set(t.Context(), map[string]any{"id": "m-0-4", "devices": 7}); err != nil {
+	if _, err := w.DB().Doc("customers/"+push.CustomerKey("m-0-4")).Set(t.Context(), map[string]any{"id": "m-0-4", "tokens": 7}); err != nil {
 		t.Fatal(err)
 	}
 	w.startUnflag(t, "m")

@@ -20,7 +20,7 @@ func TestFlagOfAnErasedCustomerHasEvents(t *testing.T) {
 	w := newHarness(t)
 	first := w.register(t, "anna", "t").Events[0].Data.(push.AvailabilityData)
 	w.clock.Add(time.Minute)
-	flag := store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID("t"), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()}
+	flag := store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID("t"), Code: push.CodeUnregistered, At: w.clock.Now(), BatchCreatedAt: w.clock.Now()}
 	flagged := func() store.FlagResult {
 		res, err := w.FlagToken(t.Context(), flag)
 		if err != nil {
