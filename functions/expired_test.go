@@ -64,7 +64,7 @@ func (a *archive) submit(key, body string, code int) string {
 }
 
 // sent takes a mailing to one customer through dispatch and deliver, whose token
-// FCM calls dead, and ends it.
+// FCM calls invalid, and ends it.
 func (a *archive) sent(id string) {
 	a.t.Helper()
 	ctx := a.t.Context()

@@ -98,7 +98,7 @@ func startCloud(b *testing.B) *sky {
 	return &c
 }
 
-// mailing records a mailing that is cut whole, and answers its batches.
+// mailing records a mailing of which all batches are created, and returns them.
 func (c *sky) mailing(b *testing.B) []push.BatchRef {
 	b.Helper()
 	ctx := b.Context()

@@ -160,7 +160,7 @@ func TestWhatWasSentToACustomer(t *testing.T) {
 }
 
 // TestACustomerInTwoBatches: the limit of a batch may part the tokens of a customer.
-// Neighbours in the order of keys are told apart.
+// Neighbours in the order of keys are not mixed up.
 func TestACustomerInTwoBatches(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)

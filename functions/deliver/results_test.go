@@ -62,8 +62,8 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// TestJudgeInvalid: the one place that decides whether an answer flags.
-func TestJudgeInvalid(t *testing.T) {
+// TestClassifyInvalid: the one place that decides whether an answer flags.
+func TestClassifyInvalid(t *testing.T) {
 	t.Parallel()
 	gone := fcm.Answer{Class: fcm.Invalid, Code: push.CodeUnregistered}
 	named := fcm.Answer{Class: fcm.Invalid, Code: push.CodeInvalidArgument}

@@ -67,11 +67,11 @@ func TestRegisterAndUnregister(t *testing.T) {
 	if got := w.tokens("ada"); len(got) != 0 {
 		t.Errorf("ada still has %v", got)
 	}
-	if got, want := w.told(), []string{"ada false true", "ada true true"}; !slices.Equal(got, want) {
-		t.Errorf("told %q, want %q", got, want)
+	if got, want := w.publishedEvents(), []string{"ada false true", "ada true true"}; !slices.Equal(got, want) {
+		t.Errorf("published %q, want %q", got, want)
 	}
 	if n := w.Count("outbox"); n != 0 {
-		t.Errorf("%d events that were told are still owed", n)
+		t.Errorf("%d events that were published are still in the outbox", n)
 	}
 }
 
@@ -156,9 +156,9 @@ func TestEventsAreOwed(t *testing.T) {
 	}
 	n := w.Count("outbox")
 	check.Equal(t, n, 2, "number of events in the outbox")
-	check.Equal(t, len(w.told()), 0, "number of published events")
+	check.Equal(t, len(w.publishedEvents()), 0, "number of published events")
 	if !strings.Contains(w.log.String(), "events are left to the next tick") {
-		t.Errorf("nobody was told: %s", w.log)
+		t.Errorf("the log does not say so: %s", w.log)
 	}
 }
 
@@ -311,7 +311,7 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// TestLimits: one customer's apps register so often in an hour, and are told when
+// TestLimits: one customer's apps register so often in an hour, and are answered when
 // to come back; another customer is not concerned.
 func TestLimits(t *testing.T) {
 	t.Parallel()

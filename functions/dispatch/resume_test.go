@@ -62,8 +62,8 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	if !slices.Equal(w.wakes, []string{"m"}) {
 		t.Errorf("tick was asked to look at %v, want m", w.wakes)
 	}
-	if want := []push.DispatchMessage{{Mailing: "m", Shard: 0}}; !slices.Equal(w.orders, want) {
-		t.Errorf("ordered %v, want %v", w.orders, want)
+	if want := []push.DispatchMessage{{Mailing: "m", Shard: 0}}; !slices.Equal(w.messages, want) {
+		t.Errorf("published %v, want %v", w.messages, want)
 	}
 	open, err := w.ListOpenBatches(t.Context(), "m")
 	if err != nil {

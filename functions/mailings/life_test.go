@@ -110,7 +110,7 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
-func TestResumeOrdersTheStart(t *testing.T) {
+func TestResumePublishesTheStart(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.Topic("dispatch")
@@ -118,8 +118,8 @@ func TestResumeOrdersTheStart(t *testing.T) {
 	w.Ask("POST", "/v1/mailings/"+m.ID+"/pause", "")
 	w.Published("dispatch", 1)
 	w.Ask("POST", "/v1/mailings/"+m.ID+"/resume", "")
-	if order := w.Published("dispatch", 1)[0].Data; !strings.Contains(order, m.ID) {
-		t.Errorf("ordered %s", order)
+	if message := w.Published("dispatch", 1)[0].Data; !strings.Contains(message, m.ID) {
+		t.Errorf("the dispatch message is %s, want mailing %s", message, m.ID)
 	}
 }
 
@@ -233,8 +233,8 @@ type unflagged struct {
 	Unflag push.Unflag
 }
 
-// TestUnflagWithoutItsOrder: what is recorded tick asks for.
-func TestUnflagWithoutItsOrder(t *testing.T) {
+// TestUnflagWhoseMessageIsLost: what is recorded tick asks for.
+func TestUnflagWhoseMessageIsLost(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t) // without a topic dispatch
 	m := w.hand(plain)

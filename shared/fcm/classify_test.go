@@ -116,7 +116,7 @@ func (r resultRow) checkClass(t *testing.T, name, body string, want AnswerClass)
 	}
 }
 
-func TestVerdicts(t *testing.T) {
+func TestRules(t *testing.T) {
 	t.Parallel()
 	for _, r := range rows {
 		r.checkClass(t, "as it comes", r.faultBody(r.details), r.want)

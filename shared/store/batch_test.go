@@ -52,10 +52,10 @@ func TestOutboxIsAllOrNothing(t *testing.T) {
 	}
 	late.After, late.Batches = "z", 1
 	if err := w.CreateBatches(t.Context(), &late, []*push.Batch{batch("m", 9, "x")}); !store.IsConflict(err) {
-		t.Fatalf("a second cut from the same place: %v, want stale", err)
+		t.Fatalf("batches created twice from the same place: %v, want a conflict", err)
 	}
 	if _, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: "m", Batch: "00-000009"}); !push.IsNotFound(err) {
-		t.Errorf("the losing cut left a batch: %v", err)
+		t.Errorf("the call with the conflict left a batch: %v", err)
 	}
 	got, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {

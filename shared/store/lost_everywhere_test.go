@@ -47,18 +47,18 @@ func (l *losesAll) intercept(ctx context.Context, method string, req, reply any,
 // documents have to be the same.
 func TestLostAnswersChangeNoResult(t *testing.T) {
 	t.Parallel()
-	told := newHarness(t)
-	untold := newHarness(t, grpc.WithUnaryInterceptor((&losesAll{}).intercept))
-	want, got := told.everyWrite(t), untold.everyWrite(t)
+	answered := newHarness(t)
+	unanswered := newHarness(t, grpc.WithUnaryInterceptor((&losesAll{}).intercept))
+	want, got := answered.everyWrite(t), unanswered.everyWrite(t)
 	for i, step := range want {
 		if diff := cmp.Diff(step, got[i]); diff != "" {
-			t.Errorf("%s, its answers lost (-told +lost):\n%s", step.What, diff)
+			t.Errorf("%s, its answers lost (-answered +lost):\n%s", step.What, diff)
 		}
 	}
-	if diff := cmp.Diff(told.dump(t), untold.dump(t), ofContent); diff != "" {
-		t.Errorf("the customers, answers lost (-told +lost):\n%s", diff)
+	if diff := cmp.Diff(answered.dump(t), unanswered.dump(t), ofContent); diff != "" {
+		t.Errorf("the customers, answers lost (-answered +lost):\n%s", diff)
 	}
-	if a, b := told.Count("outbox"), untold.Count("outbox"); a != b {
+	if a, b := answered.Count("outbox"), unanswered.Count("outbox"); a != b {
 		t.Errorf("%d events in the outbox, with answers lost %d", a, b)
 	}
 }

@@ -85,9 +85,9 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 	check.Equal(t, after.Leases, 1, "after the lost answer: after.Attempts")
 }
 
-// TestSomebodyElsesWriteIsStale: a lease of another call is not taken for the lease of
+// TestAnotherWriteIsAConflict: a lease of another call is not taken for the lease of
 // this one.
-func TestSomebodyElsesWriteIsStale(t *testing.T) {
+func TestAnotherWriteIsAConflict(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	ctx := t.Context()
@@ -125,6 +125,6 @@ func TestSomebodyElsesWriteIsStale(t *testing.T) {
 	}
 	other.Results = []push.Result{push.ResultAccepted}
 	if err := w.SaveBatch(ctx, &other); !store.IsConflict(err) {
-		t.Errorf("results of a lease that is not held were stored: %v", err)
+		t.Errorf("results of a lease that another call has were stored: %v", err)
 	}
 }

@@ -71,7 +71,7 @@ func TestReportsOfTargetsCountOnce(t *testing.T) {
 	first, second, third := targets[0], targets[1], targets[2]
 	w.phone(t, first.Customer, "no-target")
 	w.starts(t, "m1")
-	w.cuts(t, "m1", 0, first)
+	w.storeBatch(t, "m1", 0, first)
 	w.settles(t, "m1", 1, second, third)
 	w.drafts(t, "m2", "Hi", push.Audience{Everyone: true}) // it has not started
 
