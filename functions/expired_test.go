@@ -64,7 +64,7 @@ func (a *archive) submit(key, body string, code int) string {
 }
 
 // sent takes a mailing to one customer through dispatch and deliver, whose token
-// FCM calls dead, and ends it.
+// FCM calls invalid, and ends it.
 func (a *archive) sent(id string) {
 	a.t.Helper()
 	ctx := a.t.Context()
@@ -76,7 +76,7 @@ func (a *archive) sent(id string) {
 	sh, err := a.store.ReadShard(ctx, id, 0)
 	a.must(err)
 	sh.Done, sh.Batches, sh.Targeted = true, 1, 1
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: a.clock.Now(), Results: make([]push.Result, 1),
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CreatedAt: a.clock.Now(), Results: make([]push.Result, 1),
 		Targets: []push.Target{{Customer: "anna", Token: "anna-token", Kind: push.KindToken}}}
 	a.must(a.store.CreateBatches(ctx, sh, []*push.Batch{b}))
 	_, err = a.store.MarkMailingDispatched(ctx, id)
@@ -87,7 +87,7 @@ func (a *archive) sent(id string) {
 	d := push.InvalidToken{Customer: "anna", TokenID: push.TokenID("anna-token"), Code: push.CodeUnregistered, At: a.clock.Now()}
 	b.InvalidTokens, b.Settled = []push.InvalidToken{d}, true
 	b.ClosePending(push.ResultUnregistered)
-	_, err = a.store.FlagToken(ctx, store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, CutAt: b.CutAt})
+	_, err = a.store.FlagToken(ctx, store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, BatchCreatedAt: b.CreatedAt})
 	a.must(err)
 	a.must(a.store.SaveBatch(ctx, b))
 	_, err = queue.FinishMailing(ctx, a.store, &testcloud.EventRecorder[push.Event]{}, id)

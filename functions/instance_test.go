@@ -98,7 +98,7 @@ func startCloud(b *testing.B) *sky {
 	return &c
 }
 
-// mailing records a mailing that is cut whole, and answers its batches.
+// mailing records a mailing of which all batches are created, and returns them.
 func (c *sky) mailing(b *testing.B) []push.BatchRef {
 	b.Helper()
 	ctx := b.Context()
@@ -118,7 +118,7 @@ func (c *sky) mailing(b *testing.B) []push.BatchRef {
 	}
 	var refs []push.BatchRef
 	for n := 0; n < tokens; n += push.MaxBatch {
-		batch := &push.Batch{BatchRef: push.BatchRef{Mailing: m.ID, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: time.Now(), Results: make([]push.Result, push.MaxBatch)}
+		batch := &push.Batch{BatchRef: push.BatchRef{Mailing: m.ID, Batch: fmt.Sprintf("00-%06d", n)}, CreatedAt: time.Now(), Results: make([]push.Result, push.MaxBatch)}
 		for i := range push.MaxBatch {
 			batch.Targets = append(batch.Targets, push.Target{Customer: fmt.Sprintf("customer-%08d", n+i), Kind: push.KindToken, Platform: push.Android,
 				Token: fmt.Sprintf("token-%08d:%s", n+i, strings.Repeat("fGx4Kd9_Tk-", 13))})

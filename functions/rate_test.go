@@ -22,7 +22,7 @@ import (
 )
 
 // A rateHarness is dispatch and tick as they are deployed, over one database and one
-// clock that moves when tick sleeps, and a deliver that may be killed.
+// clock that moves when tick sleeps, and a deliver that may crash.
 type rateHarness struct {
 	*store.Store
 	t        *testing.T
@@ -77,8 +77,8 @@ func (p *rateHarness) PublishWake(_ context.Context, mailings ...string) error {
 	return nil
 }
 
-func (p *rateHarness) PublishDispatch(_ context.Context, orders ...push.DispatchMessage) error {
-	for _, o := range orders {
+func (p *rateHarness) PublishDispatch(_ context.Context, messages ...push.DispatchMessage) error {
+	for _, o := range messages {
 		p.post(p.dispatch, o)
 	}
 	return nil

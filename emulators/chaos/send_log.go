@@ -130,7 +130,7 @@ func (l *sendLog) recordBatches(req proto.Message) {
 			continue // the check of the batch reports the missing targets
 		}
 		l.mu.Lock()
-		l.mailingOf(ref.Mailing).batches[ref.Batch] = &committedBatch{createdAt: f["cutAt"].GetTimestampValue().AsTime().Truncate(time.Microsecond), targets: targets}
+		l.mailingOf(ref.Mailing).batches[ref.Batch] = &committedBatch{createdAt: f["createdAt"].GetTimestampValue().AsTime().Truncate(time.Microsecond), targets: targets}
 		l.mu.Unlock()
 	}
 }

@@ -46,7 +46,7 @@ type testCustomer struct {
 	noPromo       bool
 	tokens        []*testToken // in the order in which they were added
 	damaged       bool         // the document does not decode for a while
-	savedDevices  any          // its devices while it is damaged
+	savedTokens   any          // its tokens while it is damaged
 	importVersion int64        // the version of the last change of availability before the faults
 }
 

@@ -61,34 +61,34 @@ func (c *chaosRun) addUndecodableMailing(ctx context.Context) error {
 	return err
 }
 
-// damageCustomer replaces the devices of a customer's document with a value of
+// damageCustomer replaces the tokens of a customer's document with a value of
 // another type, and keeps them for repairCustomers.
 func (c *chaosRun) damageCustomer(ctx context.Context, q *testCustomer) error {
 	doc, err := c.reader.readCustomer(ctx, q.id)
 	if err != nil {
 		return err
 	}
-	if q.savedDevices == nil {
-		q.savedDevices = doc.Data()["devices"]
+	if q.savedTokens == nil {
+		q.savedTokens = doc.Data()["tokens"]
 	}
-	_, err = doc.Ref.Update(ctx, []firestore.Update{{Path: "devices", Value: "not a map of tokens"}})
+	_, err = doc.Ref.Update(ctx, []firestore.Update{{Path: "tokens", Value: "not a map of tokens"}})
 	return err
 }
 
-// repairCustomers restores the devices of the damaged customers.
+// repairCustomers restores the tokens of the damaged customers.
 func (c *chaosRun) repairCustomers(ctx context.Context) error {
 	for _, q := range c.customers.all {
-		if q.savedDevices == nil {
+		if q.savedTokens == nil {
 			continue
 		}
 		doc, err := c.reader.readCustomer(ctx, q.id)
 		if err != nil {
 			return err
 		}
-		if _, err := doc.Ref.Update(ctx, []firestore.Update{{Path: "devices", Value: q.savedDevices}}); err != nil {
-			return fmt.Errorf("restoring the devices of customer %s: %w", q.id, err)
+		if _, err := doc.Ref.Update(ctx, []firestore.Update{{Path: "tokens", Value: q.savedTokens}}); err != nil {
+			return fmt.Errorf("restoring the tokens of customer %s: %w", q.id, err)
 		}
-		q.savedDevices = nil
+		q.savedTokens = nil
 	}
 
 	return nil

@@ -62,14 +62,14 @@ func TestEveryOperationByRole(t *testing.T) {
 	}
 }
 
-// TestPageByRole checks who gets the page, and what it is told.
+// TestPageByRole checks who gets the page, and what the page gets of its role.
 func TestPageByRole(t *testing.T) {
 	t.Parallel()
 	for who, want := range map[push.Caller]string{
 		looker: `{"email":"anna@shop.example","project":"demo","role":"look"}`, sender: `{"email":"boss@shop.example","project":"demo","role":"send"}`, "eve@other.example": "",
 	} {
 		w := newHarness(t, who, nil)
-		page, told := w.ask("GET", "/", ""), w.ask("GET", "/console.json", "")
+		page, answer := w.ask("GET", "/", ""), w.ask("GET", "/console.json", "")
 		status := http.StatusOK
 		if want == "" {
 			status = http.StatusForbidden
@@ -77,8 +77,8 @@ func TestPageByRole(t *testing.T) {
 		if page.Code != status {
 			t.Errorf("%s: the page answered %d, want %d", who, page.Code, status)
 		}
-		if got := strings.TrimSpace(told.Body.String()); want != "" && got != want {
-			t.Errorf("%s is told %s, want %s", who, got, want)
+		if got := strings.TrimSpace(answer.Body.String()); want != "" && got != want {
+			t.Errorf("console.json of %s is %s, want %s", who, got, want)
 		}
 	}
 }

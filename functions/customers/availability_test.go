@@ -36,11 +36,11 @@ func TestAvailabilityHasItsReason(t *testing.T) {
 	}
 	month := 30 * 24 * time.Hour
 	for i, c := range []struct {
-		what string
-		wait time.Duration
-		do   func()
-		want push.Availability
-		told int
+		what   string
+		wait   time.Duration
+		do     func()
+		want   push.Availability
+		events int
 	}{
 		{"nobody has said anything of notifications", 0, token(`{"token":"a","platform":"ios"}`), push.Availability{State: "reachable", Since: at(0), Evidence: "token_seen"}, 1},
 		{"notifications are off", time.Hour, token(`{"token":"a","notifications":"off"}`), push.Availability{State: "muted", Since: at(time.Hour), Evidence: "notifications_off"}, 1},
@@ -50,8 +50,8 @@ func TestAvailabilityHasItsReason(t *testing.T) {
 		{"not seen for a month", time.Hour + time.Second, func() {}, push.Availability{State: "silent", Since: at(month + 3*time.Hour), Evidence: "not_seen"}, 0},
 		{"the sweep finds it, a day later", 24 * time.Hour, w.sweep, push.Availability{State: "silent", Since: at(month + 3*time.Hour), Evidence: "not_seen"}, 1},
 		{"seen again", time.Hour, token(`{"token":"b"}`), push.Availability{State: "reachable", Since: at(month + 28*time.Hour + time.Second), Evidence: "token_seen"}, 1},
-		{"the phone that had notifications on is dead", time.Hour, w.dies("b"), push.Availability{State: "muted", Since: at(month + 29*time.Hour + time.Second), Evidence: "notifications_off"}, 0},
-		{"and the other one is dead", time.Hour, w.dies("a"), push.Availability{State: "unreachable", Since: at(month + 30*time.Hour + time.Second), Evidence: "UNREGISTERED"}, 0},
+		{"the token of the phone that had notifications on is invalid", time.Hour, w.flag("b"), push.Availability{State: "muted", Since: at(month + 29*time.Hour + time.Second), Evidence: "notifications_off"}, 0},
+		{"and the other one is invalid", time.Hour, w.flag("a"), push.Availability{State: "unreachable", Since: at(month + 30*time.Hour + time.Second), Evidence: "UNREGISTERED"}, 0},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			w.clock.Add(c.wait)
@@ -60,7 +60,7 @@ func TestAvailabilityHasItsReason(t *testing.T) {
 			if d := cmp.Diff(c.want, got); d != "" {
 				t.Fatalf("%d. %s (-want +got):\n%s", i, c.what, d)
 			}
-			for _, e := range w.published(c.told) {
+			for _, e := range w.published(c.events) {
 				if d := cmp.Diff(c.want, e.Data.Availability); d != "" {
 					t.Errorf("%d. %s: the event (-want +got):\n%s", i, c.what, d)
 				}
@@ -87,11 +87,11 @@ func (w *harness) sweep() {
 	}
 }
 
-// dies flags a token of anna's.
-func (w *harness) dies(token string) func() {
+// flag flags a token of anna's.
+func (w *harness) flag(token string) func() {
 	return func() {
 		w.t.Helper()
-		_, err := w.FlagToken(w.t.Context(), store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID(token), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
+		_, err := w.FlagToken(w.t.Context(), store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID(token), Code: push.CodeUnregistered, At: w.clock.Now(), BatchCreatedAt: w.clock.Now()})
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 // TestTwoSystemsDoNotOverwriteEachOther: of two that read, change and write the
-// same customer, the second is told; what both want of segments is kept where
+// same customer, the second gets 412; what both want of segments is kept where
 // they add and remove.
 func TestTwoSystemsDoNotOverwriteEachOther(t *testing.T) {
 	t.Parallel()

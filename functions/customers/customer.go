@@ -15,7 +15,7 @@ import (
 // customerBody is a customer as the API shows it.
 type customerBody struct {
 	ID            string            `json:"id"`
-	PushAvailable bool              `json:"pushAvailable" doc:"has a valid token"`
+	PushAvailable bool              `json:"pushAvailable" doc:"whether the customer has a valid token"`
 	Availability  push.Availability `json:"availability" doc:"how far push reaches the customer, since when, and what shows it"`
 	Tokens        []tokenBody       `json:"tokens"`
 	Segments      []string          `json:"segments"`
@@ -35,7 +35,7 @@ type customerOutput struct {
 // Condition is the condition of a change: that the thing has not changed since it was
 // read. It is exported for the same reason as CustomerPath.
 type Condition struct {
-	IfMatch string `header:"If-Match" doc:"an ETag as GET answers it; the change is made only if nobody has changed anything since"`
+	IfMatch string `header:"If-Match" doc:"the ETag of an answer to GET; the change is made only if nobody has changed anything since"`
 }
 
 // parseMatch returns the condition, nil for none.
@@ -89,10 +89,10 @@ func (s *service) newCustomerBody(c *push.Customer) customerBody {
 // from an absent member.
 type patchBody struct {
 	Segments   segmentsPatch    `json:"segments,omitempty"`
-	Attributes map[string]any   `json:"attributes,omitempty" doc:"merged; null takes one away"`
-	OptedOut   *bool            `json:"optedOut,omitempty" nullable:"true" doc:"wants no pushes at all"`
-	Categories map[string]*bool `json:"categories,omitempty" doc:"merged; false: unsubscribed, null: not decided"`
-	TimeZone   *string          `json:"timeZone,omitempty" nullable:"true" doc:"of the IANA database, as Europe/Riga"`
+	Attributes map[string]any   `json:"attributes,omitempty" doc:"merged with the stored attributes; null removes one"`
+	OptedOut   *bool            `json:"optedOut,omitempty" nullable:"true" doc:"whether the customer wants no pushes at all"`
+	Categories map[string]*bool `json:"categories,omitempty" doc:"merged with the stored categories; false: unsubscribed, null: not decided"`
+	TimeZone   *string          `json:"timeZone,omitempty" nullable:"true" doc:"a name of the IANA database, as Europe/Riga"`
 }
 
 // segmentsPatch documents the two forms of segments in a patch.
@@ -109,7 +109,7 @@ func (segmentsPatch) Schema(huma.Registry) *huma.Schema {
 		{Type: huma.TypeObject, AdditionalProperties: false, Description: "changes some and leaves the others", Properties: map[string]*huma.Schema{
 			"add": list("segments to be in"), "remove": list("segments to be in no more"),
 		}},
-		{Type: "null", Description: "takes all segments away"},
+		{Type: "null", Description: "removes all segments"},
 	}}
 }
 

@@ -24,8 +24,8 @@ const exportPage = 1000
 // exportInput is GET /v1/exports/availability.
 type exportInput struct {
 	Format string `query:"format" enum:"ndjson,csv" default:"ndjson"`
-	Accept string `header:"Accept-Encoding" doc:"gzip, where the answer is to be compressed"`
-	After  string `query:"after" doc:"the last customer of an export that broke off: it goes on behind them"`
+	Accept string `header:"Accept-Encoding" doc:"gzip: the answer is compressed"`
+	After  string `query:"after" doc:"the last customer of an export that broke off; the export continues after this customer"`
 }
 
 // exportLine is a line of an export.

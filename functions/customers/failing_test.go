@@ -32,7 +32,7 @@ func failingStore() *storetest.FailingStore {
 	}, storetest.ListAvailabilities)
 }
 
-// TestOutOfReach: whoever asks is told to come back, also with an import of
+// TestOutOfReach: every request is answered 503 with Retry-After, also with an import of
 // which part may be stored: a line of it is not called bad.
 func TestOutOfReach(t *testing.T) {
 	t.Parallel()

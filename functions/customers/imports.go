@@ -49,7 +49,7 @@ const csvType = "text/csv"
 
 // lineError says why a line of an import was not stored.
 type lineError struct {
-	Line    int    `json:"line" doc:"counted from 1"`
+	Line    int    `json:"line" doc:"the number of the line, from 1"`
 	Message string `json:"message"`
 }
 
@@ -58,7 +58,7 @@ type importOutput struct {
 	Body struct {
 		Imported int         `json:"imported" doc:"lines that are stored now, whether they changed anything or not"`
 		Failed   int         `json:"failed" doc:"lines of which nothing was stored"`
-		Errors   []lineError `json:"errors" doc:"what is wrong with those, the first thousand"`
+		Errors   []lineError `json:"errors" doc:"what is wrong with the failed lines, at most the first 1,000"`
 	}
 }
 

@@ -20,14 +20,14 @@ type messageBody struct {
 	Mailing     string          `json:"mailing,omitempty" doc:"the id of the mailing"`
 	Message     string          `json:"message,omitempty" doc:"the id of the message to this customer alone, instead of mailing"`
 	Name        string          `json:"name,omitempty"`
-	Title       string          `json:"title,omitempty" doc:"of its notification, as handed in, up to 300 bytes"`
-	State       push.State      `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused" doc:"of the mailing or message"`
-	Excluded    push.Exclusion  `json:"excluded,omitempty" enum:"unknown,noValidToken,optedOut,category,muted,filtered" doc:"of a message: why the customer was left out"`
+	Title       string          `json:"title,omitempty" doc:"the title of its notification before templates are rendered, at most 300 bytes"`
+	State       push.State      `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused" doc:"the state of the mailing or message"`
+	Excluded    push.Exclusion  `json:"excluded,omitempty" enum:"unknown,noValidToken,optedOut,category,muted,filtered" doc:"only of a message: why the customer was left out"`
 	DryRun      bool            `json:"dryRun,omitempty"`
 	CreatedAt   time.Time       `json:"createdAt"`
 	StartedAt   *time.Time      `json:"startedAt"`
 	CompletedAt *time.Time      `json:"completedAt"`
-	Tokens      []recipientBody `json:"tokens" nullable:"false" doc:"the tokens of the customer that it was for"`
+	Tokens      []recipientBody `json:"tokens" nullable:"false" doc:"the tokens of the customer that it was sent to, or was to be sent to"`
 }
 
 // recipientBody is what became of one token.
@@ -37,7 +37,7 @@ type recipientBody struct {
 	Platform push.Platform `json:"platform"`
 	App      string        `json:"app"`
 	Result   string        `json:"result" enum:"pending,accepted,invalid,refused,failed,expired,cancelled" doc:"accepted by FCM, which does not say whether it was delivered; pending: not answered yet"`
-	Code     string        `json:"code,omitempty" doc:"with invalid: UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH"`
+	Code     string        `json:"code,omitempty" doc:"only with the result invalid: UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH"`
 	Opened   *time.Time    `json:"opened,omitempty" doc:"when it was opened on this phone, as the app reported it"`
 }
 

@@ -77,7 +77,7 @@ func (w *harness) send(id string, batches ...[]push.Target) {
 		slices.SortStableFunc(targets, func(a, b push.Target) int {
 			return strings.Compare(push.CustomerKey(a.Customer), push.CustomerKey(b.Customer))
 		})
-		list = append(list, &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", i)}, CutAt: w.clock.Now(), Targets: targets, Results: make([]push.Result, len(targets))})
+		list = append(list, &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", i)}, CreatedAt: w.clock.Now(), Targets: targets, Results: make([]push.Result, len(targets))})
 		sh.Targeted += int64(len(targets))
 	}
 	sh.Done, sh.Batches = true, len(list)
@@ -160,7 +160,7 @@ func TestWhatWasSentToACustomer(t *testing.T) {
 }
 
 // TestACustomerInTwoBatches: the limit of a batch may part the tokens of a customer.
-// Neighbours in the order of keys are told apart.
+// Neighbours in the order of keys are not mixed up.
 func TestACustomerInTwoBatches(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)

@@ -24,7 +24,7 @@ type statsInput struct {
 // statsOutput is the answer to GET /v1/stats.
 type statsOutput struct {
 	Body struct {
-		Days []push.DayStats `json:"days" doc:"in order; a day that was not counted is not there"`
+		Days []push.DayStats `json:"days" doc:"in order of time; a day that was not counted is left out"`
 	}
 }
 

@@ -16,11 +16,11 @@ import (
 // registration is a token as it is reported.
 type registration struct {
 	Token         string             `json:"token,omitempty" doc:"a registration token"`
-	FID           string             `json:"fid,omitempty" doc:"or a Firebase Installation ID"`
+	FID           string             `json:"fid,omitempty" doc:"instead of token: a Firebase installation id"`
 	Platform      push.Platform      `json:"platform,omitempty" enum:"android,ios,web"`
 	App           string             `json:"app,omitempty" doc:"the app's name, at most 200 bytes"`
 	Notifications push.Notifications `json:"notifications,omitempty" enum:"on,off" doc:"whether the phone shows notifications"`
-	TimeZone      string             `json:"timeZone,omitempty" doc:"of the phone, of the IANA database; becomes the customer's"`
+	TimeZone      string             `json:"timeZone,omitempty" doc:"the time zone of the phone (a name of the IANA database); it becomes the customer's"`
 	Device        string             `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
@@ -102,7 +102,7 @@ func (s *service) registerToken(ctx context.Context, in *registerInput) (*regist
 // unregisterInput is DELETE /v1/customers/{customer}/tokens/{token}.
 type unregisterInput struct {
 	CustomerPath
-	Token string `path:"token" doc:"the token's id, as registering and showing answer it" pattern:"^[0-9a-v]{32}$"`
+	Token string `path:"token" doc:"the token's id, from the answer to its registration or to a GET of its customer" pattern:"^[0-9a-v]{32}$"`
 }
 
 // unregisterToken answers DELETE /v1/customers/{customer}/tokens/{token}.
@@ -118,15 +118,15 @@ type tokenBody struct {
 	Kind          push.Kind          `json:"kind"`
 	Platform      push.Platform      `json:"platform"`
 	App           string             `json:"app"`
-	Device        string             `json:"device,omitempty" doc:"as the app named it"`
-	Notifications push.Notifications `json:"notifications" enum:"on,off,unknown" doc:"whether the phone shows them"`
-	AddedAt       time.Time          `json:"addedAt" doc:"registered here, or again after having been invalid"`
-	SeenAt        time.Time          `json:"seenAt" doc:"last registration"`
+	Device        string             `json:"device,omitempty" doc:"the id that the app gave to its device"`
+	Notifications push.Notifications `json:"notifications" enum:"on,off,unknown" doc:"whether the phone shows notifications"`
+	AddedAt       time.Time          `json:"addedAt" doc:"when the customer registered it, or registered it again after it was invalid"`
+	SeenAt        time.Time          `json:"seenAt" doc:"when it was registered last"`
 	ReportedAt    *time.Time         `json:"reportedAt,omitempty" doc:"when it last reported a message as received or opened, to a day"`
 	Expires       string             `json:"expires,omitempty" doc:"the day on which it stops being valid unless it is registered again"`
 	Valid         bool               `json:"valid"`
-	Latest        bool               `json:"latest" doc:"the one that a mailing to the latest device goes to"`
-	Stale         bool               `json:"stale" doc:"neither seen nor heard of by a report for 30 days"`
+	Latest        bool               `json:"latest" doc:"a mailing with devices=latest is sent to this token"`
+	Stale         bool               `json:"stale" doc:"for 30 days the token was not registered again, and its phone reported nothing"`
 	Invalid       *push.TokenFlag    `json:"invalid,omitempty"`
 }
 

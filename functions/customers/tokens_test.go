@@ -88,7 +88,7 @@ func TestLifeOfACustomer(t *testing.T) {
 	}
 	slices.Sort(states)
 	if want := []string{"customer.availability.changed silent", "customer.availability.changed unreachable"}; !slices.Equal(states, want) {
-		t.Errorf("told %q, want %q", states, want)
+		t.Errorf("events of %q, want %q", states, want)
 	}
 	for range 2 {
 		w.want(http.StatusNoContent, "DELETE", anna, "")
@@ -138,7 +138,7 @@ func down() *testcloud.EventRecorder[push.Event] {
 	return b
 }
 
-// TestATokenMoves: the old customer loses it at once, and both are told of.
+// TestATokenMoves: the old customer loses it at once, and events are published for both.
 func TestATokenMoves(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
@@ -154,7 +154,7 @@ func TestATokenMoves(t *testing.T) {
 	}
 	slices.Sort(got)
 	if want := []string{"annafalse", "annatrue", "bertatrue"}; !slices.Equal(got, want) {
-		t.Errorf("told %v, want %v", got, want)
+		t.Errorf("published %v, want %v", got, want)
 	}
 }
 
@@ -188,7 +188,7 @@ func TestRegistrationNamesEveryFault(t *testing.T) {
 	w.want(http.StatusNotFound, "GET", anna, "")
 }
 
-// TestAPhoneIsOneTarget: the kind of a token is judged by its shape, and a
+// TestAPhoneIsOneTarget: the kind of a token is recognised by its form, and a
 // second name of a phone replaces the first.
 func TestAPhoneIsOneTarget(t *testing.T) {
 	t.Parallel()

@@ -38,7 +38,7 @@ func (w *batchHarness) cutMore(id string, targets []push.Target, as string) (ref
 	var batches []*push.Batch
 	for part := range slices.Chunk(targets, push.MaxBatch) {
 		ref := push.BatchRef{Mailing: id, Batch: fmt.Sprintf("%s-%06d", as, len(refs))}
-		batches = append(batches, &push.Batch{BatchRef: ref, CutAt: w.clock.Now(), Targets: part, Results: make([]push.Result, len(part))})
+		batches = append(batches, &push.Batch{BatchRef: ref, CreatedAt: w.clock.Now(), Targets: part, Results: make([]push.Result, len(part))})
 		refs = append(refs, ref)
 	}
 	for some := range slices.Chunk(batches, 20) {
@@ -66,7 +66,7 @@ func TestAFewAccountsPauseNoMailing(t *testing.T) {
 	w.control()
 	w.phones.SetOutcome("stranger-*", "SENDER_ID_MISMATCH")
 	w.phones.SetOutcome("made-up-*", "INVALID_TOKEN")
-	w.phones.SetOutcome("dead-*", "UNREGISTERED")
+	w.phones.SetOutcome("gone-*", "UNREGISTERED")
 
 	everybody := make([]push.Target, 500_000)
 	for i := range everybody {
@@ -82,7 +82,7 @@ func TestAFewAccountsPauseNoMailing(t *testing.T) {
 		code        string // with which they are flagged; "": nobody can say, and none is
 	}{
 		{"made-up-app", "evil", false, 50, ""},
-		{"dead-app", "evil", false, 50, ""},
+		{"gone-app", "evil", false, 50, ""},
 		{"stranger-one", "", true, 1, push.CodeWrongSender},
 		{"stranger-many", "", true, 200, push.CodeWrongSender},
 		{"stranger-app", "evil", true, 50, push.CodeWrongSender},

@@ -33,10 +33,10 @@ const (
 type admission int
 
 const (
-	admitDeliver  admission = iota
-	admitNot                // another call has the lease, or it must wait: tick or a resume publishes it again
-	admitPostpone           // a dead letter of a batch that too few calls tried
-	admitGiveUp             // it was tried often enough
+	admissionDeliver  admission = iota
+	admissionLeave              // another call has the lease, or it must wait: tick or a resume publishes it again
+	admissionPostpone           // a dead letter of a batch that too few calls tried
+	admissionGiveUp             // it was tried often enough
 )
 
 // decideAdmission decides what a call does with a batch.
@@ -44,22 +44,30 @@ func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter b
 	ended := stopReasonOf(m, now).reason == stopEnded
 	switch {
 	case b.Lease.Until.After(now), !b.WaitUntil.IsZero():
-		return admitNot
+		return admissionLeave
 	case !ended && (m.State == push.Paused && len(b.HeldFlags) == 0 || b.NotBefore.Sub(now) > dueSoon):
-		return admitNot
+		return admissionLeave
 	case isCrashLoop(b):
-		return admitGiveUp
+		return admissionGiveUp
 	case deadLetter && b.Tries >= minTries && len(b.PendingTargets()) > 0:
-		return admitGiveUp // a batch that only owes flags is tried again, because that sends nothing
+		return admissionGiveUp // a batch that only owes flags is tried again, because that sends nothing
 	case deadLetter && !ended:
-		return admitPostpone
+		return admissionPostpone
 	}
 
-	return admitDeliver
+	return admissionDeliver
 }
 
 // isSuspect reports whether the batch may be the cause of crashes.
 func isSuspect(b *push.Batch) bool { return max(b.CountCrashes(), b.MostCrashes()) >= suspectAfter }
+
+// crashesWith returns how many calls crashed while the target was possibly under way.
+func (d *delivery) crashesWith(target int) int {
+	if d.batch.CrashedWith == nil {
+		return 0
+	}
+	return int(d.batch.CrashedWith[target])
+}
 
 // isCrashLoop reports whether so many calls crashed in a row that the next one would
 // too, and the last one stored no result.
@@ -95,12 +103,12 @@ func (d *deliverer) giveUpBatch(ctx context.Context, m *push.Mailing, b *push.Ba
 		x.dropOwedFlags()
 	}
 	b.Settled = len(b.OwedFlags) == 0
-	x.releaseBatch(true)
+	x.releaseAfterSuccess()
 	if err := x.saveResults(ctx); err != nil {
 		return false, err
 	}
 
-	d.Log.ErrorContext(ctx, "batch given up", "mailing", b.Mailing, "batch", b.Batch, "attempts", b.Attempts,
+	d.Log.ErrorContext(ctx, "batch given up", "mailing", b.Mailing, "batch", b.Batch, "leases", b.Leases,
 		"closed", pending, "flags", owed-len(b.OwedFlags), "reason", reason)
 	x.logBatch(ctx)
 	d.notes.putNote(b, batchNote{})

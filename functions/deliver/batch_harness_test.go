@@ -59,7 +59,7 @@ func (w *batchHarness) types() (out []string) {
 	return out
 }
 
-// mailing records a mailing, starts it, and cuts one batch with those tokens,
+// mailing records a mailing, starts it, and creates one batch with those tokens,
 // one customer each, who is registered first.
 func (w *batchHarness) mailing(id string, proven bool, tokens ...string) push.BatchRef {
 	w.t.Helper()
@@ -92,7 +92,7 @@ func (w *batchHarness) begin(id string) {
 	}
 }
 
-// record records a mailing, starts it, and cuts one batch with those targets.
+// record records a mailing, starts it, and creates one batch with those targets.
 func (w *batchHarness) record(id string, proven bool, d push.Draft, targets []push.Target) push.BatchRef {
 	w.t.Helper()
 	m := push.NewMailing(id, id, d, w.clock.Now())
@@ -107,7 +107,7 @@ func (w *batchHarness) record(id string, proven bool, d push.Draft, targets []pu
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Variants: len(d.Variants), Targets: targets, Results: make([]push.Result, len(targets))}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CreatedAt: w.clock.Now(), Variants: len(d.Variants), Targets: targets, Results: make([]push.Result, len(targets))}
 	for _, x := range targets {
 		sh.ByVariant[x.Variant]++
 	}
@@ -209,7 +209,7 @@ func names(prefix string, n int) []string {
 	return out
 }
 
-// stopped is a call of an instance that is told to stop: it gives the batch back
+// stopped is a call of an instance that has to stop: it releases the batch
 // without sending any of it.
 func (w *batchHarness) stopped(ref push.BatchRef) {
 	w.t.Helper()
@@ -238,8 +238,8 @@ func (w *batchHarness) openBatch(mailing string) store.OpenBatch {
 	return open[0]
 }
 
-// rung counts how often each token got a mailing's message.
-func (w *batchHarness) rung(mailing string) map[string]int {
+// messagesByToken counts how often each token got a mailing's message.
+func (w *batchHarness) messagesByToken(mailing string) map[string]int {
 	seen := map[string]int{}
 	for _, m := range w.phones.Messages(phones.Filter{Mailing: mailing}) {
 		seen[m.Token]++

@@ -32,9 +32,9 @@ func (r *headerReads) store() *storetest.FailingStore {
 	}, storetest.ReadMailingHeader)
 }
 
-// TestAStaleStateIsNoAnswer: whoever asks while the mailing is read gets what is
+// TestAnOldStateIsNoAnswer: whoever asks while the mailing is read gets what is
 // read, never what was read before; and it is read once.
-func TestAStaleStateIsNoAnswer(t *testing.T) {
+func TestAnOldStateIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	clock := testcloud.Noon()
 	reads := newHeaderReads()

@@ -38,8 +38,8 @@ func TestTheLastCallLooksForAllOfThem(t *testing.T) {
 	}
 }
 
-// An end that cannot be told is our fault, whatever the last call itself came to.
-func TestAnEndThatCannotBeToldIsDeliveredAgain(t *testing.T) {
+// An end that cannot be published is our fault, whatever the last call itself came to.
+func TestAnEndThatCannotBePublishedIsDeliveredAgain(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	own := w.mailing("m1", true, "token-1:APA91b")
@@ -53,7 +53,7 @@ func TestAnEndThatCannotBeToldIsDeliveredAgain(t *testing.T) {
 	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err != nil {
 		t.Errorf("another call was to look: %v", err)
 	}
-	w.d.calls.byMailing["m2"].calls = 0 // it died before it could
+	w.d.calls.byMailing["m2"].calls = 0 // it crashed before it could
 	if err := w.d.deliverAndFinish(t.Context(), push.BatchRef{Mailing: "m2", Batch: "gone"}, ""); !errors.Is(err, broken) {
 		t.Errorf("there is no such batch, but a mailing to end: %v", err)
 	}

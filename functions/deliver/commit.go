@@ -45,7 +45,7 @@ func (d *delivery) commitResults(ctx context.Context) error {
 	}
 
 	d.batch.Settled = d.isSettled()
-	d.releaseBatch(true)
+	d.releaseAfterSuccess()
 	if err := d.withTimeout(ctx, leaseMargin, d.saveResults); err != nil {
 		return err
 	}
@@ -61,13 +61,6 @@ func (d *delivery) closeEndedTargets() {
 	case !d.mailing.ExpiresAt.After(d.Now()):
 		d.closePending(push.ResultExpired)
 	}
-}
-
-// withTimeout runs a step with a timeout of its own.
-func (d *delivery) withTimeout(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	return step(ctx)
 }
 
 // pauseForCredentials pauses the mailing because FCM refuses our credentials.
@@ -104,7 +97,7 @@ func (d *delivery) logBatch(ctx context.Context) {
 		invalid += n
 	}
 
-	d.Log.InfoContext(ctx, line, append(ids, "attempt", d.batch.Attempts,
+	d.Log.InfoContext(ctx, line, append(ids, "leases", d.batch.Leases,
 		"milliseconds", d.Now().Sub(d.started)/time.Millisecond, "settled", d.batch.Settled,
 		"accepted", totals.Accepted, "invalid", invalid, "refused", totals.Refused, "failed", totals.Failed,
 		"expired", totals.Expired, "cancelled", totals.Cancelled, "pending", totals.Pending)...)

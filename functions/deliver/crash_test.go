@@ -54,10 +54,10 @@ func crashes(t *testing.T, w *batchHarness, ref push.BatchRef, saves int) {
 	w.clock.Add(2 * time.Minute)
 }
 
-// TestABatchThatKillsItsInstanceIsStopped: whatever the calls of a batch have
-// saved before they crash, no phone rings more than five times, and the batch
+// TestABatchThatCrashesItsInstanceIsStopped: whatever the calls of a batch have
+// saved before they crash, no phone gets more than five messages, and the batch
 // ends.
-func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
+func TestABatchThatCrashesItsInstanceIsStopped(t *testing.T) {
 	t.Parallel()
 	for _, saves := range []int{0, 1, 2, 3} {
 		t.Run(fmt.Sprint(saves, " saves"), func(t *testing.T) {
@@ -95,9 +95,9 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 			if !b.Settled {
 				t.Fatalf("after %d calls the batch is not settled: %+v", calls, b)
 			}
-			for token, n := range w.rung("m") {
+			for token, n := range w.messagesByToken("m") {
 				if n > maxCrashes {
-					t.Errorf("token %s: rung %d times, want at most %d", token, n, maxCrashes)
+					t.Errorf("token %s got %d messages, want at most %d", token, n, maxCrashes)
 				}
 			}
 			m, _ := w.totals("m")
@@ -107,8 +107,8 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 			if saves > 0 {
 				return
 			}
-			if b.Attempts != maxCrashes {
-				t.Errorf("leased %d times, want %d", b.Attempts, maxCrashes)
+			if b.Leases != maxCrashes {
+				t.Errorf("leased %d times, want %d", b.Leases, maxCrashes)
 			}
 			if !strings.Contains(b.Reason, "crashed or ran out of memory") {
 				t.Errorf("reason is %q, want one that an operator understands", b.Reason)
@@ -124,9 +124,9 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 	}
 }
 
-// TestARungWindowIsBounded: each crash may ring a smaller window again. From the
+// TestTheWindowShrinksAfterEachCrash: each crash may send a smaller window again. From the
 // second on a call stores what it is about to send.
-func TestARungWindowIsBounded(t *testing.T) {
+func TestTheWindowShrinksAfterEachCrash(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 300)...)
@@ -175,8 +175,8 @@ func aSuspectWaits(t *testing.T, w *batchHarness, ref push.BatchRef) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Attempts != before.Attempts {
-		t.Errorf("leased %d times, want %d: another suspect was at work", b.Attempts, before.Attempts)
+	if b.Leases != before.Leases {
+		t.Errorf("leased %d times, want %d: another suspect was at work", b.Leases, before.Leases)
 	}
 	wait := b.NotBefore.Sub(w.clock.Now())
 	if wait <= dueSoon {
@@ -226,7 +226,7 @@ func savesUntil(s *store.Store, ended *atomic.Bool) *storetest.FailingStore {
 }
 
 // TestOnlyTheTargetThatEndsItsInstanceFails: of a batch with such a target all
-// others are sent, and no phone rings more than five times, also where calls end
+// others are sent, and no phone gets more than five messages, also where calls end
 // well between the crashes.
 func TestOnlyTheTargetThatEndsItsInstanceFails(t *testing.T) {
 	t.Parallel()
@@ -267,10 +267,10 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 		w.clock.Add(2 * time.Minute)
 	}
 
-	rung := w.rung("m")
+	sent := w.messagesByToken("m")
 	for _, token := range tokens {
-		n := rung[token]
-		check.Between(t, n, 1, maxCrashes, "number of times that token %s rang", token)
+		n := sent[token]
+		check.Between(t, n, 1, maxCrashes, "number of messages of token %s", token)
 	}
 	_, totals := w.totals("m")
 	if totals.Accepted != 299 {
@@ -363,9 +363,9 @@ func killedWhenFlagging(s *store.Store) *storetest.FailingStore {
 	}, storetest.SaveBatch)
 }
 
-// TestFlagsThatKillTheInstanceAreGivenUp: nothing is left to send, and the batch
+// TestFlagsThatCrashTheInstanceAreGivenUp: nothing is left to send, and the batch
 // ends all the same.
-func TestFlagsThatKillTheInstanceAreGivenUp(t *testing.T) {
+func TestFlagsThatCrashTheInstanceAreGivenUp(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
@@ -386,7 +386,7 @@ func TestFlagsThatKillTheInstanceAreGivenUp(t *testing.T) {
 	if totals.Accepted != 1 {
 		t.Errorf("accepted %d, want 1", totals.Accepted)
 	}
-	if n := w.rung("m")["good-token"]; n != 1 {
-		t.Errorf("the good token was rung %d times, want 1", n)
+	if n := w.messagesByToken("m")["good-token"]; n != 1 {
+		t.Errorf("the good token got %d messages, want 1", n)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// failed claims a batch so many times; each call fails and gives it back.
+// failed leases a batch so many times; each call fails and releases it.
 func (w *batchHarness) failed(ref push.BatchRef, times int) {
 	w.t.Helper()
 	b, err := w.ReadBatch(w.t.Context(), ref)
@@ -43,8 +43,8 @@ func TestDeadLetterClosesWhatWasTried(t *testing.T) {
 	if totals.Failed != 1 {
 		t.Errorf("failed %d, want 1", totals.Failed)
 	}
-	if n := len(w.rung("m")); n != 0 {
-		t.Errorf("%d phones rang, want none", n)
+	if n := len(w.messagesByToken("m")); n != 0 {
+		t.Errorf("%d phones got a message, want none", n)
 	}
 }
 
@@ -52,7 +52,7 @@ func TestDeadLetterClosesWhatWasTried(t *testing.T) {
 // because no instance was there, are not the batch's fault.
 func TestDeadLetterOfWhatWasNotTriedWaits(t *testing.T) {
 	t.Parallel()
-	for name, tries := range map[string]int{"never claimed": 0, "claimed too seldom": minTries - 1} {
+	for name, tries := range map[string]int{"never leased": 0, "leased too seldom": minTries - 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newBatchHarness(t, phones.Options{})

@@ -144,7 +144,7 @@ func (d *deliverer) receiveFromPubSub(ctx context.Context, m queue.Message) queu
 	how := settlementFor(m, err)
 	if err != nil {
 		d.Log.WarnContext(ctx, "batch not delivered", "mailing", ref.Mailing, "batch", ref.Batch,
-			"attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
+			"delivery_attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
 	}
 	return how
 }
@@ -193,15 +193,15 @@ func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLet
 
 	if deadLetterOf != "" {
 		d.Log.ErrorContext(ctx, "dead letter", "mailing", ref.Mailing, "batch", ref.Batch, "subscription", deadLetterOf,
-			"attempts", b.Attempts, "tries", b.Tries)
+			"leases", b.Leases, "tries", b.Tries)
 	}
 
 	switch decideAdmission(m, b, d.Now(), deadLetterOf != "") {
-	case admitNot:
+	case admissionLeave:
 		return false, nil
-	case admitPostpone:
+	case admissionPostpone:
 		return false, d.postponeBatch(ctx, b, deadLetterWait)
-	case admitGiveUp:
+	case admissionGiveUp:
 		return d.giveUpBatch(ctx, m, b)
 	}
 

@@ -17,7 +17,7 @@ import (
 	"carillon.example/shared/queue"
 )
 
-func TestRingsFlagsAndCompletes(t *testing.T) {
+func TestAMailingIsSentFlagsTokensAndCompletes(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	tokens := append(names("good", 20), "gone-token", "malformed-token", "bare-token", "stranger-token")
@@ -38,28 +38,28 @@ func TestRingsFlagsAndCompletes(t *testing.T) {
 		"bare-token": push.CodeInvalidArgument, "stranger-token": push.CodeWrongSender, "good-token-0000": ""} {
 		t.Run(token, func(t *testing.T) {
 			if got := w.invalid(token); got != want {
-				t.Errorf("token %s is marked %q, want %q", token, got, want)
+				t.Errorf("the flag of token %s is %q, want %q", token, got, want)
 			}
 		})
 	}
 	types := w.types()
 	if n := strings.Count(strings.Join(types, " "), push.TokenInvalidated); n != 4 {
-		t.Errorf("told %v, want four tokens", types)
+		t.Errorf("published %v, want four tokens", types)
 	}
 	if n := strings.Count(strings.Join(types, " "), push.AvailabilityChanged); n != 4 {
-		t.Errorf("told %v, want four customers", types)
+		t.Errorf("published %v, want four customers", types)
 	}
 	if n := strings.Count(strings.Join(types, " "), push.MailingCompleted); n != 1 {
-		t.Errorf("told %v, want one end", types)
+		t.Errorf("published %v, want one end", types)
 	}
 	w.deliver(ref) // a redelivery
-	for token, n := range w.rung("m") {
+	for token, n := range w.messagesByToken("m") {
 		if n != 1 {
-			t.Errorf("%s was rung %d times", token, n)
+			t.Errorf("%s got %d messages, want 1", token, n)
 		}
 	}
 	if got := w.types(); len(got) != len(types) {
-		t.Errorf("a redelivery told more: %v", got)
+		t.Errorf("a redelivery published more: %v", got)
 	}
 }
 
@@ -114,11 +114,11 @@ func TestUnprovenMailingIsProvenFirst(t *testing.T) {
 		t.Error("Refusal is empty, want a value")
 	}
 	check.Equal(t, totals.Refused, 1, "tokens refused")
-	check.Equal(t, len(w.rung("bad")), 0, "number of tokens that got mailing bad")
+	check.Equal(t, len(w.messagesByToken("bad")), 0, "number of tokens that got mailing bad")
 }
 
-// TestMisconfiguredPausesWithTheReason: nobody is marked, nothing is lost, and
-// once it is mended and resumed everybody is rung.
+// TestMisconfiguredPausesWithTheReason: no token is flagged, nothing is lost, and once it is
+// mended and resumed every token gets the message.
 func TestMisconfiguredPausesWithTheReason(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
@@ -189,8 +189,8 @@ func TestTokensOfAnotherSenderAreKeptIfTheSettingSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.phones.SetOutcome("stranger-*", "SENDER_ID_MISMATCH")
-	w.phones.SetOutcome("dead-*", "UNREGISTERED")
-	w.deliver(w.mailing("m", true, append(names("own", 40), "stranger-token", "dead-token")...))
+	w.phones.SetOutcome("gone-*", "UNREGISTERED")
+	w.deliver(w.mailing("m", true, append(names("own", 40), "stranger-token", "gone-token")...))
 	w.wantState("m", push.Completed, 0)
 	_, totals := w.totals("m")
 	if diff := cmp.Diff(map[string]int64{push.CodeWrongSender: 1, push.CodeUnregistered: 1, push.CodeInvalidArgument: 0}, totals.Invalid); diff != "" {
@@ -199,8 +199,8 @@ func TestTokensOfAnotherSenderAreKeptIfTheSettingSaysSo(t *testing.T) {
 	if got := w.invalid("stranger-token"); got != "" {
 		t.Errorf("the token of another sender is flagged %q, want it kept", got)
 	}
-	if got := w.invalid("dead-token"); got != push.CodeUnregistered {
-		t.Errorf("the dead token is flagged %q, want %q", got, push.CodeUnregistered)
+	if got := w.invalid("gone-token"); got != push.CodeUnregistered {
+		t.Errorf("the invalid token is flagged %q, want %q", got, push.CodeUnregistered)
 	}
 
 	w.phones.SetOutcome("*", "SENDER_ID_MISMATCH")
@@ -245,9 +245,9 @@ func TestUnknownBatchesAndNonsenseAreSettled(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	for _, c := range []struct {
-		data string
-		dead bool
-		want queue.Settlement
+		data    string
+		invalid bool
+		want    queue.Settlement
 	}{
 		{`{"mailing":"none","batch":"00-000000"}`, false, queue.Ack},
 		{`{"mailing":"a/b/c","batch":".."}`, false, queue.Ack},
@@ -257,7 +257,7 @@ func TestUnknownBatchesAndNonsenseAreSettled(t *testing.T) {
 	} {
 		t.Run(c.data, func(t *testing.T) {
 			m := queue.Message{Data: []byte(c.data)}
-			if c.dead {
+			if c.invalid {
 				m.Attributes = map[string]string{"CloudPubSubDeadLetterSourceSubscription": "deliver"}
 			}
 			if got := w.d.receiveFromPubSub(t.Context(), m); got != c.want {

@@ -70,7 +70,7 @@ func (d *delivery) runOrAbandon(ctx context.Context) error {
 // runPhases runs the four phases in their order.
 func (d *delivery) runPhases(ctx context.Context) error {
 	d.stopWith(stopReasonOf(d.mailing, d.Now()))
-	d.stopOutsideHours()
+	d.stopIfOutsideHours()
 
 	if !d.isStopped() && len(d.batch.PendingTargets()) > 0 {
 		if err := d.prepareBatch(ctx); err != nil {
@@ -107,10 +107,10 @@ func stopReasonOf(m *push.Mailing, now time.Time) stop {
 	return stop{}
 }
 
-// stopOutsideHours stops the call if it is outside the hours of the mailing, by the clock of
+// stopIfOutsideHours stops the call if it is outside the hours of the mailing, by the clock of
 // the batch's time zone. If there are none any more before the mailing expires, the targets
 // expire now. A call that comes a moment too early waits for the hours.
-func (d *delivery) stopOutsideHours() {
+func (d *delivery) stopIfOutsideHours() {
 	if d.mailing.Hours == nil || d.isStopped() {
 		return
 	}
@@ -119,7 +119,7 @@ func (d *delivery) stopOutsideHours() {
 	case p.Opens.IsZero():
 		d.stopWith(stop{reason: stopEnded, result: push.ResultExpired})
 	case p.Opens.Sub(now) > dueSoon:
-		d.stopWith(stop{reason: stopClosed, until: p.Opens})
+		d.stopWith(stop{reason: stopOutsideHours, until: p.Opens})
 	case p.Opens.After(now):
 		d.batch.NotBefore = p.Opens
 	}
@@ -136,6 +136,13 @@ func (d *delivery) untilDeadline(ctx context.Context) (context.Context, context.
 		cancel() // now: AfterFunc calls it in a goroutine, after which some messages may be sent
 	}
 	return out, func() { unregister(); cancel() }
+}
+
+// withTimeout runs a step with a timeout of its own.
+func (d *delivery) withTimeout(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return step(ctx)
 }
 
 // saveResults stores the results so far.
@@ -165,7 +172,7 @@ func (d *delivery) saveUnsavedResults(ctx context.Context) error {
 // abandonBatch saves the results of a call that failed and releases the lease. If another
 // call has the lease by now, nothing is written.
 func (d *delivery) abandonBatch(ctx context.Context) error {
-	d.releaseBatch(false)
+	d.releaseAfterError()
 	if err := d.withTimeout(context.WithoutCancel(ctx), leaseMargin, d.saveResults); !store.IsConflict(err) {
 		return err
 	}

@@ -12,27 +12,27 @@ import (
 // An fcmEvidence asks FCM for evidence, with validate_only.
 type fcmEvidence struct {
 	*delivery
-	ctx     context.Context
-	part    *heldPart
-	control controlResult // the last result of askControls, which weighHeldParts reads
+	ctx          context.Context
+	part         *heldPart
+	lastControls controlResult // the last result of askControls; weighHeldParts reads it
 }
 
-// askAgain sends the messages of these answers once more with validate_only, and waits
-// for FCM's answers. The answers come from goroutines of the sender; each writes its
+// askAgain sends once more, with validate_only, the messages to the targets with these
+// indexes in groupAnswers.invalid, and waits for FCM's answers. The answers come from goroutines of the sender; each writes its
 // own element of the result.
-func (w *fcmEvidence) askAgain(answers []int) []askResult {
+func (w *fcmEvidence) askAgain(indexes []int) []askResult {
 	variants, err := w.payloads.getPayloads(w.mailing)
-	out := make([]askResult, len(answers))
+	out := make([]askResult, len(indexes))
 	if err != nil {
 		return out
 	}
 
 	renderer := renderer{payloads: variants}
 	var wg sync.WaitGroup
-	for k, i := range answers {
+	for k, i := range indexes {
 		t := w.batch.Targets[w.part.targets[i]]
 		message, err := renderer.messageFor(t)
-		if err != nil { // cannot happen: it was rendered before it was sent
+		if err != nil { // cannot happen: it was rendered before it was sent. The result stays askUnanswered
 			continue
 		}
 		wg.Add(1)
@@ -73,18 +73,18 @@ func (w *fcmEvidence) sendValidateOnly(t push.Target, message *fcm.Message, answ
 // of its kind in the project.
 func (w *fcmEvidence) askControls(key tokenGroup) controlResult {
 	own := w.askControlsOfGroup(key)
-	w.control = own
+	w.lastControls = own
 	if (own == controlMissing || own == controlGone) && !w.doubtsProject() {
-		w.control = w.askControlsOfGroup(controlGroup(key.kind, w.projectOfPart()))
+		w.lastControls = w.askControlsOfGroup(controlGroup(key.kind, w.projectOfPart()))
 	}
 
 	switch {
-	case w.control == controlAccepted && own != controlAccepted:
-		w.control = controlElsewhere
-	case w.control == controlGone, w.control == controlMissing && own == controlGone:
-		w.control = controlRefused // nothing shows that FCM can be believed, and tokens were accepted lately
+	case w.lastControls == controlAccepted && own != controlAccepted:
+		w.lastControls = controlElsewhere
+	case w.lastControls == controlGone, w.lastControls == controlMissing && own == controlGone:
+		w.lastControls = controlRefused // FCM accepted tokens of this group lately, and none of them can be asked about now: nothing shows that its answers are right
 	}
-	return w.control
+	return w.lastControls
 }
 
 // doubtsProject reports whether the answers may come from a wrong entry in the setting of
@@ -132,7 +132,7 @@ func (w *fcmEvidence) askControlsOfGroup(key tokenGroup) controlResult {
 		}
 	}
 
-	if held > 1 { // one customer may have removed the app; two of the last accepted tokens at once are no coincidence
+	if held > 1 { // one customer may have removed the app. If two tokens that FCM accepted lately are invalid, FCM is probably wrong
 		return controlRefused
 	}
 	return result

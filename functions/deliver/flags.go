@@ -71,11 +71,11 @@ func (d *delivery) outOfTime() bool {
 // skipped. The errors are those of tokens that stay owed.
 func (d *delivery) flagTokens(ctx context.Context, targets []int) (faults []error) {
 	flags := d.flagsOf(targets)
-	answers := d.Store.FlagTokens(ctx, flags)
+	flagged := d.Store.FlagTokens(ctx, flags)
 
 	var events []push.Event
 	done, drop := map[string]bool{}, map[string]bool{} // by token id
-	for i, res := range answers {
+	for i, res := range flagged {
 		id := flags[i].TokenID
 		switch {
 		case errors.Is(res.Err, store.ErrUndecodable):
@@ -109,7 +109,7 @@ func (d *delivery) flagsOf(targets []int) []store.Flag {
 		x := found[d.tokenID(i)]
 		flags = append(flags, store.Flag{
 			Mailing: d.mailing.ID, Customer: x.Customer, TokenID: x.TokenID,
-			Code: x.Code, Status: x.Status, At: x.At, CutAt: d.batch.CutAt,
+			Code: x.Code, Status: x.Status, At: x.At, BatchCreatedAt: d.batch.CreatedAt,
 		})
 	}
 

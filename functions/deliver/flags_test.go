@@ -34,15 +34,15 @@ func TestOnlyTheTokenRuleFlags(t *testing.T) {
 			_, totals := w.totals("m")
 			for _, token := range tokens {
 				if got := w.invalid(token); (got != "") != flags[row] {
-					t.Errorf("%s: marked %q; totals %+v", token, got, totals)
+					t.Errorf("%s: the flag is %q; totals %+v", token, got, totals)
 				}
 			}
 		})
 	}
 }
 
-// TestBreakerHoldsFlagsBack: a payload that FCM stops taking looks like dead
-// tokens everywhere; the proof made anew tells.
+// TestBreakerHoldsFlagsBack: a payload that FCM does not accept any more looks like
+// invalid tokens everywhere; the new proof shows which.
 func TestBreakerHoldsFlagsBack(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -62,7 +62,7 @@ func TestBreakerHoldsFlagsBack(t *testing.T) {
 			w.deliver(w.mailing("m", true, tokens...))
 			_, totals := w.totals("m")
 			if got := w.invalid(tokens[0]) != ""; got != c.invalid {
-				t.Errorf("marked: %v, want %v; %+v", got, c.invalid, totals)
+				t.Errorf("flagged: %v, want %v; %+v", got, c.invalid, totals)
 			}
 			if (totals.Refused == 60) == c.invalid {
 				t.Errorf("totals: %+v", totals)
@@ -72,7 +72,7 @@ func TestBreakerHoldsFlagsBack(t *testing.T) {
 }
 
 // TestFlagsAndEventsStayOwed: the results are saved, but the event could not
-// be published; the next call owes it still, and rings nobody.
+// be published; the next call still owes it, and sends nothing.
 func TestFlagsAndEventsStayOwed(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
@@ -99,12 +99,12 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 	got := strings.Join(w.types(), " ")
 	check.Equal(t, m.State, push.Completed, "state")
 	check.Equal(t, got, push.AvailabilityChanged+" "+push.MailingCompleted+" "+push.TokenInvalidated, "published events")
-	if w.rung("m")["good-token"] != 1 {
-		t.Error("the good token was rung again")
+	if w.messagesByToken("m")["good-token"] != 1 {
+		t.Error("the good token did not get exactly one message")
 	}
 }
 
-// TestFlagsThatAreNotStoredStayOwed: nothing is told, and the next call flags.
+// TestFlagsThatAreNotStoredStayOwed: no event is published, and the next call flags.
 func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
@@ -131,12 +131,12 @@ func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
 	w.clock.Add(time.Hour)
 	w.deliver(ref)
 	if got := w.invalid("gone-token"); got != push.CodeUnregistered {
-		t.Errorf("it is marked %q", got)
+		t.Errorf("the flag of gone-token is %q, want UNREGISTERED", got)
 	}
 }
 
 // TestRegisteredAgainIsNotFlagged: a token that came back after the batch was
-// cut is not marked by the late answer.
+// created is not flagged by the late answer.
 func TestRegisteredAgainIsNotFlagged(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
@@ -146,7 +146,7 @@ func TestRegisteredAgainIsNotFlagged(t *testing.T) {
 	w.register("c-back-token", "back-token")
 	w.deliver(ref)
 	if got := w.invalid("back-token"); got != "" {
-		t.Errorf("it is marked %q", got)
+		t.Errorf("the flag of the token is %q, want none", got)
 	}
 	list, _, err := w.ListInvalidTokens(t.Context(), "m", 10, "")
 	if err != nil {

@@ -49,7 +49,7 @@ func groupOf(t push.Target) tokenGroup {
 // controlGroup returns the group of a project, "" for the default one, whose control tokens
 // show two things: that FCM answers correctly there (any accepted token shows that), and
 // that it is the project of tokens of a kind (an accepted installation id is needed for
-// that; see credibleAlone).
+// that; see credibleWithoutControl).
 func controlGroup(kind push.Kind, project string) tokenGroup {
 	app := "\x00any"
 	if project != "" {

@@ -45,7 +45,7 @@ func (d *delivery) weighHeldFlags(ctx context.Context) error {
 		return nil
 	}
 	if d.mailing.HeldDecision != "" { // a person has decided
-		d.decideFlags(d.batch.HeldFlags, d.mailing.HeldDecision == push.FlagHeld)
+		d.takeFromHeld(d.batch.HeldFlags, d.mailing.HeldDecision == push.FlagHeld)
 		return nil
 	}
 
@@ -53,7 +53,8 @@ func (d *delivery) weighHeldFlags(ctx context.Context) error {
 	defer cancel()
 	found := d.weighHeldParts(asking, d.groupHeldFlags())
 	if recovered := found.recoveredProjects(); len(recovered) > 0 && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, recoveryWait) == nil {
-		// FCM accepts some of them now: its outage may be over.
+		// FCM accepts some of them now: its outage may be over. observed is emptied, so that
+		// all held flags are weighed as those of an earlier call: each has to be confirmed.
 		d.observed = nil
 		found = d.weighHeldParts(asking, d.groupHeldFlags())
 		for _, project := range recovered {
@@ -100,24 +101,26 @@ func (p *heldPart) targetsOf(answers []int) []int {
 	return out
 }
 
+// A heldKey says which answers are weighed together.
+type heldKey struct {
+	group       tokenGroup
+	again       bool // an earlier call held them
+	wrongSender bool // FCM answered SENDER_ID_MISMATCH
+}
+
 // groupHeldFlags groups the held flags. Flags that an earlier call held are separate from
 // the answers of this call.
 func (d *delivery) groupHeldFlags() []*heldPart {
-	type key struct {
-		group          tokenGroup
-		again, foreign bool
-	}
-	parts := map[key]*heldPart{}
+	parts := map[heldKey]*heldPart{}
 	var order []*heldPart
-	add := func(target int, invalid, again, foreign bool) {
-		k := key{groupOf(d.batch.Targets[target]), again, foreign}
-		p := parts[k]
+	add := func(key heldKey, target int, invalid bool) {
+		p := parts[key]
 		if p == nil {
-			p = &heldPart{answers: groupAnswers{group: k.group, again: again, wrongSender: foreign, unaccepted: d.groups.countUnaccepted(k.group)}}
-			if !again {
-				p.answers.before = d.answersBefore[k.group]
+			p = &heldPart{answers: groupAnswers{group: key.group, again: key.again, wrongSender: key.wrongSender, unaccepted: d.groups.countUnaccepted(key.group)}}
+			if !key.again {
+				p.answers.before = d.answersBefore[key.group]
 			}
-			parts[k], order = p, append(order, p)
+			parts[key], order = p, append(order, p)
 		}
 		p.answers.invalid, p.targets = append(p.answers.invalid, invalid), append(p.targets, target)
 	}
@@ -129,17 +132,18 @@ func (d *delivery) groupHeldFlags() []*heldPart {
 			continue // the payload was at fault
 		}
 		fresh[o.target] = true
+		group := groupOf(d.batch.Targets[o.target])
 		if !o.invalid { // an accepted answer counts for both kinds of invalid answers
-			add(o.target, false, false, true)
-			add(o.target, false, false, false)
+			add(heldKey{group: group, wrongSender: true}, o.target, false)
+			add(heldKey{group: group}, o.target, false)
 			continue
 		}
-		add(o.target, true, false, d.isWrongSender(o.target))
+		add(heldKey{group: group, wrongSender: d.isWrongSender(o.target)}, o.target, true)
 	}
 
 	for _, target := range d.batch.HeldFlags {
 		if !fresh[target] {
-			add(target, true, true, d.isWrongSender(target))
+			add(heldKey{groupOf(d.batch.Targets[target]), true, d.isWrongSender(target)}, target, true)
 		}
 	}
 
@@ -183,11 +187,11 @@ func (d *delivery) weighHeldParts(ctx context.Context, parts []*heldPart) eviden
 		if part.answers.wrongSender && len(decision.flag) > 0 {
 			decision = d.applyWrongSender(ctx, decision)
 		}
-		d.decideFlags(part.targetsOf(decision.flag), true)
-		d.decideFlags(part.targetsOf(decision.drop), false)
+		d.takeFromHeld(part.targetsOf(decision.flag), true)
+		d.takeFromHeld(part.targetsOf(decision.drop), false)
 		d.logHeld(ctx, part, decision)
 		out.refused = out.refused || decision.refused
-		out.accepted = out.accepted || w.control == controlAccepted
+		out.accepted = out.accepted || w.lastControls == controlAccepted
 		out.recovered = out.recovered || recovered
 	}
 
@@ -208,13 +212,13 @@ func (d *delivery) applyWrongSender(ctx context.Context, found tokenDecision) to
 	return found
 }
 
-// decideFlags takes flags out of the held ones. With flag they stay owed, and flagOwed sets
-// them. Without it they are dropped.
-func (r *results) decideFlags(targets []int, flag bool) {
+// takeFromHeld takes flags out of the held ones. With keepOwed they stay owed, and flagOwed
+// sets them. Without it they are dropped.
+func (r *results) takeFromHeld(targets []int, keepOwed bool) {
 	targets = slices.Clone(targets)
 	decided := func(i int) bool { return slices.Contains(targets, i) }
 	r.batch.HeldFlags = slices.DeleteFunc(slices.Clone(r.batch.HeldFlags), decided)
-	if !flag {
+	if !keepOwed {
 		r.dropFlags(targets)
 	}
 	if len(targets) > 0 {
@@ -247,7 +251,7 @@ func (d *delivery) dropLateFlags(ctx context.Context) {
 		return
 	}
 	d.Log.WarnContext(ctx, "held flags dropped", "mailing", d.mailing.ID, "batch", d.batch.Batch, "flags", len(late))
-	d.decideFlags(late, false)
+	d.takeFromHeld(late, false)
 }
 
 // answeredAt returns when FCM called the token of a target invalid.

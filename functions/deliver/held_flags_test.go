@@ -52,7 +52,7 @@ func (w *batchHarness) wantState(id string, state push.State, held int64) {
 		w.t.Errorf("mailing %s is %s (%s), want %s", id, m.State, m.PausedBecause(), state)
 	}
 	if got := w.heldOf(id); got != held {
-		w.t.Errorf("mailing %s holds %d flags, want %d", id, got, held)
+		w.t.Errorf("mailing %s has %d held flags, want %d", id, got, held)
 	}
 }
 
@@ -62,7 +62,7 @@ func TestAnOutageThatAnswers404FlagsNobody(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.mailing("before", true, names("early", 30)...))
-	tokens := append(names("t", 120), names("dead", 3)...)
+	tokens := append(names("t", 120), names("gone", 3)...)
 	ref := w.mailing("m", true, tokens...)
 
 	w.phones.SetOutcome("*", "UNREGISTERED")
@@ -79,7 +79,7 @@ func TestAnOutageThatAnswers404FlagsNobody(t *testing.T) {
 	w.wantState("m", push.Paused, 123)
 
 	w.phones.SetOutcome("*", "OK")
-	w.phones.SetOutcome("dead-*", "UNREGISTERED")
+	w.phones.SetOutcome("gone-*", "UNREGISTERED")
 	for range 2 { // first some of them turn out to be valid, then the others are asked again
 		w.clock.Add(heldWait)
 		w.deliver(ref)
@@ -88,8 +88,8 @@ func TestAnOutageThatAnswers404FlagsNobody(t *testing.T) {
 	if n := w.flagged(names("t", 120)...); n != 0 {
 		t.Errorf("%d live phones are flagged, want none", n)
 	}
-	if n := w.flagged(names("dead", 3)...); n != 3 {
-		t.Errorf("%d dead tokens are flagged, want 3", n)
+	if n := w.flagged(names("gone", 3)...); n != 3 {
+		t.Errorf("%d invalid tokens are flagged, want 3", n)
 	}
 	if n := w.invalidEvents(); n != 6 {
 		t.Errorf("%d events of invalid tokens and unavailable customers, want 6", n)
@@ -121,7 +121,7 @@ func TestWhatRecoversIsEvidence(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("*", "UNREGISTERED")
-	ref := w.mailing("m", true, append(names("t", 60), names("dead", 30)...)...)
+	ref := w.mailing("m", true, append(names("t", 60), names("gone", 30)...)...)
 	w.deliver(ref)
 	w.wantState("m", push.Paused, 90)
 
@@ -129,8 +129,8 @@ func TestWhatRecoversIsEvidence(t *testing.T) {
 	w.clock.Add(heldWait)
 	w.deliver(ref)
 	w.wantState("m", push.Completed, 0)
-	if n := w.flagged(names("dead", 30)...); n != 30 {
-		t.Errorf("%d of 30 dead tokens are flagged", n)
+	if n := w.flagged(names("gone", 30)...); n != 30 {
+		t.Errorf("%d of 30 invalid tokens are flagged", n)
 	}
 	if n := w.flagged(names("t", 60)...); n != 0 {
 		t.Errorf("%d live phones are flagged, want none", n)
@@ -177,12 +177,12 @@ func TestAnOutageInTheMiddleOfABatch(t *testing.T) {
 func TestAnOldBaseIsCleanedWithoutAPerson(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
-	dead := names("dead", 120)
-	w.phones.SetOutcome("dead-*", "UNREGISTERED")
-	w.deliver(w.mailing("m", true, append(names("live", 80), dead...)...))
+	invalid := names("gone", 120)
+	w.phones.SetOutcome("gone-*", "UNREGISTERED")
+	w.deliver(w.mailing("m", true, append(names("live", 80), invalid...)...))
 	w.wantState("m", push.Completed, 0)
-	if n := w.flagged(dead...); n != len(dead) {
-		t.Errorf("%d of %d dead tokens are flagged", n, len(dead))
+	if n := w.flagged(invalid...); n != len(invalid) {
+		t.Errorf("%d of %d invalid tokens are flagged", n, len(invalid))
 	}
 	if n := w.flagged(names("live", 80)...); n != 0 {
 		t.Errorf("%d live tokens are flagged, want none", n)
@@ -256,10 +256,10 @@ func TestSeedBodiesFlagAlone(t *testing.T) {
 				t.Run(row+strings.ReplaceAll(title, " ", "")+string(rune('0'+others%10)), func(t *testing.T) {
 					t.Parallel()
 					w := newBatchHarness(t, phones.Options{})
-					w.phones.SetOutcome("dead-token", row)
-					w.mailingTitled("m", title, append(names("live", others), "dead-token")...)
+					w.phones.SetOutcome("gone-token", row)
+					w.mailingTitled("m", title, append(names("live", others), "gone-token")...)
 					w.deliver(push.BatchRef{Mailing: "m", Batch: "00-000000"})
-					if w.invalid("dead-token") == "" {
+					if w.invalid("gone-token") == "" {
 						t.Error("the token is not flagged")
 					}
 					w.wantState("m", push.Completed, 0)

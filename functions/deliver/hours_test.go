@@ -39,7 +39,7 @@ func (w *batchHarness) withHours(id string, from, to time.Duration, lifetime tim
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: now, Zone: "UTC", Targets: targets, Results: make([]push.Result, len(targets))}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CreatedAt: now, Zone: "UTC", Targets: targets, Results: make([]push.Result, len(targets))}
 	sh.Done, sh.Batches, sh.Targeted = true, 1, int64(len(targets))
 	if err := w.CreateBatches(w.t.Context(), sh, []*push.Batch{b}); err != nil {
 		w.t.Fatal(err)

@@ -28,8 +28,8 @@ func TestALeasedBatchIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.deliver(ref)
-	if rung := w.rung("m"); len(rung) > 0 {
-		t.Errorf("%v were rung by a call that does not hold the batch", rung)
+	if sent := w.messagesByToken("m"); len(sent) > 0 {
+		t.Errorf("a call without the lease sent to %v", sent)
 	}
 	w.clock.Add(2 * time.Minute)
 	w.deliver(ref)
@@ -40,7 +40,7 @@ func TestALeasedBatchIsLeftAlone(t *testing.T) {
 
 // Copies of a message that one instance works on at the same time: one has the
 // lease, the others know that it is not theirs.
-func TestCopiesInOneInstanceRingOnce(t *testing.T) {
+func TestCopiesInOneInstanceSendOnce(t *testing.T) {
 	t.Parallel()
 	const copies = 4
 	w := newBatchHarness(t, phones.Options{Latency: 20 * time.Millisecond})
@@ -59,9 +59,9 @@ func TestCopiesInOneInstanceRingOnce(t *testing.T) {
 		})
 	}
 	done.Wait()
-	for token, n := range w.rung("m") {
+	for token, n := range w.messagesByToken("m") {
 		if n != 1 {
-			t.Errorf("%s was rung %d times", token, n)
+			t.Errorf("%s got %d messages, want 1", token, n)
 		}
 	}
 	m, totals := w.totals("m")
@@ -84,9 +84,9 @@ func TestLeaseKeepsASecondCopyOut(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for token, n := range w.rung("m") {
+	for token, n := range w.messagesByToken("m") {
 		if n != 1 {
-			t.Errorf("%s was rung %d times", token, n)
+			t.Errorf("%s got %d messages, want 1", token, n)
 		}
 	}
 	if _, totals := w.totals("m"); totals.Accepted != 300 {

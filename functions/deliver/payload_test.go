@@ -73,7 +73,7 @@ func TestTooLargeARenderingConcernsOneCustomer(t *testing.T) {
 	check.Equal(t, totals.Refused, 4, "tokens refused")
 	for _, token := range []string{"a-token-1", "h-token-2"} {
 		if why := w.invalid(token); why != "" {
-			t.Errorf("%s is marked %s", token, why)
+			t.Errorf("%s is flagged as %s, want no flag", token, why)
 		}
 	}
 }

@@ -62,8 +62,8 @@ func (l *sendLoop) postponeForPlatform(target int) bool {
 	if !l.platforms.isDown(key) {
 		return false
 	}
-	if !l.tried[key] {
-		l.tried[key] = true
+	if !l.triedPlatforms[key] {
+		l.triedPlatforms[key] = true
 		return false
 	}
 	l.due[target] = l.Now().Add(platformWait)
@@ -79,7 +79,7 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 	for _, a := range d.refusedByPlatform {
 		t := d.batch.Targets[a.target]
 		if !d.platforms.isDown(platformOf(t)) {
-			d.setFailed(a.target, push.ResultFailed, a.Text)
+			d.setResultWithReason(a.target, push.ResultFailed, a.Text)
 			continue
 		}
 		down[t.Platform] = a.Text

@@ -15,11 +15,11 @@ type tokenGroup struct {
 
 // Limits of the weighing of invalid answers.
 const (
-	neighbours   = 8   // answers on each side of an invalid answer that are looked at
-	aloneLimit   = 1   // further invalid answers among the neighbours that do not raise doubt
-	fewInvalid   = 20  // up to so many invalid answers are believed without a control token, if the kind allows it
-	youngSuspect = 0.2 // above this share of invalid young tokens the app or FCM is at fault
-	maxControls  = 3   // accepted tokens that are remembered for each group
+	neighbours        = 8   // answers on each side of an invalid answer that are looked at
+	aloneLimit        = 1   // further invalid answers among the neighbours that do not raise doubt
+	fewInvalid        = 20  // up to so many invalid answers are believed without a control token, if the kind allows it
+	youngInvalidLimit = 0.2 // above this share of invalid young tokens the app or FCM is at fault
+	maxControls       = 3   // accepted tokens that are remembered for each group
 )
 
 // An askResult is FCM's answer to a second request for a token, with validate_only.
@@ -38,7 +38,7 @@ type controlResult int
 const (
 	controlUnanswered controlResult = iota
 	controlMissing                  // FCM has accepted no other token of this group yet
-	controlGone                     // of one group: FCM accepted several tokens lately, and none can be asked about any more; askControls turns it into another one
+	controlGone                     // FCM accepted several tokens of the group lately, and none can be asked about any more; only askControlsOfGroup returns it
 	controlElsewhere                // as controlMissing, but FCM accepts a token of another group of this kind
 	controlRefused                  // FCM refuses tokens that it accepted lately: its answers are wrong at the moment
 	controlAccepted
@@ -106,7 +106,7 @@ type tokenDecision struct {
 type evidenceSource interface {
 	// askAgain asks for the tokens of these answers, by their index in
 	// groupAnswers.invalid.
-	askAgain(answers []int) []askResult
+	askAgain(indexes []int) []askResult
 
 	// askControls asks for the control tokens of the group that are not among its
 	// invalid answers.
@@ -115,13 +115,13 @@ type evidenceSource interface {
 
 // decideInvalid decides which invalid answers of a group flag their token.
 //
-// FCM never accepts a token again once it is invalid, and tokens
-// become invalid one by one. So an invalid answer is believed at once only if it
-// stands alone among accepted ones. Others have to be confirmed: FCM is asked again.
-// If it accepts one of them now, its answers are not reliable at the moment, and the
-// rest is held. A confirmation counts only if FCM accepted a control token before it,
-// because an outage could end between the two. In each case FCM has to accept a
-// control token afterwards: while it refuses those, no token is flagged.
+// FCM never accepts a token again once it is invalid, and tokens become invalid one by one.
+// So an invalid answer is believed at once only if it stands alone among accepted ones.
+// Others have to be confirmed: FCM is asked again. If it accepts one of them now, its
+// answers are not reliable at the moment, and the rest is held. A confirmation counts only if
+// FCM accepted a control token before it, because an outage could end between the two. In
+// each case FCM has to accept a control token afterwards: while it refuses those, no token is
+// flagged.
 //
 // Young installation ids wait for one more call, to see whether many of them are
 // invalid. If so, the release of the app may be at fault, and they are held.
@@ -142,7 +142,7 @@ func decideInvalid(a groupAnswers, w evidenceSource) tokenDecision {
 
 	// Many invalid young tokens are held even if FCM confirms them.
 	d.suspect = a.suspectsRelease()
-	d.cleared = a.group.dependsOnRelease() && len(recovered) >= fewYoung && float64(len(confirmed)) <= youngSuspect*float64(len(recovered)+len(confirmed))
+	d.cleared = a.group.dependsOnRelease() && len(recovered) >= fewYoung && float64(len(confirmed)) <= youngInvalidLimit*float64(len(recovered)+len(confirmed))
 	wait := d.suspect || a.suspected || a.early && !a.wereAccepted
 	if len(recovered) > 0 || wait || !earlier.isTrusted() {
 		d.hold = append(d.hold, confirmed...)
@@ -163,7 +163,7 @@ func decideInvalid(a groupAnswers, w evidenceSource) tokenDecision {
 	case controlAccepted:
 		d.flag = flag
 	case controlMissing, controlElsewhere:
-		if a.credibleAlone(control == controlElsewhere) {
+		if a.credibleWithoutControl(control == controlElsewhere) {
 			d.flag = flag
 			break
 		}
@@ -186,14 +186,14 @@ func (a *groupAnswers) suspectsRelease() bool {
 	if !a.group.young || a.wrongSender {
 		return false
 	}
-	if a.countInvalid() >= fewInvalid/2 && a.invalidShare() > youngSuspect {
+	if a.countInvalid() >= fewInvalid/2 && a.invalidShare() > youngInvalidLimit {
 		return true
 	}
 	if !a.group.dependsOnRelease() || a.early {
 		return false
 	}
-	return a.countInvalid() >= fewYoung && a.invalidShare() > youngSuspect ||
-		a.youngInvalid >= fewYoung && float64(a.youngInvalid) > youngSuspect*float64(a.youngAnswered)
+	return a.countInvalid() >= fewYoung && a.invalidShare() > youngInvalidLimit ||
+		a.youngInvalid >= fewYoung && float64(a.youngInvalid) > youngInvalidLimit*float64(a.youngAnswered)
 }
 
 // splitByDoubt separates the invalid answers that stand alone from those that have to be
@@ -278,14 +278,14 @@ func (a *groupAnswers) invalidShare() float64 {
 	return float64(n) / float64(total)
 }
 
-// credibleAlone reports whether invalid answers are believed although FCM has
+// credibleWithoutControl reports whether invalid answers are believed although FCM has
 // accepted no other token of the group. Only few are. If they could mean that this is
 // the wrong project, FCM has to accept a token of another group: it answers
 // SENDER_ID_MISMATCH for registration tokens of another project, and UNREGISTERED for
 // installation ids. Once it is known to be the right project, any number of tokens
 // may be of another one. Young installation ids may come from a faulty release: only
 // those that FCM accepted before are believed.
-func (a *groupAnswers) credibleAlone(kindAccepted bool) bool {
+func (a *groupAnswers) credibleWithoutControl(kindAccepted bool) bool {
 	if a.wrongSender {
 		return kindAccepted
 	}

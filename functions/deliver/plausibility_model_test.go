@@ -56,7 +56,7 @@ type modelWitness struct {
 
 	invalid []bool            // of each of them
 	known   []*phoneModel     // controls of the group, the latest first
-	told    func(*phoneModel) // that FCM accepts it after all
+	accept  func(*phoneModel) // that FCM accepts it after all
 
 	elsewhere *phoneModel // the last accepted one of the kind, nil: none
 }
@@ -69,7 +69,7 @@ func (w *modelWitness) askAgain(list []int) []askResult {
 			out[k] = askInvalid
 			continue
 		}
-		w.told(w.phones[i])
+		w.accept(w.phones[i])
 	}
 	return out
 }
@@ -192,7 +192,7 @@ func (c *campaignModel) batch(phones, all []*phoneModel, again bool) {
 	for _, group := range slices.SortedFunc(maps.Keys(byGroup), func(a, b tokenGroup) int { return strings.Compare(a.storedName(), b.storedName()) }) {
 		list := byGroup[group]
 		w := &modelWitness{sky: c.sky, phones: list, invalid: invalid[group], known: c.controls[group], elsewhere: c.accepted[group.kind],
-			told: func(p *phoneModel) { c.remember(p, false) }}
+			accept: func(p *phoneModel) { c.remember(p, false) }}
 		a := groupAnswers{group: group, before: before[group], invalid: invalid[group],
 			unaccepted: c.history[group].unaccepted, again: again, answered: answeredOf(all, group, again)}
 		c.release(&a)
@@ -240,7 +240,7 @@ func (c *campaignModel) retry() {
 }
 
 // TestNoLivePhoneIsFlagged drives random bases, histories and weathers against a
-// model of phones: no live phone is ever flagged, and no dead one is kept for
+// model of phones: no live phone is ever flagged, and no invalid one is kept for
 // more than three mailings without weather.
 func TestNoLivePhoneIsFlagged(t *testing.T) {
 	t.Parallel()
@@ -251,7 +251,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 			accepted: map[push.Kind]*phoneModel{}, suspicion: map[tokenGroup]store.Suspicion{}}
 		c.restart()
 		n := rapid.IntRange(1, 400).Draw(rt, "phones")
-		dead := rapid.Float64Range(0, 0.7).Draw(rt, "share of dead phones")
+		invalid := rapid.Float64Range(0, 0.7).Draw(rt, "share of invalid phones")
 		r := rapid.Uint64().Draw(rt, "seed")
 		random := func() float64 { // a draw a phone would make rapid slow
 			r = r*6364136223846793005 + 1442695040888963407
@@ -259,9 +259,9 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 		}
 		for i := range n {
 			group := groups[int(random()*float64(len(groups)))]
-			alive := random() >= dead
+			alive := random() >= invalid
 			if group.young {
-				alive = random() >= dead/10
+				alive = random() >= invalid/10
 			}
 			c.phones = append(c.phones, &phoneModel{group: group, name: i, alive: alive})
 		}
@@ -271,7 +271,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 		at := rapid.IntRange(1, 3*n).Draw(rt, "weather begins at request")
 		switch weather {
 		case "outage":
-			for range 3 { // nothing tells an outage from the death of the only phone there is
+			for range 3 { // an outage looks like an invalid token of the only phone there is
 				c.phones = append(c.phones, &phoneModel{group: androidTokens, name: len(c.phones), alive: true})
 			}
 			// A base that FCM never accepted anything of, in an outage from the
@@ -290,7 +290,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 		case "faulty SDK":
 			c.sky.faultySDK = 1_000_000_000
 			// Some of the young ones were registered by the release before.
-			share := rapid.Float64Range(2*youngSuspect, 1).Draw(rt, "share of the young ones that the release broke")
+			share := rapid.Float64Range(2*youngInvalidLimit, 1).Draw(rt, "share of the young ones that the release broke")
 			young, broken := 0, 0
 			for _, p := range c.phones {
 				if p.group.young {
@@ -300,7 +300,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 					}
 				}
 			}
-			for ; broken < fewYoung; broken++ { // fewer cannot be told from phones that are gone
+			for ; broken < fewYoung; broken++ { // fewer look like phones that are gone
 				young++
 				c.phones = append(c.phones, &phoneModel{group: groups[3], name: len(c.phones), alive: true, broken: true})
 			}
@@ -366,7 +366,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 		few := weather == "fair" && deadYoung < fewYoung
 		for _, p := range c.phones {
 			if !p.alive && !p.flag && living[p.group] > 0 && (!p.group.young || few) {
-				rt.Fatalf("dead phone %d of group %+v not flagged after three mailings without weather", p.name, p.group)
+				rt.Fatalf("invalid phone %d of group %+v not flagged after three mailings without weather", p.name, p.group)
 			}
 		}
 
@@ -386,7 +386,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 		}
 		for _, p := range c.phones {
 			if !p.alive && !p.flag && living[p.group] > 0 {
-				rt.Fatalf("dead phone %d of group %+v not flagged after three mailings in which it was no young one", p.name, p.group)
+				rt.Fatalf("invalid phone %d of group %+v not flagged after three mailings in which it was no young one", p.name, p.group)
 			}
 		}
 	})

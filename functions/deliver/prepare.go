@@ -14,7 +14,7 @@ import (
 // proves it if it is not proven yet.
 func (d *delivery) prepareBatch(ctx context.Context) error {
 	d.giveUpTargets(ctx)
-	if d.Now().Sub(d.batch.CutAt) > outdatedAfter {
+	if d.Now().Sub(d.batch.CreatedAt) > outdatedAfter {
 		if err := d.cancelOutdated(ctx); err != nil {
 			return err
 		}
@@ -40,11 +40,11 @@ func (d *delivery) giveUpTargets(ctx context.Context) {
 		if d.crashesWith(i) < maxCrashes {
 			continue
 		}
-		d.setFailed(i, push.ResultFailed, fmt.Sprintf("given up after %d crashes: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashesWith(i)))
+		d.setResultWithReason(i, push.ResultFailed, fmt.Sprintf("given up after %d crashes: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashesWith(i)))
 		closed++
 	}
 	if closed > 0 {
-		d.Log.ErrorContext(ctx, "targets given up", "mailing", d.batch.Mailing, "batch", d.batch.Batch, "attempts", d.batch.Attempts,
+		d.Log.ErrorContext(ctx, "targets given up", "mailing", d.batch.Mailing, "batch", d.batch.Batch, "leases", d.batch.Leases,
 			"closed", closed, "reason", d.batch.Reason)
 	}
 }

@@ -332,7 +332,7 @@ func TestAPayloadIsProvenInEachProject(t *testing.T) {
 	if !strings.HasPrefix(m.Refusal, "project pharmacy-prod: ") {
 		t.Errorf("Refusal is %q, want it to begin with %q", m.Refusal, "project pharmacy-prod: ")
 	}
-	if n := len(w.rung("both")); n != 0 {
+	if n := len(w.messagesByToken("both")); n != 0 {
 		t.Errorf("%d phones got a payload that is not proven in each project", n)
 	}
 

@@ -88,13 +88,13 @@ func TestAYoungInstallationThatIsGoneIsFlagged(t *testing.T) {
 	}
 }
 
-// TestYoungTokensThatDiedAreFlaggedInTheEnd: an outage held them, and most of
+// TestInvalidYoungTokensAreFlaggedInTheEnd: an outage held them, and most of
 // their group turned out to be valid.
-func TestYoungTokensThatDiedAreFlaggedInTheEnd(t *testing.T) {
+func TestInvalidYoungTokensAreFlaggedInTheEnd(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("*", "UNREGISTERED")
-	ref := w.fids("m", true, append(names("live", 100), names("dead", 12)...)...)
+	ref := w.fids("m", true, append(names("live", 100), names("gone", 12)...)...)
 	w.deliver(ref)
 	w.wantState("m", push.Sending, 112)
 
@@ -102,7 +102,7 @@ func TestYoungTokensThatDiedAreFlaggedInTheEnd(t *testing.T) {
 	w.clock.Add(heldWait)
 	w.deliver(ref)
 	w.wantState("m", push.Completed, 0)
-	if n := w.flagged(names("dead", 12)...); n != 12 {
-		t.Errorf("%d of 12 dead tokens are flagged", n)
+	if n := w.flagged(names("gone", 12)...); n != 12 {
+		t.Errorf("%d of 12 invalid tokens are flagged", n)
 	}
 }

@@ -28,8 +28,8 @@ func (d *delivery) resolveInvalid(ctx context.Context) error {
 		return nil
 	}
 
-	open := d.breakersByProject(ctx)
-	d.decideAnswers(func(a answer) payloadEvidence { return d.evidenceOf(a, open) })
+	breakerOpen := d.breakersByProject(ctx)
+	d.decideAnswers(func(a answer) payloadEvidence { return d.evidenceOf(a, breakerOpen) })
 	if len(d.undecided) == 0 {
 		return nil
 	}
@@ -39,7 +39,7 @@ func (d *delivery) resolveInvalid(ctx context.Context) error {
 	}
 	proofs := d.proveUndecided(ctx)
 	d.decideAnswers(func(a answer) payloadEvidence {
-		e := d.evidenceOf(a, open)
+		e := d.evidenceOf(a, breakerOpen)
 		proof := proofs[d.payloadKeyOf(a)]
 		e.proof = &proof
 		return e
@@ -73,13 +73,13 @@ func (d *delivery) breakersByProject(ctx context.Context) map[string]bool {
 // decideAnswers gives results to the undecided answers that can be decided, and keeps the
 // others.
 func (d *delivery) decideAnswers(of func(answer) payloadEvidence) {
-	var open []answer
+	var rest []answer
 	for _, a := range d.undecided {
-		if d.decideAnswer(a, of(a)) {
-			open = append(open, a)
+		if d.recordCause(a, of(a)) {
+			rest = append(rest, a)
 		}
 	}
-	d.undecided = open
+	d.undecided = rest
 }
 
 // evidenceOf returns what is known about the payload of an undecided answer without asking FCM.
@@ -149,32 +149,4 @@ func (d *delivery) provePayloadOf(ctx context.Context, t push.Target) fcm.Answer
 		return fcm.Answer{Class: fcm.Refused, Text: err.Error()}
 	}
 	return d.provePayload(ctx, project, r)
-}
-
-// provePayload asks FCM whether it accepts a payload in a project, without any token. A topic may accept
-// less than a token. For a payload that is too large for a topic FCM is asked about a
-// copy with shorter texts. The size needs no proof: it was computed, and tokens
-// accept it.
-func (d *delivery) provePayload(ctx context.Context, project string, r rendering) fcm.Answer {
-	proof := d.proveMessage(ctx, project, r.message)
-	if !proof.Provisional {
-		return proof
-	}
-	short := r.shortenedMessage()
-	if short == nil {
-		return proof
-	}
-	if p := d.proveMessage(ctx, project, short); !p.Provisional {
-		return p
-	}
-	return proof
-}
-
-// proveMessage asks for a proof, and once more if something other than FCM answered.
-func (d *delivery) proveMessage(ctx context.Context, project string, m *fcm.Message) fcm.Answer {
-	proof := d.Sender.ProvePayloadIn(ctx, project, m)
-	if !isStray(proof) || d.Sleep(ctx, strayWait) != nil {
-		return proof
-	}
-	return d.Sender.ProvePayloadIn(ctx, project, m)
 }

@@ -42,7 +42,7 @@ type stop struct {
 	reason stopReason
 	result push.Result // with stopEnded: the result of every pending target
 	answer fcm.Answer  // with stopCredentials: FCM's answer
-	until  time.Time   // with stopUnproven: when a proof may be asked for again; with stopClosed: when the hours begin
+	until  time.Time   // with stopUnproven: when a proof may be asked for again; with stopOutsideHours: when the hours begin
 }
 
 // stopReason says why no more is sent. docs/deliver.md has a table of its values.
@@ -50,12 +50,12 @@ type stopReason int
 
 // Values of stopReason.
 const (
-	stopNone        stopReason = iota
-	stopPaused                 // pending targets stay pending
-	stopUnproven               // FCM cannot be asked whether it accepts the payload
-	stopEnded                  // cancelled, expired or refused: pending targets are closed
-	stopCredentials            // FCM refuses our credentials: the mailing is paused
-	stopClosed                 // it is outside the hours of the mailing: pending targets wait for them
+	stopNone         stopReason = iota
+	stopPaused                  // pending targets stay pending
+	stopUnproven                // FCM cannot be asked whether it accepts the payload
+	stopEnded                   // cancelled, expired or refused: pending targets are closed
+	stopCredentials             // FCM refuses our credentials: the mailing is paused
+	stopOutsideHours            // it is outside the hours of the mailing: pending targets wait for them
 )
 
 func (r *results) isStopped() bool { return r.stop.reason != stopNone }
@@ -92,7 +92,7 @@ func (r *results) recordAnswer(a answer) {
 		r.observed = append(r.observed, tokenAnswer{a.target, true})
 		r.undecided = append(r.undecided, a)
 	case fcm.Refused:
-		r.setFailed(a.target, push.ResultRefused, a.Text)
+		r.setResultWithReason(a.target, push.ResultRefused, a.Text)
 	case fcm.Mismatch:
 		r.observed = append(r.observed, tokenAnswer{a.target, true})
 		r.setInvalid(a, push.ResultWrongSender)
@@ -111,9 +111,9 @@ func (r *results) setResult(target int, result push.Result) {
 	r.unsaved++
 }
 
-// setFailed gives a target a result that has a reason. The batch keeps its first
+// setResultWithReason gives a target a result that has a reason. The batch keeps its first
 // reason.
-func (r *results) setFailed(target int, result push.Result, reason string) {
+func (r *results) setResultWithReason(target int, result push.Result, reason string) {
 	r.setReason(reason)
 	r.setResult(target, result)
 }
@@ -195,6 +195,12 @@ func (r *results) isSettled() bool {
 	return len(r.batch.PendingTargets()) == 0 && len(r.batch.OwedFlags) == 0
 }
 
+// releaseAfterSuccess ends the lease of a call that did not fail.
+func (r *results) releaseAfterSuccess() { r.releaseBatch(true) }
+
+// releaseAfterError ends the lease of a call that failed.
+func (r *results) releaseAfterError() { r.releaseBatch(false) }
+
 // releaseBatch ends the lease; well: the call did not fail. The batch waits until the first
 // of its targets may be sent again; the others are skipped until their own time. Held flags
 // are weighed again after heldWait, if nothing else of the batch comes earlier. Outside the
@@ -205,7 +211,7 @@ func (r *results) releaseBatch(well bool) {
 	switch r.stop.reason {
 	case stopPaused, stopCredentials:
 		at = time.Time{} // a resume continues at once
-	case stopUnproven, stopClosed:
+	case stopUnproven, stopOutsideHours:
 		at = r.stop.until
 	}
 
@@ -217,7 +223,7 @@ func (r *results) releaseBatch(well bool) {
 	}
 
 	r.batch.NotBefore = at
-	if r.stop.reason == stopClosed && len(r.batch.OwedFlags) == 0 && len(r.batch.PendingTargets()) > 0 {
+	if r.stop.reason == stopOutsideHours && len(r.batch.OwedFlags) == 0 && len(r.batch.PendingTargets()) > 0 {
 		r.batch.WaitUntil, r.batch.PublishedAt = r.stop.until, time.Time{}
 	}
 }

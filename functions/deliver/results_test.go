@@ -62,8 +62,8 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// TestJudgeInvalid: the one place that decides whether an answer flags.
-func TestJudgeInvalid(t *testing.T) {
+// TestClassifyInvalid: the one place that decides whether an answer flags.
+func TestClassifyInvalid(t *testing.T) {
 	t.Parallel()
 	gone := fcm.Answer{Class: fcm.Invalid, Code: push.CodeUnregistered}
 	named := fcm.Answer{Class: fcm.Invalid, Code: push.CodeInvalidArgument}
@@ -74,26 +74,26 @@ func TestJudgeInvalid(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer fcm.Answer
 		known  payloadEvidence
-		want   decision
+		want   invalidCause
 	}{
-		"gone":                               {gone, payloadEvidence{}, flagToken},
-		"gone, breaker open":                 {gone, payloadEvidence{breakerOpen: true}, flagToken},
-		"named":                              {named, payloadEvidence{}, flagToken},
-		"named, breaker open":                {named, payloadEvidence{breakerOpen: true}, askProof},
-		"named, breaker open, proven before": {named, payloadEvidence{breakerOpen: true, proven: true}, askProof},
-		"named, breaker open, proof":         {named, payloadEvidence{breakerOpen: true, proof: proof(fcm.Accepted)}, flagToken},
-		"named, breaker open, refused":       {named, payloadEvidence{breakerOpen: true, proof: proof(fcm.Refused)}, refuseTarget},
-		"named, breaker open, for its size":  {named, payloadEvidence{breakerOpen: true, proof: tooLarge}, flagToken},
-		"bare":                               {bare, payloadEvidence{}, askProof},
-		"bare, proven before":                {bare, payloadEvidence{proven: true}, flagToken},
-		"bare, a token accepted":             {bare, payloadEvidence{accepted: true}, flagToken},
-		"bare, breaker open":                 {bare, payloadEvidence{breakerOpen: true, proven: true, accepted: true}, askProof},
-		"bare, proof":                        {bare, payloadEvidence{proof: proof(fcm.Accepted)}, flagToken},
-		"bare, refused":                      {bare, payloadEvidence{proof: proof(fcm.Refused)}, refuseTarget},
-		"bare, for its size":                 {bare, payloadEvidence{proof: tooLarge}, refuseTarget},
-		"bare, for its size, a token took it with the breaker open": {bare, payloadEvidence{breakerOpen: true, accepted: true, proof: tooLarge}, flagToken},
-		"bare, FCM out of reach":                                    {bare, payloadEvidence{proof: proof(fcm.Waiting)}, waitForProof},
-		"bare, our credentials":                                     {bare, payloadEvidence{proof: proof(fcm.Misconfigured)}, stopSending},
+		"gone":                               {gone, payloadEvidence{}, tokenAtFault},
+		"gone, breaker open":                 {gone, payloadEvidence{breakerOpen: true}, tokenAtFault},
+		"named":                              {named, payloadEvidence{}, tokenAtFault},
+		"named, breaker open":                {named, payloadEvidence{breakerOpen: true}, proofNeeded},
+		"named, breaker open, proven before": {named, payloadEvidence{breakerOpen: true, proven: true}, proofNeeded},
+		"named, breaker open, proof":         {named, payloadEvidence{breakerOpen: true, proof: proof(fcm.Accepted)}, tokenAtFault},
+		"named, breaker open, refused":       {named, payloadEvidence{breakerOpen: true, proof: proof(fcm.Refused)}, payloadAtFault},
+		"named, breaker open, for its size":  {named, payloadEvidence{breakerOpen: true, proof: tooLarge}, tokenAtFault},
+		"bare":                               {bare, payloadEvidence{}, proofNeeded},
+		"bare, proven before":                {bare, payloadEvidence{proven: true}, tokenAtFault},
+		"bare, a token accepted":             {bare, payloadEvidence{accepted: true}, tokenAtFault},
+		"bare, breaker open":                 {bare, payloadEvidence{breakerOpen: true, proven: true, accepted: true}, proofNeeded},
+		"bare, proof":                        {bare, payloadEvidence{proof: proof(fcm.Accepted)}, tokenAtFault},
+		"bare, refused":                      {bare, payloadEvidence{proof: proof(fcm.Refused)}, payloadAtFault},
+		"bare, for its size":                 {bare, payloadEvidence{proof: tooLarge}, payloadAtFault},
+		"bare, for its size, a token took it with the breaker open": {bare, payloadEvidence{breakerOpen: true, accepted: true, proof: tooLarge}, tokenAtFault},
+		"bare, FCM out of reach":                                    {bare, payloadEvidence{proof: proof(fcm.Waiting)}, proofLater},
+		"bare, our credentials":                                     {bare, payloadEvidence{proof: proof(fcm.Misconfigured)}, credentialsAtFault},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -149,7 +149,7 @@ func TestReleaseWaitsForTheFirst(t *testing.T) {
 	r.due[0], r.due[1] = now.Add(time.Hour), now.Add(40*time.Second)
 	r.setResult(2, push.ResultAccepted)
 
-	r.releaseBatch(true)
+	r.releaseAfterSuccess()
 	if got := r.batch.NotBefore.Sub(now); got != 40*time.Second {
 		t.Errorf("the batch waits %v, want %v", got, 40*time.Second)
 	}
@@ -158,13 +158,13 @@ func TestReleaseWaitsForTheFirst(t *testing.T) {
 	}
 
 	delete(r.due, 1)
-	r.releaseBatch(true)
+	r.releaseAfterSuccess()
 	if got := r.batch.NotBefore.Sub(now); got != 0 {
 		t.Errorf("with a target that need not wait the batch waits %v, want 0", got)
 	}
 
 	r.stop = stop{reason: stopUnproven, until: now.Add(time.Minute)}
-	r.releaseBatch(true)
+	r.releaseAfterSuccess()
 	if got := r.batch.NotBefore.Sub(now); got != time.Minute {
 		t.Errorf("without a proof the batch waits %v, want %v", got, time.Minute)
 	}
@@ -184,22 +184,22 @@ func TestAdmit(t *testing.T) {
 		deadLetter bool
 		want       admission
 	}{
-		"new":                               {want: admitDeliver},
-		"leased":                            {batch: push.Batch{Lease: live}, want: admitNot},
-		"leased, from the dead letter":      {batch: push.Batch{Lease: live, Tries: minTries}, deadLetter: true, want: admitNot},
-		"lapsed":                            {batch: push.Batch{Lease: lapsed}, want: admitDeliver},
-		"paused":                            {state: push.Paused, want: admitNot},
-		"paused, from the dead letter":      {state: push.Paused, batch: push.Batch{Tries: minTries}, deadLetter: true, want: admitNot},
-		"due later":                         {batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: admitNot},
-		"due later, but cancelled":          {state: push.Cancelled, batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: admitDeliver},
-		"due later, but expired":            {expired: true, batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: admitDeliver},
-		"four crashes":                      {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 2}, want: admitDeliver},
-		"five crashes":                      {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1}, want: admitGiveUp},
-		"five crashes, the last with saves": {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1, Saved: true}, want: admitDeliver},
-		"dead letter, never tried":          {deadLetter: true, want: admitPostpone},
-		"dead letter, tried":                {batch: push.Batch{Tries: minTries, Results: pending}, deadLetter: true, want: admitGiveUp},
-		"dead letter, tried to flag":        {batch: push.Batch{Tries: minTries, OwedFlags: []int{0}}, deadLetter: true, want: admitPostpone},
-		"dead letter, cancelled":            {state: push.Cancelled, deadLetter: true, want: admitDeliver},
+		"new":                               {want: admissionDeliver},
+		"leased":                            {batch: push.Batch{Lease: live}, want: admissionLeave},
+		"leased, from the dead letter":      {batch: push.Batch{Lease: live, Tries: minTries}, deadLetter: true, want: admissionLeave},
+		"lapsed":                            {batch: push.Batch{Lease: lapsed}, want: admissionDeliver},
+		"paused":                            {state: push.Paused, want: admissionLeave},
+		"paused, from the dead letter":      {state: push.Paused, batch: push.Batch{Tries: minTries}, deadLetter: true, want: admissionLeave},
+		"due later":                         {batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: admissionLeave},
+		"due later, but cancelled":          {state: push.Cancelled, batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: admissionDeliver},
+		"due later, but expired":            {expired: true, batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: admissionDeliver},
+		"four crashes":                      {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 2}, want: admissionDeliver},
+		"five crashes":                      {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1}, want: admissionGiveUp},
+		"five crashes, the last with saves": {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1, Saved: true}, want: admissionDeliver},
+		"dead letter, never tried":          {deadLetter: true, want: admissionPostpone},
+		"dead letter, tried":                {batch: push.Batch{Tries: minTries, Results: pending}, deadLetter: true, want: admissionGiveUp},
+		"dead letter, tried to flag":        {batch: push.Batch{Tries: minTries, OwedFlags: []int{0}}, deadLetter: true, want: admissionPostpone},
+		"dead letter, cancelled":            {state: push.Cancelled, deadLetter: true, want: admissionDeliver},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

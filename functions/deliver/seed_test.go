@@ -84,9 +84,9 @@ func literal(t *testing.T, token string, code int, body string) string {
 	return "http://" + l.Addr().String()
 }
 
-// TestTheSourceDocumentsBodiesFlag: to the letter, whatever the payload, alone
+// TestDocumentedAnswersFlagTheToken: to the letter, whatever the payload, alone
 // and among a thousand. Nothing about the payload is known when it begins.
-func TestTheSourceDocumentsBodiesFlag(t *testing.T) {
+func TestDocumentedAnswersFlagTheToken(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("A long text. ", 200)
 	for name, source := range sourceBodies {

@@ -27,14 +27,14 @@ const (
 // once than may be unsaved, and records the answers.
 type sendLoop struct {
 	*delivery
-	renderer     renderer
-	queue        []int                // targets that the sender did not get yet
-	turns        projectTurns         // which of them wait because their project has its part of the window
-	inFlight     map[int]bool         // targets that the sender has
-	marked       int                  // number of the queue's first targets that are stored as under way and may be sent; see mayStart
-	strayAnswers map[int]bool         // targets with an answer that did not come from FCM; true: they are sent again
-	tried        map[platformKey]bool // platforms that are down and of which this call has tried a target
-	answers      chan answer          // has room for the answers of all targets, so that the sender never waits
+	renderer       renderer
+	queue          []int                // targets that the sender did not get yet
+	turns          projectTurns         // targets that wait because their project has filled its part of the window
+	inFlight       map[int]bool         // targets that the sender has
+	marked         int                  // number of the queue's first targets that are stored as under way and may be sent; see mayStart
+	strayAnswers   map[int]bool         // targets with an answer that did not come from FCM; true: they are sent again
+	triedPlatforms map[platformKey]bool // platforms that are down and of which this call has tried a target
+	answers        chan answer          // has room for the answers of all targets, so that the sender never waits
 }
 
 // sendTargets sends the pending targets until all have their answers, the delivery stops, or
@@ -44,7 +44,7 @@ func (d *delivery) sendTargets(ctx context.Context) error {
 	defer cancel()
 	l := &sendLoop{
 		delivery: d, renderer: renderer{payloads: d.variants}, inFlight: map[int]bool{},
-		turns: newProjectTurns(), strayAnswers: map[int]bool{}, tried: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
+		turns: newProjectTurns(), strayAnswers: map[int]bool{}, triedPlatforms: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
 	}
 
 	if err := d.waitUntilDue(sending); err == nil {
@@ -82,14 +82,6 @@ func (l *sendLoop) sortByCrashes() {
 	slices.SortFunc(l.queue, func(a, b int) int { return cmp.Or(l.crashesWith(a)-l.crashesWith(b), a-b) })
 }
 
-// crashesWith returns how many calls crashed while the target was possibly under way.
-func (d *delivery) crashesWith(target int) int {
-	if d.batch.CrashedWith == nil {
-		return 0
-	}
-	return int(d.batch.CrashedWith[target])
-}
-
 // runLoop sends, takes answers and saves, one after the other in one goroutine, until
 // no target is left or the delivery stops. cancel ends the sending: the sender then
 // returns what it has not sent.
@@ -109,8 +101,11 @@ func (l *sendLoop) runLoop(ctx, sending context.Context, cancel context.CancelFu
 			if err := l.awaitAnswer(ctx, ticker.C); err != nil {
 				return err
 			}
-		case open: // results without FCM fill the window, or a cautious call has no target marked as under way: save
-			if err := l.saveResults(ctx); err != nil {
+		case open:
+			// Nothing is in flight, and the next target may not start: results that needed no
+			// answer of FCM fill the window, or a cautious call has marked no target. A save
+			// makes room.
+			if err := l.saveAndMark(ctx); err != nil {
 				return err
 			}
 		case !l.isStopped() && l.sendStraysAgain(sending):
@@ -167,7 +162,7 @@ func (l *sendLoop) sendNext(ctx context.Context) {
 	message, err := l.renderer.messageFor(t)
 	if err != nil { // the attributes of this customer make no valid message
 		l.turns.endTarget(project, &l.queue)
-		l.setFailed(i, push.ResultRefused, err.Error())
+		l.setResultWithReason(i, push.ResultRefused, err.Error())
 		return
 	}
 
@@ -184,7 +179,7 @@ func (l *sendLoop) awaitAnswer(ctx context.Context, tick <-chan time.Time) error
 	case a := <-l.answers:
 		l.takeAnswer(a)
 		if window := l.windowSize(); len(l.queue) > 0 && l.unsaved >= max(1, window/2) && len(l.inFlight) < window {
-			return l.saveResults(ctx)
+			return l.saveAndMark(ctx)
 		}
 		return nil
 	case <-tick:
@@ -196,7 +191,7 @@ func (l *sendLoop) awaitAnswer(ctx context.Context, tick <-chan time.Time) error
 		if l.unsaved == 0 {
 			return nil
 		}
-		return l.saveResults(ctx)
+		return l.saveAndMark(ctx)
 	}
 }
 
@@ -238,16 +233,16 @@ func (l *sendLoop) rememberAnswer(a answer) {
 	l.groups.addReleaseAnswer(t, invalid, l.Now())
 }
 
-// saveResults stores the results so far and, in a cautious call, the targets that may
+// saveAndMark stores the results so far and, in a cautious call, the targets that may
 // be under way until the next save.
-func (l *sendLoop) saveResults(ctx context.Context) error {
+func (l *sendLoop) saveAndMark(ctx context.Context) error {
 	if l.isCautious() {
 		l.markUnderWay()
 	}
 	if l.unsaved == 0 {
 		return l.storeBatch(ctx) // without a result it is no progress: see isCrashLoop
 	}
-	return l.delivery.saveResults(ctx)
+	return l.saveResults(ctx)
 }
 
 // markUnderWay lists as under way the targets in flight, and as many of the queue's next as

@@ -33,7 +33,7 @@ func (d *deliverer) receiveSingleMessage(ctx context.Context, ref push.MessageRe
 	err := d.deliverSingleMessage(ctx, ref, m)
 	how := settlementFor(m, err)
 	if err != nil {
-		d.Log.WarnContext(ctx, "message not delivered", "message_id", ref.Message, "attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
+		d.Log.WarnContext(ctx, "message not delivered", "message_id", ref.Message, "delivery_attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
 	}
 	return how
 }
@@ -58,11 +58,11 @@ func (d *deliverer) deliverSingleMessage(ctx context.Context, ref push.MessageRe
 	x := d.newMessageDeliverer(m)
 	mailing, b := m.AsMailing(), &m.Batch
 	switch decideAdmission(mailing, b, d.Now(), deadLetter) {
-	case admitNot:
+	case admissionLeave:
 		return nil
-	case admitPostpone:
+	case admissionPostpone:
 		return x.postponeBatch(ctx, b, deadLetterWait)
-	case admitGiveUp:
+	case admissionGiveUp:
 		_, err := x.giveUpBatch(ctx, mailing, b)
 		return err
 	}
@@ -128,7 +128,7 @@ func (d *deliverer) leaseAndSendMessage(ctx context.Context, mailing *push.Maili
 		return newDelivery(d, mailing, b, callEnds).runOrAbandon(ctx)
 	}
 
-	if b.Attempts == 0 {
+	if b.Leases == 0 {
 		b.Lease.Owner = unleased // the first delivery may have crashed while the message was under way
 	}
 	if isSuspect(b) {
@@ -175,7 +175,7 @@ func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
 		if readErr != nil {
 			return readErr // abandonBatch tries again
 		}
-		if stored.Picked || stored.Batch.Attempts > 0 || stored.Batch.Settled {
+		if stored.Picked || stored.Batch.Leases > 0 || stored.Batch.Settled {
 			return err // another call is sending the message, or has sent it
 		}
 		// Only tick or a dead letter has written. The next try has the revision of that write as

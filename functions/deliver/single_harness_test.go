@@ -186,15 +186,15 @@ func (h *messageHarness) due() (ids []string) {
 }
 
 // publishDue marks the messages that are due now as published, as tick does, and
-// returns how many it marked.
+// returns how many it recorded as published.
 func (h *messageHarness) publishDue() (n int) {
 	h.t.Helper()
 	for _, x := range h.dueBy(h.clock.Now()) {
-		marked, err := h.MarkMessagePublished(h.t.Context(), x, h.clock.Now())
+		recorded, err := h.MarkMessagePublished(h.t.Context(), x, h.clock.Now())
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		if marked {
+		if recorded {
 			n++
 		}
 	}

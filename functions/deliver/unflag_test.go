@@ -28,7 +28,7 @@ func TestUnflagIsNotUndoneByALateDelivery(t *testing.T) {
 				t.Fatal("an event that was not published was no error")
 			}
 			if got := w.invalid("gone-token"); got != push.CodeUnregistered {
-				t.Fatalf("the token is marked %q before the unflag", got)
+				t.Fatalf("the flag of the token is %q before the unflag", got)
 			}
 			w.Fail(nil)
 			if _, err := w.CancelMailing(t.Context(), "m"); err != nil {
@@ -48,7 +48,7 @@ func TestUnflagIsNotUndoneByALateDelivery(t *testing.T) {
 			}
 
 			if got := w.invalid("gone-token"); got != "" {
-				t.Errorf("the token is marked %q", got)
+				t.Errorf("the flag of the token is %q, want none", got)
 			}
 			m, _ := w.totals("m")
 			check.Equal(t, m.State, push.Cancelled, "state")
@@ -80,10 +80,10 @@ func TestNoFlagIsSetOnceAMailingIsUnflagged(t *testing.T) {
 	check.Equal(t, totals.Invalid[push.CodeUnregistered], 1, "tokens invalid with CodeUnregistered")
 	check.Equal(t, totals.Accepted, 1, "tokens accepted")
 	if got := w.invalid("gone-token"); got != "" {
-		t.Errorf("the token is marked %q", got)
+		t.Errorf("the flag of the token is %q, want none", got)
 	}
 	if got := w.types(); !slices.Equal(got, []string{push.MailingCompleted}) {
-		t.Errorf("it told %v", got)
+		t.Errorf("it published %v, want nothing", got)
 	}
 }
 

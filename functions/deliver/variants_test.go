@@ -100,7 +100,7 @@ func TestEachTargetGetsItsVariant(t *testing.T) {
 	check.Equal(t, b.Invalid[push.CodeUnregistered], 1, "variant b: tokens invalid with CodeUnregistered")
 	m, _ := w.totals("m")
 	if !m.Proven {
-		t.Error("the mailing is not marked as proven")
+		t.Error("the mailing is not recorded as proven")
 	}
 }
 

@@ -133,8 +133,8 @@ func TestLongNumbersStayWhole(t *testing.T) {
 				t.Errorf("the phone shows %s, want %s", m.Raw, want)
 			}
 		}
-		if got := w.rung(token)[token]; got != 1 {
-			t.Errorf("the phone of %d rang %d times, want once", n, got)
+		if got := w.messagesByToken(token)[token]; got != 1 {
+			t.Errorf("the phone of %d got %d messages, want 1", n, got)
 		}
 	}
 }

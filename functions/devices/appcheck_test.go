@@ -19,7 +19,7 @@ func (appsAway) VerifyApp(context.Context, string) (string, error) {
 }
 
 // TestAppCheck: what becomes of a registration with a good App Check token, with
-// none, and while nobody can tell.
+// none, and while it is unknown.
 func TestAppCheck(t *testing.T) {
 	t.Parallel()
 	good := issuer.AppCheckToken("1:2:web:3", nil)
@@ -35,11 +35,11 @@ func TestAppCheck(t *testing.T) {
 		{"not set", "", nil, "", 201, ""},
 		{"logged, good", AppCheckLog, auth.NewAppVerifier(project), good, 201, ""},
 		{"logged, none", AppCheckLog, auth.NewAppVerifier(project), "", 201, "would be refused"},
-		{"logged, nobody can tell", AppCheckLog, appsAway{}, good, 201, "would be refused"},
+		{"logged, unknown", AppCheckLog, appsAway{}, good, 201, "would be refused"},
 		{"enforced, good", AppCheckEnforce, auth.NewAppVerifier(project), good, 201, ""},
 		{"enforced, none", AppCheckEnforce, auth.NewAppVerifier(project), "", 401, "was refused"},
 		{"enforced, nonsense", AppCheckEnforce, auth.NewAppVerifier(project), "nonsense", 401, "was refused"},
-		{"enforced, nobody can tell", AppCheckEnforce, appsAway{}, good, 503, ""},
+		{"enforced, unknown", AppCheckEnforce, appsAway{}, good, 503, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

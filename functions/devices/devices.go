@@ -123,11 +123,11 @@ func newOperation(method, path, id, summary string) huma.Operation {
 // registration is a push token as an app reports it.
 type registration struct {
 	Token         string             `json:"token,omitempty" doc:"a registration token"`
-	FID           string             `json:"fid,omitempty" doc:"or a Firebase Installation ID"`
+	FID           string             `json:"fid,omitempty" doc:"instead of token: a Firebase installation id"`
 	Platform      push.Platform      `json:"platform" enum:"android,ios,web"`
-	App           string             `json:"app,omitempty" doc:"which of several apps, at most 200 bytes"`
+	App           string             `json:"app,omitempty" doc:"the name of the app, if the customer's tokens come from several apps; at most 200 bytes"`
 	Notifications push.Notifications `json:"notifications,omitempty" enum:"on,off" doc:"whether the phone shows notifications"`
-	TimeZone      string             `json:"timeZone,omitempty" doc:"of the phone, of the IANA database; becomes the customer's"`
+	TimeZone      string             `json:"timeZone,omitempty" doc:"the time zone of the phone (a name of the IANA database); it becomes the customer's"`
 	Device        string             `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
@@ -167,10 +167,10 @@ type registerInput struct {
 type registerOutput struct {
 	Status int
 	Body   struct {
-		ID       string        `json:"id" doc:"what to unregister the token by"`
+		ID       string        `json:"id" doc:"the id with which the token is unregistered"`
 		Kind     push.Kind     `json:"kind" enum:"token,fid"`
 		Platform push.Platform `json:"platform"`
-		App      string        `json:"app" doc:"as it was sent"`
+		App      string        `json:"app" doc:"the app that the request names"`
 		Valid    bool          `json:"valid"`
 	}
 }
@@ -205,7 +205,7 @@ func (s *service) registerToken(ctx context.Context, in *registerInput) (*regist
 
 // unregisterInput is DELETE /v1/devices/{tokenId}.
 type unregisterInput struct {
-	TokenID string `path:"tokenId" pattern:"^[0-9a-v]{32}$" patternDescription:"a token's id" doc:"as it was answered"`
+	TokenID string `path:"tokenId" pattern:"^[0-9a-v]{32}$" patternDescription:"a token's id" doc:"the id from the answer to POST /v1/devices"`
 }
 
 // unregisterToken answers DELETE /v1/devices/{tokenId}.

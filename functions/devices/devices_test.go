@@ -67,11 +67,11 @@ func TestRegisterAndUnregister(t *testing.T) {
 	if got := w.tokens("ada"); len(got) != 0 {
 		t.Errorf("ada still has %v", got)
 	}
-	if got, want := w.told(), []string{"ada false true", "ada true true"}; !slices.Equal(got, want) {
-		t.Errorf("told %q, want %q", got, want)
+	if got, want := w.publishedEvents(), []string{"ada false true", "ada true true"}; !slices.Equal(got, want) {
+		t.Errorf("published %q, want %q", got, want)
 	}
 	if n := w.Count("outbox"); n != 0 {
-		t.Errorf("%d events that were told are still owed", n)
+		t.Errorf("%d events that were published are still in the outbox", n)
 	}
 }
 
@@ -156,9 +156,9 @@ func TestEventsAreOwed(t *testing.T) {
 	}
 	n := w.Count("outbox")
 	check.Equal(t, n, 2, "number of events in the outbox")
-	check.Equal(t, len(w.told()), 0, "number of published events")
+	check.Equal(t, len(w.publishedEvents()), 0, "number of published events")
 	if !strings.Contains(w.log.String(), "events are left to the next tick") {
-		t.Errorf("nobody was told: %s", w.log)
+		t.Errorf("the log does not say so: %s", w.log)
 	}
 }
 
@@ -311,7 +311,7 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// TestLimits: one customer's apps register so often in an hour, and are told when
+// TestLimits: one customer's apps register so often in an hour, and are answered when
 // to come back; another customer is not concerned.
 func TestLimits(t *testing.T) {
 	t.Parallel()
@@ -346,7 +346,7 @@ func TestTheAppOfAnotherIsNotShown(t *testing.T) {
 	if _, err := w.store.RegisterToken(t.Context(), "ada", push.Registration{Kind: push.KindToken, Value: "old-token", App: "secret-app"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.store.FlagToken(t.Context(), store.Flag{Mailing: "m", Customer: "ada", TokenID: push.TokenID("old-token"), Code: push.CodeUnregistered, At: time.Now().Add(time.Minute), CutAt: time.Now().Add(time.Minute)}); err != nil {
+	if _, err := w.store.FlagToken(t.Context(), store.Flag{Mailing: "m", Customer: "ada", TokenID: push.TokenID("old-token"), Code: push.CodeUnregistered, At: time.Now().Add(time.Minute), BatchCreatedAt: time.Now().Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

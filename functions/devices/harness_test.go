@@ -56,8 +56,8 @@ func newHarness(t *testing.T, change func(*Deps)) *harness {
 // down is an outage of Pub/Sub.
 func (w *harness) down() { w.board.Fail(&push.Unavailable{Err: errors.New("no Pub/Sub")}) }
 
-// told is for which customers events were published, and what they say.
-func (w *harness) told() (out []string) {
+// publishedEvents says for which customers events were published, and what they say.
+func (w *harness) publishedEvents() (out []string) {
 	for _, e := range w.board.Published() {
 		d, ok := e.Data.(push.AvailabilityData)
 		out = append(out, fmt.Sprint(d.Customer, " ", d.PushAvailable, ok))

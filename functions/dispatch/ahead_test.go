@@ -26,9 +26,9 @@ func (w *harness) large(t *testing.T, id string, shards int) {
 	}
 }
 
-// cutAll carries out an order for each shard once, and answers how many tokens
-// of the mailing are open then.
-func (w *harness) cutAll(t *testing.T, id string, shards int) int {
+// workOnAllShards handles one message for each shard, and returns how many targets of the
+// mailing are open after that.
+func (w *harness) workOnAllShards(t *testing.T, id string, shards int) int {
 	t.Helper()
 	for k := range shards {
 		if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: id, Shard: k}); err != nil {
@@ -42,10 +42,10 @@ func (w *harness) cutAll(t *testing.T, id string, shards int) int {
 	return n
 }
 
-// TestWhatIsAheadIsBoundedOverAllMailings: while nothing is sent, the first has
-// two minutes of the quota, and each that follows has a quarter of its share more.
-// One that is paused does not keep the others waiting.
-func TestWhatIsAheadIsBoundedOverAllMailings(t *testing.T) {
+// TestUnsentTargetsOfAllMailingsAreLimited: while nothing is sent, the first mailing has
+// targets for two minutes of the quota. Each later mailing has a quarter of its part in
+// addition. One that is paused does not keep the others waiting.
+func TestUnsentTargetsOfAllMailingsAreLimited(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	w.d.QuotaPerMinute = 1000 // 2,000 may be ahead
@@ -55,27 +55,27 @@ func TestWhatIsAheadIsBoundedOverAllMailings(t *testing.T) {
 	for _, id := range ids {
 		w.large(t, id, shards)
 	}
-	all := 0
+	before := 0
 	for i := range 3 {
-		w.clock.Add(time.Minute) // what is read of the others is a second old at most
-		all += w.cutAll(t, ids[i], shards)
+		w.clock.Add(time.Minute) // what dispatch has read of other mailings is cached for a second
+		before += w.workOnAllShards(t, ids[i], shards)
 	}
-	if most := 2000 + 3*page; all > most {
-		t.Errorf("%d tokens are ahead of three mailings, want two minutes' 2,000 and a page each", all)
+	if most := 2000 + 3*page; before > most {
+		t.Errorf("%d tokens are ahead of three mailings, want two minutes' 2,000 and a page each", before)
 	}
 	for round := range 3 {
 		w.clock.Add(time.Minute)
-		again := 0
+		now := 0
 		for _, id := range ids {
-			again += w.cutAll(t, id, shards)
+			now += w.workOnAllShards(t, id, shards)
 		}
-		if again > all+page {
-			t.Errorf("round %d: nothing was sent, and %d tokens are ahead, after %d", round, again, all)
+		if now > before+page {
+			t.Errorf("round %d: nothing was sent, and %d tokens are ahead, after %d", round, now, before)
 		}
-		all = again
+		before = now
 	}
 
-	before, err := w.CountOpenTargets(t.Context(), "c")
+	ofC, err := w.CountOpenTargets(t.Context(), "c")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,30 +86,30 @@ func TestWhatIsAheadIsBoundedOverAllMailings(t *testing.T) {
 	}
 	w.settleAll(t, "c")
 	w.clock.Add(time.Minute)
-	if after := w.cutAll(t, "c", shards); after < 2000 {
-		t.Errorf("beside two paused mailings %d tokens are ahead, after %d before; want the whole 2,000", after, before)
+	if after := w.workOnAllShards(t, "c", shards); after < 2000 {
+		t.Errorf("beside two paused mailings %d tokens are ahead, after %d before; want the whole 2,000", after, ofC)
 	}
 }
 
-// TestTheBoundHoldsBesideWhatIsCutWhole: a mailing that was alone when it was cut
-// has used nearly everything up; one that follows has a part of its share.
-func TestTheBoundHoldsBesideWhatIsCutWhole(t *testing.T) {
+// TestASecondMailingGetsAPartOfTheLimit: a mailing that was alone got targets for nearly two
+// minutes. A second mailing still gets a part of its share.
+func TestASecondMailingGetsAPartOfTheLimit(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	w.d.QuotaPerMinute = 1000 // 2,000 may be ahead
 	w.people(t, 1900, func(int) int { return 1 })
 	w.large(t, "a", 2)
-	if n := w.cutAll(t, "a", 2); n != 1900 {
-		t.Fatalf("of a mailing that is alone %d tokens are cut, want all 1,900", n)
+	if n := w.workOnAllShards(t, "a", 2); n != 1900 {
+		t.Fatalf("a mailing that is alone has %d targets, want all 1,900", n)
 	}
 	w.large(t, "b", 2)
 	w.clock.Add(time.Minute)
-	n := w.cutAll(t, "b", 2)
+	n := w.workOnAllShards(t, "b", 2)
 	if n == 0 {
-		t.Errorf("number of tokens that are cut beside 1,900 that are ahead is %v, want some", n)
+		t.Errorf("number of targets beside 1,900 that are not sent is %v, want some", n)
 	}
 	if n > pageSize {
-		t.Errorf("number of tokens that are cut beside 1,900 that are ahead is %v, want at most %v", n, pageSize)
+		t.Errorf("number of targets beside 1,900 that are not sent is %v, want at most %v", n, pageSize)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestLanes(t *testing.T) {
 			w.mailing(t, id, c.change)
 			w.start(t, id)
 			w.refs, w.lanes = nil, nil
-			w.cut(t, id)
+			w.workOnFirstShard(t, id)
 			if len(w.lanes) == 0 {
 				t.Fatal("nothing was published")
 			}
@@ -169,13 +169,13 @@ func TestLargeAttributesMakeSmallPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newHarness(t, nil)
-			var pages []int // how many targets each page has
+			var targetsByPage []int
 			w.failing.Before(func(call *storetest.Call) error {
 				n := 0
 				for _, b := range storetest.Arg[[]*push.Batch](call, 1) {
 					n += len(b.Targets)
 				}
-				pages = append(pages, n)
+				targetsByPage = append(targetsByPage, n)
 				return nil
 			}, storetest.CreateBatches)
 			value := string(slices.Repeat([]byte("x"), c.bytes))
@@ -192,9 +192,9 @@ func TestLargeAttributesMakeSmallPages(t *testing.T) {
 			w.mailing(t, "m", func(d *push.Draft) {
 				d.Message = json.RawMessage(`{"notification":{"title":"{{ customer.a | truncate: 5 }}"}}`)
 			})
-			w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+			w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 			w.checkOnce(t, "m", 400)
-			largest := slices.Max(pages)
+			largest := slices.Max(targetsByPage)
 			check.Between(t, largest, c.least, c.most, "number of targets of the largest page")
 		})
 	}

@@ -36,7 +36,7 @@ func TestBatchesCarryOnlyNamedAttributes(t *testing.T) {
 				d.Audience, d.Link = a, `https://x.example/{{ customer["first name"] }}`
 				d.Message = json.RawMessage(`{"notification":{"title":"{{ customer.name }}{{ customer.none }}{{ customer.points }}{{ customer.id }}"}}`)
 			})
-			w.carryOut(t, push.DispatchMessage{Mailing: name, Shard: push.DispatchStart})
+			w.handleUntilDone(t, push.DispatchMessage{Mailing: name, Shard: push.DispatchStart})
 			open, err := w.ListOpenBatches(t.Context(), name)
 			if err != nil {
 				t.Fatal(err)

@@ -13,7 +13,7 @@ func TestAudiencesAndExclusions(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	w.seed(t, 8)
-	_, err := w.FlagToken(t.Context(), store.Flag{Mailing: "old", Customer: "c1", TokenID: push.TokenID("c1-token-0"), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
+	_, err := w.FlagToken(t.Context(), store.Flag{Mailing: "old", Customer: "c1", TokenID: push.TokenID("c1-token-0"), Code: push.CodeUnregistered, At: w.clock.Now(), BatchCreatedAt: w.clock.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestAudiencesAndExclusions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := w.mailing(t, "m-"+name, c.change)
-			w.carryOut(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
+			w.handleUntilDone(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
 			w.checkOnce(t, m.ID, c.tokens)
 			totals, err := w.ReadTotals(t.Context(), m)
 			if err != nil {
@@ -46,12 +46,13 @@ func TestAudiencesAndExclusions(t *testing.T) {
 	}
 }
 
-// TestNobodyToRing: a mailing nobody gets is completed at once, and told.
-func TestNobodyToRing(t *testing.T) {
+// TestAnAudienceWithoutTokens: a mailing that nobody gets is completed at once, and its end is
+// published.
+func TestAnAudienceWithoutTokens(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	w.mailing(t, "m", func(d *push.Draft) { d.Audience = push.Audience{Customers: []string{"nobody"}} })
-	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	m, err := w.ReadMailing(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)

@@ -113,7 +113,7 @@ func (d *dispatcher) receiveFromPubSub(ctx context.Context, m queue.Message) que
 		return queue.Ack
 	}
 	how := settlementFor(err)
-	d.Log.WarnContext(ctx, "dispatch stopped", "mailing", o.Mailing, "shard", o.Shard, "attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
+	d.Log.WarnContext(ctx, "dispatch stopped", "mailing", o.Mailing, "shard", o.Shard, "delivery_attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
 	return how
 }
 

@@ -8,15 +8,15 @@ import (
 	"carillon.example/shared/push"
 )
 
-func TestEveryoneIsCutOnce(t *testing.T) {
+func TestEveryoneIsInOneBatch(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	tokens := w.seed(t, 40)
 	w.mailing(t, "m", nil)
-	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	w.checkOnce(t, "m", tokens)
 	if open, _ := w.ListOpenBatches(t.Context(), "m"); len(open) != len(w.refs) {
-		t.Errorf("%d batches were cut, %d published", len(open), len(w.refs))
+		t.Errorf("%d batches were created, %d published", len(open), len(w.refs))
 	}
 }
 
@@ -41,7 +41,7 @@ func TestDyingAtEachStep(t *testing.T) {
 			})
 			tokens := w.seed(t, 12)
 			w.mailing(t, "m", nil)
-			w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+			w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 			if !hit {
 				t.Fatal("the step never came")
 			}
@@ -50,7 +50,7 @@ func TestDyingAtEachStep(t *testing.T) {
 	}
 }
 
-func TestDoubledAndLateOrders(t *testing.T) {
+func TestRepeatedAndLateMessages(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	tokens := w.seed(t, 20)
@@ -66,6 +66,6 @@ func TestDoubledAndLateOrders(t *testing.T) {
 		wg.Go(func() { _ = w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: 0}) })
 	}
 	wg.Wait()
-	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	w.checkOnce(t, "m", tokens)
 }

@@ -21,14 +21,14 @@ import (
 // A board collects what dispatch publishes; it may fail on demand.
 type board struct {
 	testcloud.EventRecorder[push.Event]
-	mu     sync.Mutex
-	orders []push.DispatchMessage
-	refs   []push.BatchRef
-	lanes  []push.Lane // of refs
-	at     []time.Time // of refs, by now
-	wakes  []string
-	now    func() time.Time
-	fail   func(step string) error
+	mu       sync.Mutex
+	messages []push.DispatchMessage
+	refs     []push.BatchRef
+	lanes    []push.Lane // of refs
+	at       []time.Time // of refs, by now
+	wakes    []string
+	now      func() time.Time
+	fail     func(step string) error
 }
 
 func (b *board) PublishDispatch(_ context.Context, o ...push.DispatchMessage) error {
@@ -37,7 +37,7 @@ func (b *board) PublishDispatch(_ context.Context, o ...push.DispatchMessage) er
 	if err := b.fail("PublishDispatch"); err != nil {
 		return err
 	}
-	b.orders = append(b.orders, o...)
+	b.messages = append(b.messages, o...)
 	return nil
 }
 
@@ -142,22 +142,22 @@ func (w *harness) mailing(t *testing.T, id string, change func(*push.Draft)) *pu
 	return m
 }
 
-// carryOut handles a dispatch message and all that follow from it, as often as it takes: what
-// fails is delivered again, and tick is there.
-func (w *harness) carryOut(t *testing.T, o push.DispatchMessage) {
+// handleUntilDone handles a message and all that follow from it, as often as it takes: what
+// fails is delivered again, and waiting does what tick does.
+func (w *harness) handleUntilDone(t *testing.T, o push.DispatchMessage) {
 	t.Helper()
 	for todo := []push.DispatchMessage{o}; len(todo) > 0; todo = w.waiting(t, o.Mailing) {
 		for _, o := range todo {
-			w.drain(t, o)
+			w.handleDue(t, o)
 		}
 	}
 }
 
 // waiting does what tick does: it moves the clock to where the mailing goes on,
-// publishes the batches that are due then, and answers the orders for shards.
-func (w *harness) waiting(t *testing.T, id string) (orders []push.DispatchMessage) {
+// publishes the batches that are due then, and returns the messages for shards.
+func (w *harness) waiting(t *testing.T, id string) (messages []push.DispatchMessage) {
 	t.Helper()
-	for len(orders) == 0 {
+	for len(messages) == 0 {
 		var next time.Time
 		earliest := func(at time.Time) {
 			if next.IsZero() || at.Before(next) {
@@ -200,11 +200,11 @@ func (w *harness) waiting(t *testing.T, id string) (orders []push.DispatchMessag
 		}
 		for _, sh := range shards {
 			if !sh.ContinueAt.After(w.clock.Now()) {
-				orders = append(orders, push.DispatchMessage{Mailing: id, Shard: sh.Number})
+				messages = append(messages, push.DispatchMessage{Mailing: id, Shard: sh.Number})
 			}
 		}
 	}
-	return orders
+	return messages
 }
 
 func (w *harness) publish(t *testing.T, b store.OpenBatch) {
@@ -214,15 +214,15 @@ func (w *harness) publish(t *testing.T, b store.OpenBatch) {
 		t.Fatal(err)
 	}
 	if !ok {
-		t.Fatalf("batch %s was not marked as published, want it marked", b.Batch)
+		t.Fatalf("batch %s was not recorded as published, want it recorded", b.Batch)
 	}
 	if err := w.PublishBatches(t.Context(), b.Lane, b.BatchRef); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// drain does an order and those that follow at once.
-func (w *harness) drain(t *testing.T, o push.DispatchMessage) {
+// handleDue handles a message, and those that follow from it without a wait.
+func (w *harness) handleDue(t *testing.T, o push.DispatchMessage) {
 	t.Helper()
 	todo := []push.DispatchMessage{o}
 	for tries := 0; len(todo) > 0; tries++ {
@@ -230,16 +230,16 @@ func (w *harness) drain(t *testing.T, o push.DispatchMessage) {
 			t.Fatal("dispatch does not come to an end")
 		}
 		w.mu.Lock()
-		w.orders = nil
+		w.messages = nil
 		w.mu.Unlock()
 		if err := w.d.handleMessage(t.Context(), todo[0]); err == nil {
 			todo = todo[1:]
 		} else if settlementFor(err) == 0 { // acknowledged
 			todo = todo[1:]
 		} else {
-			w.clock.Add(2 * time.Minute) // back-off, and a dead call's hold on its shard
+			w.clock.Add(2 * time.Minute) // back-off, and the lease of a call that crashed
 		}
-		todo = append(todo, w.orders...)
+		todo = append(todo, w.messages...)
 	}
 }
 

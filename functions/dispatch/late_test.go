@@ -40,7 +40,7 @@ func TestTheStartOfAMailingSaysHowLateItIs(t *testing.T) {
 			}
 
 			w.clock.Add(c.wait)
-			w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+			w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 
 			check.Equal(t, lateMilliseconds(t, journal.String()), c.want, "late_milliseconds")
 		})

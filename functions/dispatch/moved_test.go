@@ -32,7 +32,7 @@ func byKey(n int) (first, last string) {
 	return first, last
 }
 
-// TestATokenThatMovesIsSentToOnce: from a customer who is cut already to one who
+// TestATokenThatMovesIsSentToOnce: from a customer whose batch is created already to one who
 // is not, in each way in which a token can move.
 func TestATokenThatMovesIsSentToOnce(t *testing.T) {
 	t.Parallel()
@@ -63,7 +63,7 @@ func TestATokenThatMovesIsSentToOnce(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+			w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 			w.checkOnce(t, "m", n)
 			m, err := w.ReadMailingHeader(t.Context(), "m")
 			if err != nil {
@@ -80,7 +80,7 @@ func TestATokenThatMovesIsSentToOnce(t *testing.T) {
 	}
 }
 
-// TestListedTokensAreResolvedOnce: one that moves while its mailing is cut, in
+// TestListedTokensAreResolvedOnce: one that moves while the batches of its mailing are created, in
 // either direction, is in one bucket and in one batch at most.
 func TestListedTokensAreResolvedOnce(t *testing.T) {
 	t.Parallel()
@@ -90,8 +90,8 @@ func TestListedTokensAreResolvedOnce(t *testing.T) {
 		from, to string
 		batches  int // that have the token
 	}{
-		"to one who is not cut": {first, last, 1},
-		"to one who is cut":     {last, first, 0},
+		"to one who has no batch yet": {first, last, 1},
+		"to one who has a batch":      {last, first, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,11 +111,11 @@ func TestListedTokensAreResolvedOnce(t *testing.T) {
 			w.start(t, "m")
 			w.eachPageTakes(10 * time.Second)
 			w.d.CallTimeout = 12 * time.Second // so that each page is a call of its own, which opens the audience anew
-			for calls, orders := 0, []push.DispatchMessage{{Mailing: "m"}}; len(orders) > 0; calls++ {
+			for calls, messages := 0, []push.DispatchMessage{{Mailing: "m"}}; len(messages) > 0; calls++ {
 				if calls > 10 {
 					t.Fatal("it does not come to an end")
 				}
-				orders = w.cut(t, "m")
+				messages = w.workOnFirstShard(t, "m")
 			}
 			if got := w.targets(t, "m")[moved]; got != c.batches {
 				t.Errorf("the token that moved is in %d batches, want %d", got, c.batches)
@@ -148,7 +148,7 @@ func TestACustomerThatDoesNotDecodeIsUnknown(t *testing.T) {
 	}
 	for name, a := range map[string]push.Audience{"everyone": {Everyone: true}, "listed": {Customers: []string{"c2", "c3"}}} {
 		w.mailing(t, name, func(d *push.Draft) { d.Audience = a })
-		w.carryOut(t, push.DispatchMessage{Mailing: name, Shard: push.DispatchStart})
+		w.handleUntilDone(t, push.DispatchMessage{Mailing: name, Shard: push.DispatchStart})
 		m, err := w.ReadMailingHeader(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 
 // TestMutedCustomersAreLeftOutIfTheSettingSaysSo: and are counted for it, once,
 // behind every other reason; a phone beside that shows notifications is enough to
-// be rung.
+// get a message.
 func TestMutedCustomersAreLeftOutIfTheSettingSaysSo(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
@@ -38,7 +38,7 @@ func TestMutedCustomersAreLeftOutIfTheSettingSaysSo(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := w.mailing(t, "m-"+string(muted), nil)
-		w.carryOut(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
+		w.handleUntilDone(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
 		totals, err := w.ReadTotals(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)

@@ -43,13 +43,13 @@ func TestNothingIsPublishedBeforeItIsStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: 0}); err == nil {
-		t.Error("the commit failed and nobody was told")
+		t.Error("the commit failed, and handleMessage returned no error")
 	}
 	if len(w.refs) > 0 {
 		t.Errorf("%d batches were published, and none is stored", len(w.refs))
 	}
 	down = false
-	w.clock.Add(2 * time.Minute) // the dead call's hold on its shard
-	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+	w.clock.Add(2 * time.Minute) // the lease of the call that crashed
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	w.checkOnce(t, "m", tokens)
 }

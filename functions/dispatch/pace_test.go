@@ -33,7 +33,7 @@ func rateIsKept(t *testing.T, w *harness, tokens int) {
 	w.countFutureSlots(t.Context())
 	w.mailing(t, "m", func(d *push.Draft) { d.RatePerMinute = &rate })
 	began := w.clock.Now()
-	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	w.checkOnce(t, "m", tokens)
 	took := w.clock.Now().Sub(began)
 	ideal := time.Duration(tokens) * time.Minute / time.Duration(rate)
@@ -88,7 +88,7 @@ func (w *harness) countFutureSlots(ctx context.Context) {
 	}, storetest.CountOpenTargets)
 }
 
-// TestARateStaysTwoMinutesAhead: while nothing is delivered, no more is cut than
+// TestARateStaysTwoMinutesAhead: while nothing is delivered, no more targets are created than
 // may be sent at once afterwards. Then it goes on from that moment.
 func TestARateStaysTwoMinutesAhead(t *testing.T) {
 	t.Parallel()
@@ -98,13 +98,13 @@ func TestARateStaysTwoMinutesAhead(t *testing.T) {
 	w.mailing(t, "m", func(d *push.Draft) { d.RatePerMinute = &rate })
 	w.start(t, "m")
 	for range 6 {
-		w.cut(t, "m")
+		w.workOnFirstShard(t, "m")
 		w.clock.Add(time.Minute)
 	}
 	n := len(w.targets(t, "m"))
-	check.Between(t, n, 3*rate/2, 3*rate, "number of tokens cut in six minutes without delivery")
+	check.Between(t, n, 3*rate/2, 3*rate, "number of targets created in six minutes without delivery")
 	w.countFutureSlots(t.Context())
-	w.carryOut(t, push.DispatchMessage{Mailing: "m"})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: "m"})
 	w.checkOnce(t, "m", tokens)
 }
 
@@ -118,7 +118,7 @@ func TestSlotsThatAreNotDueAreTicks(t *testing.T) {
 	w.mailing(t, "m", func(d *push.Draft) { d.RatePerMinute = &rate })
 	w.start(t, "m")
 	began := w.clock.Now()
-	w.cut(t, "m")
+	w.workOnFirstShard(t, "m")
 	if took := w.clock.Now().Sub(began); took != 0 {
 		t.Errorf("the call slept for %s", took)
 	}
@@ -133,7 +133,7 @@ func TestSlotsThatAreNotDueAreTicks(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(open) < 10 {
-		t.Errorf("%d batches were cut", len(open))
+		t.Errorf("%d batches were created", len(open))
 	}
 	for _, b := range open {
 		due := !b.NotBefore.After(began)
@@ -176,20 +176,20 @@ func TestAHighRateHasSeveralShards(t *testing.T) {
 	}
 }
 
-func TestScheduledAndHeldMailingsAreLeftAlone(t *testing.T) {
+func TestScheduledAndPausedMailingsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	w.seed(t, 3)
 	at := w.clock.Now().Add(time.Hour)
 	w.mailing(t, "later", func(d *push.Draft) { d.SendAt = &at })
-	w.mailing(t, "held", nil)
-	if _, err := w.PauseMailing(t.Context(), "held"); err != nil {
+	w.mailing(t, "paused", nil)
+	if _, err := w.PauseMailing(t.Context(), "paused"); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []string{"later", "held"} {
-		w.carryOut(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
+	for _, id := range []string{"later", "paused"} {
+		w.handleUntilDone(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
 		if n := len(w.targets(t, id)); n != 0 {
-			t.Errorf("%s: %d tokens were cut", id, n)
+			t.Errorf("%s: %d targets were created, want none", id, n)
 		}
 	}
 	if len(w.wakes) != 1 {
@@ -197,8 +197,8 @@ func TestScheduledAndHeldMailingsAreLeftAlone(t *testing.T) {
 	}
 	check.Equal(t, w.wakes[0], "later", "wakes[0]")
 	w.clock.Add(2 * time.Hour)
-	w.carryOut(t, push.DispatchMessage{Mailing: "later", Shard: push.DispatchStart})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: "later", Shard: push.DispatchStart})
 	if len(w.targets(t, "later")) == 0 {
-		t.Error("a mailing whose time has come was not cut")
+		t.Error("no batch of a mailing whose time has come was created")
 	}
 }

@@ -200,14 +200,14 @@ func (c *shardRun) batchSize() int {
 func (c *shardRun) newBatch(targets []push.Target) *push.Batch {
 	b := &push.Batch{
 		BatchRef: push.BatchRef{Mailing: c.mailing.ID, Batch: fmt.Sprintf("%02d-%06d", c.shard.Number, c.shard.Batches)},
-		Shard:    c.shard.Number, CutAt: c.Now(), Lane: c.lane, Variants: len(c.mailing.Variants), Targets: targets, Results: make([]push.Result, len(targets)),
+		Shard:    c.shard.Number, CreatedAt: c.Now(), Lane: c.lane, Variants: len(c.mailing.Variants), Targets: targets, Results: make([]push.Result, len(targets)),
 	}
 	c.shard.Batches++
 	if r := c.mailing.RateLimit(); r > 0 && c.mailing.Hours == nil {
 		c.assignSlot(b, r)
 	}
-	if !b.NotBefore.After(b.CutAt) {
-		b.PublishedAt = b.CutAt // it is published as soon as it is stored
+	if !b.NotBefore.After(b.CreatedAt) {
+		b.PublishedAt = b.CreatedAt // it is published as soon as it is stored
 	}
 	return b
 }
@@ -221,12 +221,12 @@ func (c *shardRun) assignSlot(b *push.Batch, rate int) {
 		return time.Duration(targets) * shards * time.Minute / time.Duration(rate)
 	}
 	if c.shard.NextSlot.IsZero() {
-		c.shard.NextSlot = b.CutAt.Add(length(c.batchSize()) * time.Duration(c.shard.Number) / shards)
+		c.shard.NextSlot = b.CreatedAt.Add(length(c.batchSize()) * time.Duration(c.shard.Number) / shards)
 	}
 
 	b.NotBefore = c.shard.NextSlot
-	if b.NotBefore.Before(b.CutAt) {
-		b.NotBefore = b.CutAt
+	if b.NotBefore.Before(b.CreatedAt) {
+		b.NotBefore = b.CreatedAt
 	}
 	c.shard.NextSlot = b.NotBefore.Add(length(len(b.Targets)))
 }

@@ -26,7 +26,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	now := w.clock.Now()
 	var batches []*push.Batch
 	for _, id := range []string{"due", "small", "later", "leased"} {
-		batches = append(batches, &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: id}, CutAt: now, PublishedAt: now, Lane: push.LaneLarge,
+		batches = append(batches, &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: id}, CreatedAt: now, PublishedAt: now, Lane: push.LaneLarge,
 			Targets: []push.Target{{Customer: "a", Token: id}}, Results: make([]push.Result, 1)})
 	}
 	batches[1].Lane = push.LaneSmall
@@ -62,8 +62,8 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	if !slices.Equal(w.wakes, []string{"m"}) {
 		t.Errorf("tick was asked to look at %v, want m", w.wakes)
 	}
-	if want := []push.DispatchMessage{{Mailing: "m", Shard: 0}}; !slices.Equal(w.orders, want) {
-		t.Errorf("ordered %v, want %v", w.orders, want)
+	if want := []push.DispatchMessage{{Mailing: "m", Shard: 0}}; !slices.Equal(w.messages, want) {
+		t.Errorf("published %v, want %v", w.messages, want)
 	}
 	open, err := w.ListOpenBatches(t.Context(), "m")
 	if err != nil {

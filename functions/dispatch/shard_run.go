@@ -198,7 +198,7 @@ func (c *shardRun) createPage(ctx context.Context) error {
 		switch {
 		case !b.PublishedAt.IsZero():
 			refs = append(refs, b.BatchRef)
-		case max(b.NotBefore.Sub(b.CutAt), b.WaitUntil.Sub(b.CutAt)) < nextRound:
+		case max(b.NotBefore.Sub(b.CreatedAt), b.WaitUntil.Sub(b.CreatedAt)) < nextRound:
 			c.wake = true
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// The largest batches that are cut stay within what Firestore takes of a
-// document, whatever becomes of them: here every token is found dead, and every
+// The largest batches that are created stay within what Firestore takes of a
+// document, whatever becomes of them: here every token is found invalid, and every
 // customer's id is as long as can be, and grows in JSON.
 func TestTheLargestBatchesFitADocument(t *testing.T) {
 	t.Parallel()
@@ -71,11 +71,11 @@ func TestTheLargestBatchesFitADocument(t *testing.T) {
 						Code: push.CodeInvalidArgument, Status: push.CodeInvalidArgument, At: at.Add(123456789)})
 				}
 				if err := w.SaveBatch(t.Context(), stored); err != nil {
-					t.Errorf("%s: %d dead tokens: %v", name, len(stored.InvalidTokens), err)
+					t.Errorf("%s: %d invalid tokens: %v", name, len(stored.InvalidTokens), err)
 				}
 			}
 			if n != len(targets) {
-				t.Errorf("%s: %d of %d targets were cut", name, n, len(targets))
+				t.Errorf("%s: %d of %d targets were created", name, n, len(targets))
 			}
 		})
 	}

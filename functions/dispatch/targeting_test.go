@@ -54,7 +54,7 @@ func TestFilterAndControlGroupAreCounted(t *testing.T) {
 	m := w.mailing(t, "m", func(d *push.Draft) {
 		d.Only, d.ControlGroup = &push.Only{Platforms: []push.Platform{push.Android}, Apps: []string{"shop"}}, 0.25
 	})
-	w.carryOut(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
 
 	got := w.targets(t, m.ID)
 	if len(got) != len(want) {
@@ -87,7 +87,7 @@ func TestTooLargeAudienceWaitsForAPerson(t *testing.T) {
 	for most, paused := range map[int]bool{11: true, 12: false} {
 		id := fmt.Sprint("m", most)
 		w.mailing(t, id, func(d *push.Draft) { d.MaxCustomers = &most })
-		w.carryOut(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
+		w.handleUntilDone(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
 
 		m, err := w.ReadMailing(t.Context(), id)
 		if err != nil {
@@ -107,7 +107,7 @@ func TestTooLargeAudienceWaitsForAPerson(t *testing.T) {
 		if _, err := w.ResumeMailing(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		w.carryOut(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
+		w.handleUntilDone(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
 		w.checkOnce(t, id, tokens)
 	}
 }
@@ -130,7 +130,7 @@ func TestVariantsShareTheAudience(t *testing.T) {
 	if diff := cmp.Diff([]string{"first", "second"}, attributesOf(m)); diff != "" {
 		t.Errorf("attributes (-want +got):\n%s", diff)
 	}
-	w.carryOut(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
 	w.checkOnce(t, m.ID, 2*customers)
 
 	by := push.TargetingOf(m, push.Settings{})

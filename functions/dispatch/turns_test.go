@@ -10,27 +10,27 @@ import (
 	"carillon.example/shared/push"
 )
 
-// start records the mailing's shards and forgets the orders that follow.
+// start stores the mailing's shards and forgets the messages that dispatch publishes.
 func (w *harness) start(t *testing.T, id string) {
 	t.Helper()
 	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: id, Shard: push.DispatchStart}); err != nil {
 		t.Fatal(err)
 	}
-	w.orders = nil
+	w.messages = nil
 }
 
-// cut carries out one order to cut the mailing's first shard, and answers the
-// orders that follow.
-func (w *harness) cut(t *testing.T, id string) []push.DispatchMessage {
+// workOnFirstShard handles a message for the mailing's first shard, and returns the messages
+// that it publishes.
+func (w *harness) workOnFirstShard(t *testing.T, id string) []push.DispatchMessage {
 	t.Helper()
-	w.orders = nil
+	w.messages = nil
 	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: id}); err != nil {
 		t.Fatal(err)
 	}
-	return w.orders
+	return w.messages
 }
 
-// TestAShardIsOneCalls: a second order for a shard that is being cut does
+// TestAShardIsOneCalls: a second message for a shard that a call has leased does
 // nothing, until the first call must have ended.
 func TestAShardIsOneCalls(t *testing.T) {
 	t.Parallel()
@@ -45,20 +45,20 @@ func TestAShardIsOneCalls(t *testing.T) {
 	if err := w.LeaseShard(t.Context(), sh, w.clock.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	orders := w.cut(t, "m")
-	if len(orders) > 0 {
-		t.Errorf("number of orders is %v, want 0", len(orders))
+	messages := w.workOnFirstShard(t, "m")
+	if len(messages) > 0 {
+		t.Errorf("number of messages is %v, want 0", len(messages))
 	}
 	if len(w.targets(t, "m")) > 0 {
 		t.Errorf("number of targets is %v, want 0", len(w.targets(t, "m")))
 	}
 	w.clock.Add(2 * time.Minute)
-	w.cut(t, "m")
+	w.workOnFirstShard(t, "m")
 	w.checkOnce(t, "m", tokens)
 }
 
-// TestAHeldMailingIsNotCut, not even by an order that was on its way.
-func TestAHeldMailingIsNotCut(t *testing.T) {
+// TestNoBatchesOfAPausedMailing: not even a message that was on its way creates one.
+func TestNoBatchesOfAPausedMailing(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	w.seed(t, 3)
@@ -67,9 +67,9 @@ func TestAHeldMailingIsNotCut(t *testing.T) {
 	if _, err := w.PauseMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	orders := w.cut(t, "m")
-	if len(orders) > 0 {
-		t.Errorf("number of orders is %v, want 0", len(orders))
+	messages := w.workOnFirstShard(t, "m")
+	if len(messages) > 0 {
+		t.Errorf("number of messages is %v, want 0", len(messages))
 	}
 	if len(w.targets(t, "m")) > 0 {
 		t.Errorf("number of targets is %v, want 0", len(w.targets(t, "m")))
@@ -81,8 +81,8 @@ func (w *harness) eachPageTakes(d time.Duration) {
 	w.failing.Before(storetest.Do(func() { w.clock.Add(d) }), storetest.CreateBatches)
 }
 
-// TestHandsOverInTime: a call that has more to cut than its time allows ends
-// before that, and a fresh order goes on.
+// TestHandsOverInTime: a call that has more batches to create than its time allows
+// ends before that, and a new message goes on.
 func TestHandsOverInTime(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
@@ -92,17 +92,17 @@ func TestHandsOverInTime(t *testing.T) {
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
 	began := w.clock.Now()
-	orders := w.cut(t, "m")
+	messages := w.workOnFirstShard(t, "m")
 	took := w.clock.Now().Sub(began)
-	check.Equal(t, len(orders), 1, "number of orders")
+	check.Equal(t, len(messages), 1, "number of messages")
 	if took > w.d.CallTimeout {
 		t.Errorf("the time of the call is %v, want at most %v", took, w.d.CallTimeout)
 	}
-	for calls := 0; len(orders) > 0; calls++ {
+	for calls := 0; len(messages) > 0; calls++ {
 		if calls > 3 {
 			t.Fatal("it does not come to an end")
 		}
-		orders = w.cut(t, "m")
+		messages = w.workOnFirstShard(t, "m")
 	}
 	m, err := w.ReadMailingHeader(t.Context(), "m")
 	if err != nil {
@@ -111,8 +111,8 @@ func TestHandsOverInTime(t *testing.T) {
 	check.Equal(t, m.Dispatched, true, "Dispatched")
 }
 
-// TestGivesItsPlaceBack: with as much cut as goes out in two minutes the call
-// stores when to go on and ends. An order that comes before that does nothing.
+// TestGivesItsPlaceBack: when there are as many targets as are sent in two minutes, the call
+// stores when to continue and ends. A message that comes before that does nothing.
 func TestGivesItsPlaceBack(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
@@ -121,11 +121,11 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
 	began := w.clock.Now()
-	if orders := w.cut(t, "m"); len(orders) != 0 {
-		t.Errorf("it ordered %v", orders)
+	if messages := w.workOnFirstShard(t, "m"); len(messages) != 0 {
+		t.Errorf("it published %v", messages)
 	}
 	if n := len(w.targets(t, "m")); n != pageSize {
-		t.Errorf("%d were cut, want %d", n, pageSize)
+		t.Errorf("%d targets were created, want %d", n, pageSize)
 	}
 	sh, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
@@ -138,26 +138,26 @@ func TestGivesItsPlaceBack(t *testing.T) {
 		t.Errorf("it keeps its shard until %s", sh.LeaseUntil)
 	}
 
-	w.cut(t, "m")
+	w.workOnFirstShard(t, "m")
 	after, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	check.Equal(t, after.Revision, sh.Revision, "revision of the shard after an early order")
+	check.Equal(t, after.Revision, sh.Revision, "revision of the shard after an early message")
 	w.clock.Add(minRoomWait)
-	w.cut(t, "m")
+	w.workOnFirstShard(t, "m")
 	if n := len(w.targets(t, "m")); n != pageSize {
-		t.Errorf("nothing was sent, and %d are cut", n)
+		t.Errorf("nothing was sent, and there are %d targets", n)
 	}
 	w.settleAll(t, "m")
 	w.clock.Add(minRoomWait)
-	w.cut(t, "m")
+	w.workOnFirstShard(t, "m")
 	if n := len(w.targets(t, "m")); n != 10 {
-		t.Errorf("there is room again, and %d are cut, want the 10 that are left", n)
+		t.Errorf("there is room again, and there are %d targets, want the 10 that are left", n)
 	}
 }
 
-// settleAll is a deliver that has sent everything that is cut.
+// settleAll does what deliver does: it settles every batch.
 func (w *harness) settleAll(t *testing.T, id string) {
 	t.Helper()
 	open, err := w.ListOpenBatches(t.Context(), id)
@@ -187,9 +187,9 @@ func TestACallThatFailsGivesItsShardBack(t *testing.T) {
 	good := w.d.Store
 	w.d.Store = storetest.New(w.Store).Before(storetest.Fail(&push.Unavailable{Err: errors.New("no Firestore")}), storetest.CountOpenTargets)
 	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m"}); err == nil {
-		t.Fatal("open batches could not be counted, and nobody is told")
+		t.Fatal("open batches could not be counted, and handleMessage returned no error")
 	}
 	w.d.Store = good
-	w.cut(t, "m")
+	w.workOnFirstShard(t, "m")
 	w.checkOnce(t, "m", tokens)
 }

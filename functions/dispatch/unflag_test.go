@@ -31,33 +31,33 @@ func (w *harness) flagged(t testing.TB, id string, batches, size int) {
 	must(err)
 	_, err = w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}})
 	must(err)
-	cut := w.clock.Now()
+	created := w.clock.Now()
 	for n := range batches {
-		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: cut, Results: make([]push.Result, size)}
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CreatedAt: created, Results: make([]push.Result, size)}
 		lines := make([]store.ImportLine, size)
 		for i := range size {
 			name := fmt.Sprintf("c%d", n*size+i)
 			lines[i] = store.ImportLine{Customer: name, Tokens: []push.Registration{{Kind: push.KindToken, Value: name, Platform: push.Android}}}
 			b.Targets = append(b.Targets, push.Target{Customer: name, Token: name, Kind: push.KindToken})
-			b.InvalidTokens = append(b.InvalidTokens, push.InvalidToken{Customer: name, TokenID: push.TokenID(name), Code: push.CodeUnregistered, At: cut})
+			b.InvalidTokens = append(b.InvalidTokens, push.InvalidToken{Customer: name, TokenID: push.TokenID(name), Code: push.CodeUnregistered, At: created})
 		}
 		_, _, err := w.ImportCustomers(t.Context(), lines)
 		must(err)
 		sh, err := w.ReadShard(t.Context(), id, 0)
 		must(err)
 		sh.Batches, sh.Done = n+1, n+1 == batches
-		dead := b.InvalidTokens
+		invalid := b.InvalidTokens
 		must(w.CreateBatches(t.Context(), sh, []*push.Batch{b}))
 		b, err = w.ReadBatch(t.Context(), b.BatchRef)
 		must(err)
-		b.InvalidTokens, b.Settled = dead, true
+		b.InvalidTokens, b.Settled = invalid, true
 		b.ClosePending(push.ResultUnregistered)
 		must(w.SaveBatch(t.Context(), b))
 		var g errgroup.Group
 		g.SetLimit(unflagAtOnce)
-		for _, d := range dead {
+		for _, d := range invalid {
 			g.Go(func() error {
-				_, err := w.FlagToken(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: cut, CutAt: cut})
+				_, err := w.FlagToken(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: created, BatchCreatedAt: created})
 				return err
 			})
 		}
@@ -66,7 +66,7 @@ func (w *harness) flagged(t testing.TB, id string, batches, size int) {
 }
 
 // takenBack checks that every flag of n customers is taken back, counted once,
-// and told: published, or in the outbox for tick.
+// and its event is published, or is in the outbox for tick.
 func (w *harness) takenBack(t testing.TB, id string, n int) {
 	t.Helper()
 	m, err := w.ReadMailingHeader(t.Context(), id)
@@ -84,9 +84,9 @@ func (w *harness) takenBack(t testing.TB, id string, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := map[string]bool{}
+	published := map[string]bool{}
 	for _, e := range append(owed, w.Published()...) {
-		told[strings.TrimPrefix(e.Subject, "customers/")] = true
+		published[strings.TrimPrefix(e.Subject, "customers/")] = true
 	}
 	for i := range n {
 		name := fmt.Sprintf("c%d", i)
@@ -97,8 +97,8 @@ func (w *harness) takenBack(t testing.TB, id string, n int) {
 		if !c.HasValidToken() {
 			t.Errorf("%s is still flagged", name)
 		}
-		if !told[name] {
-			t.Errorf("nobody was told that %s is reachable again", name)
+		if !published[name] {
+			t.Errorf("no event says that %s is reachable again", name)
 		}
 	}
 }
@@ -138,7 +138,7 @@ func (c *unflagCrash) store(s *store.Store) *storetest.FailingStore {
 	return storetest.New(s).Before(before, methods...).After(after, methods...)
 }
 
-// TestUnflagSurvivesACrashAtEveryStep: one call is killed, Pub/Sub delivers its order
+// TestUnflagSurvivesACrashAtEveryStep: one call is killed, Pub/Sub delivers its message
 // again and again; in the end each flag is taken back and counted once.
 func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 	t.Parallel()
@@ -151,13 +151,13 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 		if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 			t.Fatal(err)
 		}
-		order := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
+		message := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
 		tries := 0
 		for completed := false; !completed; tries++ {
 			if tries > 5 {
 				t.Fatalf("killed at step %d once, and after %d deliveries it is not completed", nth, tries)
 			}
-			if err := w.d.handleMessage(t.Context(), order); err != nil && !errors.Is(err, errKilled) {
+			if err := w.d.handleMessage(t.Context(), message); err != nil && !errors.Is(err, errKilled) {
 				t.Fatalf("step %d: %v", nth, err)
 			}
 			m, err := w.ReadMailingHeader(t.Context(), "m")
@@ -187,8 +187,8 @@ func (w *harness) eachUnflagTakes(d time.Duration) {
 	w.failing.Before(storetest.Do(func() { w.clock.Add(d) }), storetest.UnflagTokens)
 }
 
-// TestUnflagHandsOver: a call works for its time, and a fresh order goes on
-// where it stopped; meanwhile a second order has nothing to do.
+// TestUnflagHandsOver: a call works for its time, and a new message goes on
+// where it stopped; meanwhile a second message has nothing to do.
 func TestUnflagHandsOver(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
@@ -198,12 +198,12 @@ func TestUnflagHandsOver(t *testing.T) {
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	order := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
-	if err := w.d.handleMessage(t.Context(), order); err != nil {
+	message := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
+	if err := w.d.handleMessage(t.Context(), message); err != nil {
 		t.Fatal(err)
 	}
-	if len(w.orders) != 0 {
-		t.Errorf("with its time it ordered %v", w.orders)
+	if len(w.messages) != 0 {
+		t.Errorf("with its time it published %v", w.messages)
 	}
 	w.takenBack(t, "m", 100)
 
@@ -215,15 +215,15 @@ func TestUnflagHandsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := 0
-	for todo := []push.DispatchMessage{order}; len(todo) > 0; calls++ {
+	for todo := []push.DispatchMessage{message}; len(todo) > 0; calls++ {
 		if calls > 10 {
 			t.Fatal("it does not come to an end")
 		}
-		w.orders = nil
+		w.messages = nil
 		if err := w.d.handleMessage(t.Context(), todo[0]); err != nil {
 			t.Fatal(err)
 		}
-		todo = append(todo[1:], w.orders...)
+		todo = append(todo[1:], w.messages...)
 	}
 	if calls < 3 {
 		t.Errorf("%d calls did three pages, each of which takes a call's time", calls)
@@ -231,8 +231,8 @@ func TestUnflagHandsOver(t *testing.T) {
 	w.takenBack(t, "m", 100)
 }
 
-// TestASecondOrderChangesNothing while the first is worked on, nor afterwards.
-func TestASecondOrderChangesNothing(t *testing.T) {
+// TestASecondMessageChangesNothing while the first is worked on, nor afterwards.
+func TestASecondMessageChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	w.flagged(t, "m", 1, 3)
@@ -243,8 +243,8 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	order := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
-	if err := w.d.handleMessage(t.Context(), order); err != nil {
+	message := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
+	if err := w.d.handleMessage(t.Context(), message); err != nil {
 		t.Fatal(err)
 	}
 	c, err := w.ReadCustomer(t.Context(), "c0")
@@ -256,7 +256,7 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := w.d.handleMessage(t.Context(), order); err != nil {
+		if err := w.d.handleMessage(t.Context(), message); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -273,7 +273,7 @@ func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
 	w := &harness{Store: s, board: b, clock: c, d: newDispatcher(Deps{Store: s, Queue: b, Log: log.Logger(), Now: c.Now})}
 	w.flagged(t, "m", 2, 5)
 	key := push.CustomerKey("c3")
-	if _, err := l.DB().Doc("customers/"+key).Set(t.Context(), map[string]any{"id": "c3", "devices": 7}); err != nil {
+	if _, err := l.DB().Doc("customers/"+key).Set(t.Context(), map[string]any{"id": "c3", "tokens": 7}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.DB().Doc("mailings/m/batches/00-000001").Set(t.Context(), map[string]any{"hasInvalidTokens": true, "invalidTokens": "no JSON"}); err != nil {

@@ -113,10 +113,10 @@ func (c *shardRun) splitByZone(zones *zoneGroups) []*push.Batch {
 // mailing expires is published at once: deliver settles it as expired.
 func (c *shardRun) setWaiting(b *push.Batch, hours push.Period) {
 	switch {
-	case hours.Opens.After(b.CutAt):
+	case hours.Opens.After(b.CreatedAt):
 		b.WaitUntil, b.PublishedAt = hours.Opens, time.Time{}
 	case c.mailing.RateLimit() > 0 && !hours.Opens.IsZero():
-		b.WaitUntil, b.PublishedAt = b.CutAt, time.Time{}
+		b.WaitUntil, b.PublishedAt = b.CreatedAt, time.Time{}
 	default:
 		c.countReady(len(b.Targets))
 	}

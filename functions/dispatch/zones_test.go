@@ -59,7 +59,7 @@ func TestEachTimeZoneWaitsForItsHours(t *testing.T) {
 	w := newHarness(t, nil)
 	w.seedZones(t, 60, "Europe/Riga", "Europe/Helsinki", "America/New_York", "Asia/Yangon", "")
 	w.mailing(t, "m", func(d *push.Draft) { d.Window = office })
-	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 
 	type group struct {
 		WaitUntil time.Time
@@ -121,7 +121,7 @@ func TestBatchesByZoneAreFilledAcrossPages(t *testing.T) {
 	const customers = 5000
 	w.seedZones(t, customers, zones...)
 	w.mailing(t, "m", func(d *push.Draft) { d.Window = office })
-	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 
 	seen := map[string]int{}
 	batches := w.batches(t, "m")
@@ -150,7 +150,7 @@ func TestCustomersAreFoundInBatchesByZone(t *testing.T) {
 	w := newHarness(t, nil)
 	w.seedZones(t, 40, "Europe/Riga", "America/New_York", "Asia/Kolkata", "Asia/Tokyo")
 	w.mailing(t, "m", func(d *push.Draft) { d.Window = office })
-	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 
 	for i := range 40 {
 		c, err := w.ReadCustomer(t.Context(), fmt.Sprintf("c%d", i))
@@ -207,7 +207,7 @@ func TestARateMakesBatchesWaitForSlots(t *testing.T) {
 	w.seedZones(t, 100, "Europe/Riga", "America/New_York")
 	rate := 600
 	w.mailing(t, "m", func(d *push.Draft) { d.Window, d.RatePerMinute = office, &rate })
-	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 
 	if len(w.refs) > 0 {
 		t.Errorf("published %v, want none", w.refs)
@@ -235,7 +235,7 @@ func TestNoHoursBeforeTheEnd(t *testing.T) {
 	w.seedZones(t, 10, "Asia/Tokyo")
 	hour := push.Duration(time.Hour)
 	w.mailing(t, "m", func(d *push.Draft) { d.Window, d.Lifetime = office, &hour })
-	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+	w.handleUntilDone(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 
 	if len(w.refs) != 1 {
 		t.Errorf("published %v, want one batch", w.refs)
@@ -261,7 +261,7 @@ func TestHoursOfTheSettings(t *testing.T) {
 	w.mailing(t, "by-setting", nil)
 	w.mailing(t, "immediately", func(d *push.Draft) { d.Immediately = true })
 	for _, id := range []string{"by-setting", "immediately"} {
-		w.carryOut(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
+		w.handleUntilDone(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
 	}
 	if _, err := w.SaveSettings(t.Context(), push.DefaultSettings(), nil); err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ type createInput struct {
 // KeyHeader is the header by which a repeated request is recognised. It is exported because
 // huma does not fill in fields of an unexported struct that inputs embed.
 type KeyHeader struct {
-	Key string `header:"Idempotency-Key" maxLength:"255" doc:"the same key and body: the same answer again, and nothing is sent twice"`
+	Key string `header:"Idempotency-Key" maxLength:"255" doc:"with the same key and body the answer is the same again, and nothing is sent twice"`
 }
 
 // Resolve refuses wrong keys: with an empty key every request would send again, and the second
@@ -67,7 +67,7 @@ func unquoteKey(key string) string {
 // createOutput is the answer to POST /v1/mailings.
 type createOutput struct {
 	Location string `header:"Location"`
-	Replayed string `header:"Idempotency-Replayed" doc:"true when this key and body were handed in before"`
+	Replayed string `header:"Idempotency-Replayed" doc:"true if this key and body were sent before"`
 	Body     struct {
 		ID    string     `json:"id"`
 		State push.State `json:"state" enum:"accepted,scheduled"`

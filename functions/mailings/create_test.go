@@ -23,12 +23,12 @@ func TestCreate(t *testing.T) {
 	check.Equal(t, m.State, push.Accepted, "%s: state", got.Request)
 	check.Equal(t, got.Header.Get("Location"), "/v1/mailings/"+m.ID, "%s: header Location", got.Request)
 	check.Equal(t, got.Header.Get("Idempotency-Replayed"), "", "%s: header Idempotency-Replayed", got.Request)
-	var order push.DispatchMessage
-	err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &order)
+	var message push.DispatchMessage
+	err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &message)
 	if err != nil {
 		t.Fatal(err)
 	}
-	check.Equal(t, order, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}, "the published order")
+	check.Equal(t, message, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}, "the dispatch message")
 	kept, err := w.store.ReadMailing(t.Context(), m.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestCreate(t *testing.T) {
 	check.Equal(t, kept.CreatedAt, w.clock.Now(), "CreatedAt")
 	check.Equal(t, string(kept.Message), `{"notification":{"title":"a"}}`, "Message")
 	if n := len(w.phones.Messages(phones.Filter{})); n != 0 {
-		t.Errorf("proving the payload rang %d phones", n)
+		t.Errorf("proving the payload sent to %d phones, want none", n)
 	}
 	if again := w.hand(plain); again.ID == m.ID {
 		t.Error("without a key, the same body is another mailing")
@@ -143,8 +143,8 @@ func TestPublishingFails(t *testing.T) {
 	w.Topic("dispatch")
 	again := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", "k")
 	m := testcloud.Decode[brief](again, http.StatusAccepted)
-	order := w.Published("dispatch", 1)[0].Data
-	check.Contains(t, order, m.ID, "the published order")
+	message := w.Published("dispatch", 1)[0].Data
+	check.Contains(t, message, m.ID, "the dispatch message")
 	check.Equal(t, w.stored(), 1, "stored mailings")
 }
 
@@ -174,11 +174,11 @@ func TestASoonStartIsPublished(t *testing.T) {
 	w.Topic("dispatch")
 	w.hand(`{"message":{"data":{"a":"b"}},"audience":{"everyone":true},"sendAt":"2026-11-01T12:02:00Z"}`)
 	soon := w.hand(`{"message":{"data":{"a":"b"}},"audience":{"everyone":true},"sendAt":"2026-11-01T12:00:30Z","lifetime":"1m"}`)
-	var order push.DispatchMessage
-	if err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &order); err != nil {
+	var message push.DispatchMessage
+	if err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &message); err != nil {
 		t.Fatal(err)
 	}
-	if want := (push.DispatchMessage{Mailing: soon.ID, Shard: push.DispatchStart}); order != want {
-		t.Errorf("ordered %+v, want %+v", order, want)
+	if want := (push.DispatchMessage{Mailing: soon.ID, Shard: push.DispatchStart}); message != want {
+		t.Errorf("published %+v, want %+v", message, want)
 	}
 }

@@ -37,7 +37,7 @@ func TestSecondsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: m.ID, Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, 200)}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: m.ID, Batch: "00-000000"}, CreatedAt: w.clock.Now(), Results: make([]push.Result, 200)}
 	for i := range b.Results {
 		b.Targets = append(b.Targets, push.Target{Customer: fmt.Sprint("c", i/2), Token: fmt.Sprint("token-", i), Kind: push.KindToken, Platform: push.Android})
 	}

@@ -153,7 +153,7 @@ func TestBadInput(t *testing.T) {
 	}
 	t.Cleanup(func() { // behind the parallel ones
 		if len(w.phones.Messages(phones.Filter{})) != 0 {
-			t.Error("a bad mailing rang")
+			t.Error("a bad mailing was sent")
 		}
 	})
 }

@@ -28,7 +28,7 @@ func (w *harness) sent(id string, results ...push.Result) {
 			w.t.Fatal(err)
 		}
 	}
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, len(results))}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CreatedAt: w.clock.Now(), Results: make([]push.Result, len(results))}
 	for i := range results {
 		_, err := w.store.RegisterToken(ctx, "c-"+name(i), push.Registration{Kind: push.KindToken, Value: "t-" + name(i), Platform: push.Android})
 		must(err)
@@ -110,7 +110,7 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
-func TestResumeOrdersTheStart(t *testing.T) {
+func TestResumePublishesTheStart(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.Topic("dispatch")
@@ -118,8 +118,8 @@ func TestResumeOrdersTheStart(t *testing.T) {
 	w.Ask("POST", "/v1/mailings/"+m.ID+"/pause", "")
 	w.Published("dispatch", 1)
 	w.Ask("POST", "/v1/mailings/"+m.ID+"/resume", "")
-	if order := w.Published("dispatch", 1)[0].Data; !strings.Contains(order, m.ID) {
-		t.Errorf("ordered %s", order)
+	if message := w.Published("dispatch", 1)[0].Data; !strings.Contains(message, m.ID) {
+		t.Errorf("the dispatch message is %s, want mailing %s", message, m.ID)
 	}
 }
 
@@ -233,8 +233,8 @@ type unflagged struct {
 	Unflag push.Unflag
 }
 
-// TestUnflagWithoutItsOrder: what is recorded tick asks for.
-func TestUnflagWithoutItsOrder(t *testing.T) {
+// TestUnflagWhoseMessageIsLost: what is recorded tick asks for.
+func TestUnflagWhoseMessageIsLost(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t) // without a topic dispatch
 	m := w.hand(plain)
@@ -281,7 +281,7 @@ func (w *harness) settle(ref push.BatchRef, results []push.Result) {
 		}
 		d := push.InvalidToken{Customer: b.Targets[i].Customer, TokenID: push.TokenID(b.Targets[i].Token), Code: codes[r], At: w.clock.Now()}
 		b.InvalidTokens = append(b.InvalidTokens, d)
-		flag := store.Flag{Mailing: ref.Mailing, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, CutAt: b.CutAt}
+		flag := store.Flag{Mailing: ref.Mailing, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, BatchCreatedAt: b.CreatedAt}
 		res, err := w.store.FlagToken(ctx, flag)
 		if err != nil {
 			w.t.Fatal(err)

@@ -59,7 +59,7 @@ func (in *sendInput) parseWait() (time.Duration, error) {
 type sendOutput struct {
 	Status   int
 	Location string `header:"Location"`
-	Replayed string `header:"Idempotency-Replayed" doc:"true when this key and body were handed in before"`
+	Replayed string `header:"Idempotency-Replayed" doc:"true if this key and body were sent before"`
 	Body     sentBody
 }
 
@@ -69,16 +69,16 @@ type sentBody struct {
 	ID          string          `json:"id"`
 	State       push.State      `json:"state" enum:"accepted,completed,expired,refused" doc:"accepted: some token has no result yet; completed: each token has its result, or the customer is left out"`
 	Excluded    push.Exclusion  `json:"excluded,omitempty" enum:"unknown,noValidToken,optedOut,category,muted,filtered" doc:"why the customer is left out"`
-	Refusal     string          `json:"refusal,omitempty" doc:"with refused: why"`
+	Refusal     string          `json:"refusal,omitempty" doc:"why the message is refused"`
 	Reason      string          `json:"reason,omitempty" doc:"why it waits, or why a token failed"`
 	Customer    string          `json:"customer,omitempty"`
-	Title       string          `json:"title,omitempty" doc:"of its notification, as handed in, up to 300 bytes"`
+	Title       string          `json:"title,omitempty" doc:"the title of its notification before templates are rendered, at most 300 bytes"`
 	CreatedAt   *time.Time      `json:"createdAt,omitempty"`
-	CreatedBy   push.Caller     `json:"createdBy,omitempty" doc:"who handed it in"`
+	CreatedBy   push.Caller     `json:"createdBy,omitempty" doc:"who created it"`
 	CompletedAt *time.Time      `json:"completedAt,omitempty"`
 	ExpiresAt   *time.Time      `json:"expiresAt,omitempty"`
-	Tokens      []recipientBody `json:"tokens,omitempty" doc:"the tokens that it is for, once a worker has taken it"`
-	Reported    *push.Reported  `json:"reported,omitempty" doc:"what its phones reported; GET /v1/messages/{id} shows it"`
+	Tokens      []recipientBody `json:"tokens,omitempty" doc:"the tokens that it is sent to; absent until deliver has read the message"`
+	Reported    *push.Reported  `json:"reported,omitempty" doc:"what its phones reported; only GET /v1/messages/{id} shows it"`
 }
 
 // recipientBody is what became of one token.
@@ -88,7 +88,7 @@ type recipientBody struct {
 	Platform push.Platform `json:"platform"`
 	App      string        `json:"app"`
 	Result   string        `json:"result" enum:"pending,accepted,invalid,refused,failed,expired,cancelled" doc:"accepted by FCM, which does not say whether it was delivered; pending: not answered yet"`
-	Code     string        `json:"code,omitempty" doc:"with invalid: UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH"`
+	Code     string        `json:"code,omitempty" doc:"only with the result invalid: UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH"`
 	Opened   *time.Time    `json:"opened,omitempty" doc:"when it was opened on this phone, as the app reported it"`
 }
 
@@ -273,7 +273,7 @@ type sendManyOutput struct {
 type sentOrRefused struct {
 	ID       string       `json:"id,omitempty"`
 	State    push.State   `json:"state,omitempty" enum:"accepted"`
-	Replayed bool         `json:"replayed,omitempty" doc:"this key and message were handed in before"`
+	Replayed bool         `json:"replayed,omitempty" doc:"true if this key and message were sent before"`
 	Problem  *api.Problem `json:"problem,omitempty" doc:"why it was not accepted; the others are not affected"`
 }
 

@@ -32,7 +32,7 @@ const (
 // previewDraft is the body of POST /v1/mailings/preview.
 type previewDraft struct {
 	push.Draft
-	Customer string `json:"customer,omitempty" maxLength:"512" doc:"whose text is shown; absent: that of a customer of the audience"`
+	Customer string `json:"customer,omitempty" maxLength:"512" doc:"the customer whose text is shown; absent: a customer of the audience"`
 }
 
 // previewInput is POST /v1/mailings/preview.
@@ -47,7 +47,7 @@ type previewOutput struct {
 
 // previewBody says what a mailing would send, and to whom.
 type previewBody struct {
-	Payloads  []payloadBody `json:"payloads" doc:"what FCM would get"`
+	Payloads  []payloadBody `json:"payloads" doc:"the messages that FCM would get"`
 	Missing   []missingBody `json:"missing" doc:"attributes that the templates name and customers who would get the mailing do not have"`
 	Customers int64         `json:"customers" doc:"about how many customers the audience has"`
 	Targeted  int64         `json:"targeted" doc:"about how many of them would get it"`
@@ -58,23 +58,23 @@ type previewBody struct {
 	Sampled   int64         `json:"sampled" doc:"how many customers these numbers come from"`
 	Seconds   int64         `json:"seconds" doc:"about how long it takes to send, at the rate or the quota, with the time until the hours begin in the last time zone"`
 	USD       float64       `json:"usd" doc:"about what it costs, at list prices of a multi-region in the United States"`
-	Proven    bool          `json:"proven" doc:"FCM accepts the payload; false: FCM could not be asked now"`
+	Proven    bool          `json:"proven" doc:"true: FCM accepts the payload; false: FCM could not be asked now"`
 }
 
 // payloadBody is a rendered message.
 type payloadBody struct {
-	Variant  string          `json:"variant,omitempty" doc:"its name, in a mailing with variants"`
-	Customer string          `json:"customer,omitempty" doc:"whose text it is; absent: that of a customer without attributes"`
+	Variant  string          `json:"variant,omitempty" doc:"the name of the variant, in a mailing with variants"`
+	Customer string          `json:"customer,omitempty" doc:"the customer whose text it is; absent: a customer without attributes"`
 	Message  json.RawMessage `json:"message" doc:"the message without its target; data.mailing_id is not known yet"`
-	Bytes    int             `json:"bytes" doc:"of the payload, by FCM's rules"`
-	MaxBytes int             `json:"maxBytes" doc:"how many FCM takes"`
+	Bytes    int             `json:"bytes" doc:"the size of the payload in bytes, by FCM's rules"`
+	MaxBytes int             `json:"maxBytes" doc:"the largest payload that FCM accepts, in bytes"`
 	Missing  []string        `json:"missing" doc:"attributes that the templates name and this customer does not have"`
 }
 
 // missingBody is an attribute that customers of the audience do not have.
 type missingBody struct {
 	Attribute string `json:"attribute"`
-	Customers int64  `json:"customers" doc:"about how many of those who would get the mailing"`
+	Customers int64  `json:"customers" doc:"about how many of the customers who would get the mailing do not have it"`
 }
 
 // previewMailing answers what a mailing would send, and to whom, without storing anything.

@@ -164,7 +164,7 @@ func TestPreviewNamesMissingAttributes(t *testing.T) {
 	}
 }
 
-// A large audience is judged by a part of it.
+// The numbers of a large audience are estimated from a part of it.
 func TestPreviewOfALargeAudienceIsAnEstimate(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)

@@ -21,8 +21,8 @@ const recipientBatches = 5
 // recipientsInput is GET /v1/mailings/{id}/recipients.
 type recipientsInput struct {
 	ID     string `path:"id" maxLength:"100"`
-	After  string `query:"after" maxLength:"100" doc:"the batch of the last whole line of an answer that broke off: it goes on behind that batch"`
-	Accept string `header:"Accept-Encoding" doc:"gzip, where the answer is to be compressed"`
+	After  string `query:"after" maxLength:"100" doc:"the batch of the last whole line of an answer that broke off; the list continues after this batch"`
+	Accept string `header:"Accept-Encoding" doc:"gzip: the answer is compressed"`
 }
 
 // recipientLine is a line of the recipients of a mailing.
@@ -33,10 +33,10 @@ type recipientLine struct {
 	App      string        `json:"app,omitempty"`
 	Variant  string        `json:"variant,omitempty"`
 	Result   string        `json:"result" enum:"pending,accepted,invalid,refused,failed,expired,cancelled"`
-	Code     string        `json:"code,omitempty" doc:"with invalid: UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH"`
+	Code     string        `json:"code,omitempty" doc:"only with the result invalid: UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH"`
 	At       time.Time     `json:"at" doc:"when the token was chosen"`
 	Opened   *time.Time    `json:"opened,omitempty" doc:"when it was opened on this phone, as the app reported it"`
-	Batch    string        `json:"batch" doc:"for after"`
+	Batch    string        `json:"batch" doc:"the value of after with which a later request continues after this batch"`
 }
 
 // registerRecipients registers the stream of the recipients of a mailing.

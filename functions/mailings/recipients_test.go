@@ -50,7 +50,7 @@ func TestRecipients(t *testing.T) {
 	}
 	var want []recipient
 	for n := range batches {
-		b := &push.Batch{BatchRef: push.BatchRef{Mailing: m.ID, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: w.clock.Now(), Variants: 2, Results: make([]push.Result, size)}
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: m.ID, Batch: fmt.Sprintf("00-%06d", n)}, CreatedAt: w.clock.Now(), Variants: 2, Results: make([]push.Result, size)}
 		for i := range size {
 			customer, token := fmt.Sprintf("c%d-%d", n, i), fmt.Sprintf("token-%d-%d", n, i)
 			if _, err := w.store.RegisterToken(t.Context(), customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.IOS, App: "shop"}); err != nil {

@@ -47,7 +47,7 @@ func TestAMailingShowsWhatPhonesReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	target := push.Target{Customer: "anna", Token: "anna-1", Kind: push.KindToken, Platform: push.IOS, Variant: 1}
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Variants: 2, Targets: []push.Target{target}, Results: make([]push.Result, 1)}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CreatedAt: w.clock.Now(), Variants: 2, Targets: []push.Target{target}, Results: make([]push.Result, 1)}
 	if err := w.store.CreateBatches(ctx, sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}

@@ -10,38 +10,38 @@ import (
 
 // idInput is a request about one mailing or message.
 type idInput struct {
-	ID string `path:"id" maxLength:"100" doc:"as the answer to POST /v1/mailings has it"`
+	ID string `path:"id" maxLength:"100" doc:"the id of the mailing, from the answer to POST /v1/mailings"`
 }
 
 // showInput is GET /v1/mailings/{id}.
 type showInput struct {
-	ID       string `path:"id" maxLength:"100" doc:"as the answer to POST /v1/mailings has it"`
-	Audience string `query:"audience" enum:"short,whole" default:"short" doc:"whole: with the customers or tokens that the audience lists, also where they are more than 100"`
+	ID       string `path:"id" maxLength:"100" doc:"the id of the mailing, from the answer to POST /v1/mailings"`
+	Audience string `query:"audience" enum:"short,whole" default:"short" doc:"whole: the answer has the customers or tokens that the audience lists, also if they are more than 100"`
 }
 
 // mailingBody is a mailing as the API shows it.
 type mailingBody struct {
 	ID              string             `json:"id"`
 	State           push.State         `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
-	PausedReason    push.PauseReason   `json:"pausedReason,omitempty" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large,platform_credentials" doc:"why it is paused; of a completed one, why it was when the last token was answered, unless it was by hand"`
-	PausedDetail    string             `json:"pausedDetail,omitempty" doc:"what was found, in words"`
-	PausedBecause   string             `json:"pausedBecause,omitempty" deprecated:"true" doc:"pausedReason and pausedDetail as one text; goes with the next release"`
+	PausedReason    push.PauseReason   `json:"pausedReason,omitempty" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large,platform_credentials" doc:"why the mailing is paused. A mailing that completed while Carillon had paused it keeps the reason"`
+	PausedDetail    string             `json:"pausedDetail,omitempty" doc:"what led to the pause, in words"`
+	PausedBecause   string             `json:"pausedBecause,omitempty" deprecated:"true" doc:"pausedReason and pausedDetail as one text; is removed in the next release"`
 	PausedPlatforms []push.Platform    `json:"pausedPlatforms,omitempty" doc:"platforms that refuse the app's credentials: their tokens wait, others go on"`
-	Refusal         string             `json:"refusal,omitempty" doc:"with refused: what FCM says"`
+	Refusal         string             `json:"refusal,omitempty" doc:"why the mailing is refused, in FCM's words"`
 	CreatedAt       time.Time          `json:"createdAt"`
-	CreatedBy       push.Caller        `json:"createdBy,omitempty" doc:"who handed it in: the e-mail address or the subject of the caller's ID token"`
+	CreatedBy       push.Caller        `json:"createdBy,omitempty" doc:"who created it: the e-mail address or the subject of the caller's ID token"`
 	StartedAt       *time.Time         `json:"startedAt"`
 	CompletedAt     *time.Time         `json:"completedAt"`
 	ExpiresAt       time.Time          `json:"expiresAt"`
 	SecondsLeft     *int64             `json:"secondsLeft,omitempty" doc:"while it is sending: about how long it still takes, by the rate, the quota and the estimated audience"`
 	AudienceList    *push.AudienceList `json:"audienceList,omitempty" doc:"with an audience of customers or tokens: how many it lists, and whether this answer has them"`
 	Hours           *push.Window       `json:"hours,omitempty" doc:"once it has started: the hours in force, its own window or that of the settings"`
-	Unflag          *push.Unflag       `json:"unflag,omitempty" doc:"how far the taking back of its flags has come, once it was asked for"`
+	Unflag          *push.Unflag       `json:"unflag,omitempty" doc:"the progress of POST /v1/mailings/{id}/unflag; absent if it was not called"`
 	push.Draft
 	Customers        push.CustomerTotals         `json:"customers"`
 	Tokens           push.TokenTotals            `json:"tokens"`
 	Reported         push.Reported               `json:"reported" doc:"what phones reported; it says nothing of phones whose app does not report"`
-	FCMReport        *push.DeliveryReport        `json:"fcmReport,omitempty" doc:"where it is set up (DELIVERY_DATA_APPS): what FCM's Data API reports of Android phones whose owners share usage data; computed from FCM's percentages"`
+	FCMReport        *push.DeliveryReport        `json:"fcmReport,omitempty" doc:"what FCM's Data API reports (only if DELIVERY_DATA_APPS is set) of Android phones whose owners share usage data; computed from FCM's percentages"`
 	Held             map[string]int64            `json:"held" doc:"flags that wait for evidence, by code; these tokens are counted in tokens.invalid"`
 	MissingAttribute int64                       `json:"missingAttribute" doc:"a warning: tokens that were sent a message which was rendered without an attribute that the templates name, whatever FCM answered"`
 	Platforms        map[string]push.TokenTotals `json:"platforms,omitempty" doc:"the sums of the tokens of each platform (android, ios, web, unknown): together they are tokens"`
@@ -139,18 +139,18 @@ type listedMailing struct {
 	ID           string               `json:"id"`
 	Name         string               `json:"name,omitempty"`
 	Tags         []string             `json:"tags,omitempty"`
-	Title        string               `json:"title,omitempty" doc:"of its notification, as handed in, up to 300 bytes"`
+	Title        string               `json:"title,omitempty" doc:"the title of its notification before templates are rendered, at most 300 bytes"`
 	State        push.State           `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
 	PausedReason push.PauseReason     `json:"pausedReason,omitempty" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large,platform_credentials"`
 	DryRun       bool                 `json:"dryRun,omitempty"`
 	SendAt       *time.Time           `json:"sendAt,omitempty"`
-	CreatedBy    push.Caller          `json:"createdBy,omitempty" doc:"who handed it in"`
+	CreatedBy    push.Caller          `json:"createdBy,omitempty" doc:"who created it"`
 	CreatedAt    time.Time            `json:"createdAt"`
 	StartedAt    *time.Time           `json:"startedAt"`
 	CompletedAt  *time.Time           `json:"completedAt"`
 	ExpiresAt    time.Time            `json:"expiresAt"`
-	Customers    *push.CustomerTotals `json:"customers,omitempty" doc:"once completedAt is set: the last sums"`
-	Tokens       *push.TokenTotals    `json:"tokens,omitempty" doc:"once completedAt is set: the last sums"`
+	Customers    *push.CustomerTotals `json:"customers,omitempty" doc:"the final sums; absent until completedAt is set"`
+	Tokens       *push.TokenTotals    `json:"tokens,omitempty" doc:"the final sums; absent until completedAt is set"`
 }
 
 // listOutput is the answer to GET /v1/mailings.

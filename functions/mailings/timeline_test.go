@@ -31,7 +31,7 @@ func TestTimeline(t *testing.T) {
 
 	const batches = 5
 	for n := range batches {
-		b := &push.Batch{BatchRef: push.BatchRef{Mailing: m.ID, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: w.clock.Now(),
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: m.ID, Batch: fmt.Sprintf("00-%06d", n)}, CreatedAt: w.clock.Now(),
 			Targets: []push.Target{{Customer: "a", Token: "a"}, {Customer: "b", Token: "b"}}, Results: make([]push.Result, 2)}
 		if err := w.store.CreateBatches(t.Context(), shard, []*push.Batch{b}); err != nil {
 			t.Fatalf("storing batch %d: %v", n, err)

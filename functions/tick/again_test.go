@@ -25,33 +25,33 @@ func TestFewCopiesWhileNobodyAnswers(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.mailing(t, "m", nil)
-	w.cut(t, "m", false)
+	w.createBatch(t, "m", false)
 	w.mailing(t, "unstarted", nil)
-	batches, orders := 0, map[push.DispatchMessage]int{}
+	batches, dispatchMessages := 0, map[push.DispatchMessage]int{}
 	for range 6 * 60 {
 		w.clock.Add(time.Minute)
 		w.tick(t)
 		batches += len(w.refs)
-		for _, o := range w.orders {
-			orders[o]++
+		for _, o := range w.dispatchMessages {
+			dispatchMessages[o]++
 		}
 	}
 	check.Between(t, batches, 6, 14, "number of times that the batch was published again in six hours")
-	for o, n := range orders {
+	for o, n := range dispatchMessages {
 		check.Between(t, n, 6, 18, "number of times that %+v was published in six hours", o)
 	}
-	if len(orders) != 2 {
-		t.Errorf("ordered %v, want a shard and a start", orders)
+	if len(dispatchMessages) != 2 {
+		t.Errorf("published %v, want a shard and a start", dispatchMessages)
 	}
 }
 
-// TestABatchThatWaitsItsTurnIsLeftAlone: two minutes behind its cut it is not
+// TestABatchThatWaitsItsTurnIsLeftAlone: two minutes after it was created it is not
 // published again.
 func TestABatchThatWaitsItsTurnIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.mailing(t, "m", nil)
-	ref := w.cut(t, "m", true)
+	ref := w.createBatch(t, "m", true)
 	for range 2 {
 		w.clock.Add(time.Minute)
 		if w.tick(t); len(w.refs) != 0 {
@@ -75,7 +75,7 @@ func TestAReleasedBatchIsDueAtItsTime(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.mailing(t, "m", nil)
-	ref := w.cut(t, "m", true)
+	ref := w.createBatch(t, "m", true)
 	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 	}
 	w.mailing(t, "bad", nil)
 	w.mailing(t, "good", nil)
-	w.cut(t, "good", false)
+	w.createBatch(t, "good", false)
 	w.mailing(t, "unstarted", nil)
 	w.mailing(t, "beside", nil)
 	refs := w.slots(t, "beside", 0, 0)
@@ -114,9 +114,9 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 		w.register(t, id, push.Android)
 	}
 	spoil("mailings/bad", "startAt")
-	spoil("mailings/good/batches/00-000000", "cutAt")
-	spoil("mailings/beside/batches/"+refs[0].Batch, "cutAt")
-	spoil("customers/"+push.CustomerKey("anna"), "devices")
+	spoil("mailings/good/batches/00-000000", "createdAt")
+	spoil("mailings/beside/batches/"+refs[0].Batch, "createdAt")
+	spoil("customers/"+push.CustomerKey("anna"), "tokens")
 	if _, err := db.Doc("outbox/0").Set(t.Context(), map[string]any{"event": "nonsense"}); err != nil {
 		t.Fatal(err)
 	}
@@ -130,14 +130,14 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 		t.Fatalf("number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
 	check.Equal(t, w.refs[0], refs[1], "first published batch")
-	if len(w.orders) != 2 {
-		t.Errorf("ordered %v, want the good mailing's shard and the start", w.orders)
+	if len(w.dispatchMessages) != 2 {
+		t.Errorf("published %v, want the good mailing's shard and the start", w.dispatchMessages)
 	}
-	told := map[string]int{}
+	published := map[string]int{}
 	for _, e := range w.Published() {
-		told[e.Type]++
+		published[e.Type]++
 	}
-	if diff := cmp.Diff(map[string]int{push.AvailabilityChanged: 2, push.MailingStarted: 2}, told); diff != "" {
+	if diff := cmp.Diff(map[string]int{push.AvailabilityChanged: 2, push.MailingStarted: 2}, published); diff != "" {
 		t.Errorf("published events (-want +got):\n%s", diff)
 	}
 
@@ -145,7 +145,7 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 	w.forget()
 	var c roundCounts
 	if err := w.t.runRound(t.Context(), w.clock.Now(), &c); err == nil {
-		t.Error("nobody is told of the customer that cannot be swept")
+		t.Error("the customer whose tokens cannot expire is not logged")
 	}
 	b, err := w.ReadCustomer(t.Context(), "bert")
 	if err != nil {
@@ -161,7 +161,7 @@ func TestAResumedMailingsBatchesAreDue(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.mailing(t, "m", nil)
-	ref := w.cut(t, "m", true)
+	ref := w.createBatch(t, "m", true)
 	if _, err := w.PauseMailingFor(t.Context(), "m", push.PausedImplausible, "FCM answers 404"); err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func batchDue(m *push.Mailing, b store.OpenBatch) time.Time {
 	if b.PublishedAt.IsZero() || b.PublishedAt.Before(m.ResumedAt) { // deliver acknowledged messages that came during the pause
 		return at
 	}
-	return laterOf(at, republishAt(laterOf(b.CutAt, at), b.PublishedAt, batchLostAfter, most))
+	return laterOf(at, republishAt(laterOf(b.CreatedAt, at), b.PublishedAt, batchLostAfter, most))
 }
 
 // laterOf returns the later of two times.

@@ -17,12 +17,12 @@ import (
 // A board collects what tick publishes.
 type board struct {
 	testcloud.EventRecorder[push.Event]
-	mu     sync.Mutex
-	now    func() time.Time
-	orders []push.DispatchMessage
-	refs   []push.BatchRef
-	lanes  []push.Lane // of refs
-	at     []time.Time // of refs
+	mu               sync.Mutex
+	now              func() time.Time
+	dispatchMessages []push.DispatchMessage
+	refs             []push.BatchRef
+	lanes            []push.Lane // of refs
+	at               []time.Time // of refs
 
 	messages []string // ids
 	err      error
@@ -34,7 +34,7 @@ func (b *board) PublishDispatch(_ context.Context, o ...push.DispatchMessage) er
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.orders = append(b.orders, o...)
+	b.dispatchMessages = append(b.dispatchMessages, o...)
 	return b.err
 }
 
@@ -101,7 +101,7 @@ func (w *harness) call(t *testing.T, data string) {
 	w.t.receiveFromPubSub(t.Context(), queue.Message{Data: []byte(data)})
 }
 
-func (w *harness) forget() { w.orders, w.refs, w.lanes, w.at = nil, nil, nil, nil }
+func (w *harness) forget() { w.dispatchMessages, w.refs, w.lanes, w.at = nil, nil, nil, nil }
 
 func (w *harness) mailing(t *testing.T, id string, change func(*push.Draft)) {
 	t.Helper()
@@ -114,9 +114,9 @@ func (w *harness) mailing(t *testing.T, id string, change func(*push.Draft)) {
 	}
 }
 
-// cut starts a mailing and cuts one batch of two targets; done says whether
+// createBatch starts a mailing and creates one batch of two targets; done says whether
 // that was all of its shard.
-func (w *harness) cut(t *testing.T, id string, done bool) push.BatchRef {
+func (w *harness) createBatch(t *testing.T, id string, done bool) push.BatchRef {
 	t.Helper()
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func (w *harness) cut(t *testing.T, id string, done bool) push.BatchRef {
 		t.Fatal(err)
 	}
 	sh.Done, sh.Batches, sh.Targeted = done, 1, 2
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), PublishedAt: w.clock.Now(), Lane: push.LaneLarge,
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CreatedAt: w.clock.Now(), PublishedAt: w.clock.Now(), Lane: push.LaneLarge,
 		Targets: []push.Target{{Customer: "a", Token: "ta"}, {Customer: "b", Token: "tb"}}, Results: make([]push.Result, 2)}
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)

@@ -47,7 +47,7 @@ func TestLostMessageIsPublishedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored.Picked, stored.Excluded, stored.Batch.CutAt, stored.Batch.Settled = true, push.ExcludedUnknown, w.clock.Now(), true
+	stored.Picked, stored.Excluded, stored.Batch.CreatedAt, stored.Batch.Settled = true, push.ExcludedUnknown, w.clock.Now(), true
 	if err := w.SaveMessage(t.Context(), stored); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestWaitingMessageIsPublishedAtItsTime(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	m := w.acceptMessage(t, "s1")
-	m.Picked, m.Batch.CutAt, m.Batch.NotBefore = true, w.clock.Now(), w.clock.Now().Add(20*time.Second)
+	m.Picked, m.Batch.CreatedAt, m.Batch.NotBefore = true, w.clock.Now(), w.clock.Now().Add(20*time.Second)
 	m.Batch.Targets = []push.Target{{Customer: "anna", Token: "anna-phone-token", Kind: push.KindToken}}
 	m.Batch.Results = make([]push.Result, 1)
 	if err := w.SaveMessage(t.Context(), m); err != nil {

@@ -9,14 +9,14 @@ import (
 	"carillon.example/shared/push"
 )
 
-// TestTellsWhatItsWriterCouldNot: whoever registered a token died between the
+// TestTickPublishesEventsLeftInTheOutbox: whoever registered a token crashed between the
 // commit and the publishing.
-func TestTellsWhatItsWriterCouldNot(t *testing.T) {
+func TestTickPublishesEventsLeftInTheOutbox(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.register(t, "anna", push.IOS)
 	if w.tick(t); len(w.Published()) != 0 {
-		t.Fatalf("told before its writer had the time to: %v", w.Published())
+		t.Fatalf("published before its writer had the time to: %v", w.Published())
 	}
 	w.clock.Add(time.Minute)
 	w.fail(errors.New("no Pub/Sub"))
@@ -33,12 +33,12 @@ func TestTellsWhatItsWriterCouldNot(t *testing.T) {
 		t.Fatalf("subject of the published event is %v, want customers/anna", w.Published()[0].Subject)
 	}
 	if w.tick(t); len(w.Published()) != 1 {
-		t.Errorf("told again: %v", w.Published()[1:])
+		t.Errorf("published again: %v", w.Published()[1:])
 	}
 }
 
 // TestExpiresTokens: an Android token that was not seen for 270 days stops
-// being valid, and that is told; others do not.
+// being valid, and events say so; others do not.
 func TestExpiresTokens(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
@@ -67,17 +67,17 @@ func TestExpiresTokens(t *testing.T) {
 			check.Equal(t, c.HasValidToken(), want, "that push can reach %s", id)
 		})
 	}
-	told := map[string]int{}
+	published := map[string]int{}
 	for _, e := range w.Published()[before:] {
-		told[e.Type+" "+e.Subject]++
+		published[e.Type+" "+e.Subject]++
 	}
-	if len(told) != 2 {
-		t.Fatalf("number of kinds of events is %v, want 2: %+v", len(told), told)
+	if len(published) != 2 {
+		t.Fatalf("number of kinds of events is %v, want 2: %+v", len(published), published)
 	}
-	check.Equal(t, told[push.TokenInvalidated+" customers/old"], 1, "number of events that the token of old is invalid")
-	check.Equal(t, told[push.AvailabilityChanged+" customers/old"], 1, "number of events that the availability of old changed")
+	check.Equal(t, published[push.TokenInvalidated+" customers/old"], 1, "number of events that the token of old is invalid")
+	check.Equal(t, published[push.AvailabilityChanged+" customers/old"], 1, "number of events that the availability of old changed")
 	w.clock.Add(time.Hour)
 	if w.tick(t); len(w.Published()) != before+2 {
-		t.Errorf("told again: %v", w.Published()[before+2:])
+		t.Errorf("published again: %v", w.Published()[before+2:])
 	}
 }

@@ -16,9 +16,9 @@ func TestAMailingEndsWhateverABatchIs(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.mailing(t, "m", nil)
-	ref := w.cut(t, "m", true)
+	ref := w.createBatch(t, "m", true)
 	doc := w.lab.DB().Doc("mailings/m/batches/" + ref.Batch)
-	if _, err := doc.Update(t.Context(), []firestore.Update{{Path: "cutAt", Value: "nonsense"}}); err != nil {
+	if _, err := doc.Update(t.Context(), []firestore.Update{{Path: "createdAt", Value: "nonsense"}}); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Add(25 * time.Hour)
@@ -43,6 +43,6 @@ func TestAMailingEndsWhateverABatchIs(t *testing.T) {
 	check.Equal(t, got.Expired, 2, "tokens expired")
 	check.Equal(t, got.Pending, 0, "tokens pending")
 	if m.Active {
-		t.Error("its end was not told")
+		t.Error("its end was not published")
 	}
 }

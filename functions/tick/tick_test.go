@@ -19,19 +19,19 @@ func TestStartsWhatIsDueAndWhatGotLost(t *testing.T) {
 	at := w.clock.Now().Add(time.Hour)
 	w.mailing(t, "later", func(d *push.Draft) { d.SendAt = &at })
 	w.mailing(t, "lost", nil)
-	if w.tick(t); len(w.orders) != 0 {
-		t.Errorf("ordered %v before anything was due", w.orders)
+	if w.tick(t); len(w.dispatchMessages) != 0 {
+		t.Errorf("published %v before anything was due", w.dispatchMessages)
 	}
 	w.clock.Add(time.Minute)
 	w.tick(t)
-	if len(w.orders) != 1 {
-		t.Fatalf("number of published orders is %v, want 1: %+v", len(w.orders), w.orders)
+	if len(w.dispatchMessages) != 1 {
+		t.Fatalf("number of dispatch messages is %v, want 1: %+v", len(w.dispatchMessages), w.dispatchMessages)
 	}
-	check.Equal(t, w.orders[0].Mailing, "lost", "mailing of the published order")
-	check.Equal(t, w.orders[0].Shard, push.DispatchStart, "shard of the published order")
+	check.Equal(t, w.dispatchMessages[0].Mailing, "lost", "mailing of the dispatch message")
+	check.Equal(t, w.dispatchMessages[0].Shard, push.DispatchStart, "shard of the dispatch message")
 	w.clock.Add(59 * time.Minute)
-	if w.tick(t); len(w.orders) != 2 {
-		t.Errorf("ordered %v, want both", w.orders)
+	if w.tick(t); len(w.dispatchMessages) != 2 {
+		t.Errorf("published %v, want both", w.dispatchMessages)
 	}
 }
 
@@ -39,14 +39,14 @@ func TestRepublishesOrphansAndWhatHasWaited(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.mailing(t, "m", nil)
-	ref := w.cut(t, "m", false)
+	ref := w.createBatch(t, "m", false)
 	w.clock.Add(time.Minute)
 	w.tick(t)
 	check.Equal(t, len(w.refs), 0, "after a minute: number of published batches")
-	if len(w.orders) != 1 {
-		t.Fatalf("after a minute: number of published orders is %v, want 1: %+v", len(w.orders), w.orders)
+	if len(w.dispatchMessages) != 1 {
+		t.Fatalf("after a minute: number of dispatch messages is %v, want 1: %+v", len(w.dispatchMessages), w.dispatchMessages)
 	}
-	check.Equal(t, w.orders[0].Shard, 0, "after a minute: shard of the published order")
+	check.Equal(t, w.dispatchMessages[0].Shard, 0, "after a minute: shard of the dispatch message")
 	w.clock.Add(3 * time.Minute)
 	w.tick(t)
 	if len(w.refs) != 1 {
@@ -87,7 +87,7 @@ func TestFinishesWhatTheLastBatchCouldNot(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.mailing(t, "m", nil)
-	w.settle(t, w.cut(t, "m", true), push.ResultAccepted)
+	w.settle(t, w.createBatch(t, "m", true), push.ResultAccepted)
 	n := w.tick(t)
 	check.Equal(t, n.completed, 1, "number of completed mailings")
 	check.Equal(t, len(w.Published()), 1, "number of published events")
@@ -96,17 +96,17 @@ func TestFinishesWhatTheLastBatchCouldNot(t *testing.T) {
 	check.Equal(t, m.Active, false, "Active")
 	check.Equal(t, m.Totals.Tokens.Accepted, 2, "tokens accepted")
 	if w.tick(t); len(w.Published()) != 1 {
-		t.Error("the end was told twice")
+		t.Error("the end was published twice")
 	}
 }
 
-// TestTellsTheEndItsTellerCouldNot: the totals are frozen, but the event was
+// TestTickPublishesTheEndOfAMailing: the totals are frozen, but the event was
 // not published; the next tick publishes it.
-func TestTellsTheEndItsTellerCouldNot(t *testing.T) {
+func TestTickPublishesTheEndOfAMailing(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.mailing(t, "m", nil)
-	w.settle(t, w.cut(t, "m", true), push.ResultAccepted)
+	w.settle(t, w.createBatch(t, "m", true), push.ResultAccepted)
 	w.fail(errors.New("no Pub/Sub"))
 	w.tick(t)
 	m := w.state(t, "m")
@@ -127,7 +127,7 @@ func TestEndsWhatHasExpired(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.mailing(t, "m", nil)
-	ref := w.cut(t, "m", false)
+	ref := w.createBatch(t, "m", false)
 	w.clock.Add(25 * time.Hour)
 	n := w.tick(t)
 	if n.expired != 1 {
@@ -175,13 +175,13 @@ func TestAcknowledgesWhateverHappens(t *testing.T) {
 	if got := w.t.receiveFromPubSub(t.Context(), queue.Message{}); got != queue.Ack {
 		t.Error("a tick that failed in part comes again, on top of the next one")
 	}
-	if len(w.orders) != 2 {
-		t.Errorf("it ordered %v, want both", w.orders)
+	if len(w.dispatchMessages) != 2 {
+		t.Errorf("it published %v, want both", w.dispatchMessages)
 	}
 }
 
 // TestEveryMinuteSaysThatItWas: an alert waits for the line. Where rounds come
-// faster, those that do nothing are not told of one by one.
+// faster, those that do nothing are not logged one by one.
 func TestEveryMinuteSaysThatItWas(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
@@ -205,6 +205,6 @@ func TestEveryMinuteSaysThatItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !said(time.Second) {
-		t.Error("a round that started a mailing is not told of")
+		t.Error("a round that started a mailing is not logged")
 	}
 }

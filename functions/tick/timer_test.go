@@ -16,7 +16,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// slots cuts batches of a mailing, each not before its time from now.
+// slots creates batches of a mailing, each not before its time from now.
 func (w *harness) slots(t *testing.T, id string, from ...time.Duration) []push.BatchRef {
 	t.Helper()
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
@@ -29,7 +29,7 @@ func (w *harness) slots(t *testing.T, id string, from ...time.Duration) []push.B
 	var refs []push.BatchRef
 	var batches []*push.Batch
 	for i, d := range from {
-		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", i)}, CutAt: w.clock.Now(), Lane: push.LaneSmall,
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", i)}, CreatedAt: w.clock.Now(), Lane: push.LaneSmall,
 			NotBefore: w.clock.Now().Add(d), Targets: []push.Target{{Customer: "a", Token: "ta"}}, Results: make([]push.Result, 1)}
 		batches, refs = append(batches, b), append(refs, b.BatchRef)
 	}
@@ -93,18 +93,18 @@ func TestStartsAtTheTime(t *testing.T) {
 	at, life := w.clock.Now().Add(30*time.Second), push.Duration(time.Minute)
 	w.mailing(t, "m", func(d *push.Draft) { d.SendAt, d.Lifetime = &at, &life })
 	w.call(t, `{}`)
-	if len(w.orders) != 1 {
-		t.Fatalf("number of published orders is %v, want 1: %+v", len(w.orders), w.orders)
+	if len(w.dispatchMessages) != 1 {
+		t.Fatalf("number of dispatch messages is %v, want 1: %+v", len(w.dispatchMessages), w.dispatchMessages)
 	}
-	if w.orders[0] != (push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}) {
-		t.Fatalf("published order is %v, want %v", w.orders[0], push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+	if w.dispatchMessages[0] != (push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}) {
+		t.Fatalf("the dispatch message is %v, want %v", w.dispatchMessages[0], push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	}
 	if now := w.clock.Now(); !now.Equal(at) {
 		t.Errorf("ordered at %s, want %s", now, at)
 	}
 }
 
-// TestWakesForOneMailing: dispatch's message names the mailing it has cut.
+// TestWakesForOneMailing: dispatch's message names the mailing for which it has created batches.
 func TestWakesForOneMailing(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
@@ -156,7 +156,7 @@ func TestTwoTicksPublishOnce(t *testing.T) {
 	w.mailing(t, "m", nil)
 	w.slots(t, "m", 0, time.Second, 2*time.Second)
 	w.mailing(t, "n", nil)
-	w.cut(t, "n", false)
+	w.createBatch(t, "n", false)
 	w.mailing(t, "later", func(d *push.Draft) { d.SendAt = &at })
 	other := newTicker(w.t.Deps)
 	until := w.t.publishUntilTime(w.clock.Now())
@@ -165,10 +165,10 @@ func TestTwoTicksPublishOnce(t *testing.T) {
 	wg.Go(func() { _ = w.t.runRound(t.Context(), until, &a) })
 	wg.Go(func() { _ = other.runRound(t.Context(), until, &b) })
 	wg.Wait()
-	if len(w.orders) != 1 {
-		t.Errorf("ordered %v, want the shard of n once", w.orders)
+	if len(w.dispatchMessages) != 1 {
+		t.Errorf("published %v, want the shard of n once", w.dispatchMessages)
 	}
-	w.orders = nil // it is asked for again when half a minute has passed without an answer
+	w.dispatchMessages = nil // it is asked for again when half a minute has passed without an answer
 
 	w.clock.Add(10 * time.Second)
 	w.t.publishUntil(t.Context(), until)
@@ -176,9 +176,9 @@ func TestTwoTicksPublishOnce(t *testing.T) {
 	if len(w.refs) != 3 {
 		t.Errorf("published %v, want each of three batches once", w.refs)
 	}
-	starts := slices.DeleteFunc(slices.Clone(w.orders), func(o push.DispatchMessage) bool { return o.Mailing != "later" })
+	starts := slices.DeleteFunc(slices.Clone(w.dispatchMessages), func(o push.DispatchMessage) bool { return o.Mailing != "later" })
 	if len(starts) != 1 {
-		t.Errorf("ordered %v, want the start of later once", w.orders)
+		t.Errorf("published %v, want the start of later once", w.dispatchMessages)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestManyMailingsFitIntoAMinute(t *testing.T) {
 	for i := range n {
 		id := fmt.Sprintf("m%03d", i)
 		w.mailing(t, id, nil)
-		w.cut(t, id, i%2 == 0)
+		w.createBatch(t, id, i%2 == 0)
 	}
 	w.clock.Add(10 * time.Second) // nothing is due: this is what each minute costs
 	counting.Store(true)

@@ -8,13 +8,13 @@ import (
 	"carillon.example/shared/push"
 )
 
-// TestAnUnflagThatStandsStillIsAskedForAgain: its order was lost, or its call
-// died; one that comes further, or is in a call's hands, is left alone.
+// TestAnUnflagThatStandsStillIsAskedForAgain: its message was lost, or its call
+// crashed; one that comes further, or is leased by a call, is left alone.
 func TestAnUnflagThatStandsStillIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.mailing(t, "m", nil)
-	w.settle(t, w.cut(t, "m", true), push.ResultUnregistered)
+	w.settle(t, w.createBatch(t, "m", true), push.ResultUnregistered)
 	w.tick(t) // it completes
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)
@@ -22,10 +22,10 @@ func TestAnUnflagThatStandsStillIsAskedForAgain(t *testing.T) {
 	again := []push.DispatchMessage{{Mailing: "m", Shard: push.DispatchUnflag}}
 	ticked := func(when string, want []push.DispatchMessage) {
 		t.Helper()
-		w.orders = nil
+		w.dispatchMessages = nil
 		w.tick(t)
-		if !slices.Equal(w.orders, want) {
-			t.Errorf("%s: tick ordered %v, want %v", when, w.orders, want)
+		if !slices.Equal(w.dispatchMessages, want) {
+			t.Errorf("%s: tick published %v, want %v", when, w.dispatchMessages, want)
 		}
 	}
 
@@ -43,7 +43,7 @@ func TestAnUnflagThatStandsStillIsAskedForAgain(t *testing.T) {
 	w.clock.Add(time.Minute)
 	ticked("a call has it", nil)
 	w.clock.Add(2 * time.Minute)
-	ticked("the call has died", again)
+	ticked("the call has crashed", again)
 
 	if _, err := w.EndUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ func (w *harness) waitingBatches(t *testing.T, id string, n int, until ...time.D
 	}
 	var batches []*push.Batch
 	for i, d := range until {
-		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", i)}, CutAt: w.clock.Now(), Lane: push.LaneLarge,
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", i)}, CreatedAt: w.clock.Now(), Lane: push.LaneLarge,
 			Zone: "UTC", WaitUntil: w.clock.Now().Add(d), First: "a", Last: "z", Results: make([]push.Result, n)}
 		for k := range n {
 			b.Targets = append(b.Targets, push.Target{Customer: fmt.Sprint("c", k), Token: fmt.Sprintf("t%d-%d", i, k)})

@@ -77,9 +77,9 @@ func requestHeader(t *oauth2.Token) http.Header {
 	return h
 }
 
-// tokenUsableLocked reports whether requests can be sent with the current token, and
-// starts to fetch the next one before the current one expires.
-func (s *Sender) tokenUsableLocked(now time.Time) bool {
+// ensureAccessTokenLocked reports whether requests can be sent with the current access token.
+// If there is none, or it expires soon, it starts a goroutine that fetches the next one.
+func (s *Sender) ensureAccessTokenLocked(now time.Time) bool {
 	k := &s.credentials
 	if k.fetch == nil {
 		return true
@@ -97,11 +97,11 @@ func (s *Sender) tokenUsableLocked(now time.Time) bool {
 	return have
 }
 
-// tokenRefusedLocked records that FCM refused the token with that number, with this HTTP
-// status, and reports whether another try makes sense. It does not if the token is
+// recordAccessTokenRefusalLocked records that FCM refused the access token with that number,
+// with this HTTP status, and reports whether another try makes sense. It does not if the token is
 // good and our account has no permission in one of several projects: to fetch another
 // one would delay the other projects.
-func (s *Sender) tokenRefusedLocked(number, status int, now time.Time) bool {
+func (s *Sender) recordAccessTokenRefusalLocked(number, status int, now time.Time) bool {
 	k := &s.credentials
 	switch {
 	case k.fetch == nil || k.broken != nil:

@@ -34,15 +34,15 @@ const (
 // the status of the answer.
 type ruling struct {
 	class AnswerClass
-	next  nextStep
+	step  nextStep
 	code  string
 }
 
 // A rule classifies the answers for which when returns true.
 type rule struct {
-	name string
-	when func(*fcmFault) bool
-	then ruling
+	name   string
+	when   func(*fcmFault) bool
+	ruling ruling
 }
 
 // rules classifies everything that FCM, or a server before it, may answer instead of 200.
@@ -76,7 +76,7 @@ var rules = []rule{
 func classifyFault(f *fcmFault) ruling {
 	for _, r := range rules {
 		if r.when(f) {
-			v := r.then
+			v := r.ruling
 			if v.code == "" {
 				v.code = f.firstCode()
 			}
@@ -87,9 +87,10 @@ func classifyFault(f *fcmFault) ruling {
 }
 
 // classify returns the answer that a response means, and the next step: stepFinal, or what
-// has to be done before the message is sent again. retry is the wait that the response asks
-// for, 0 without one. now is the time from which a date in Retry-After counts.
-func (r *response) classify(now time.Time) (a Answer, then nextStep, retry time.Duration) {
+// has to be done before the message is sent again. With another step than stepFinal the
+// answer may have no Class. retry is the wait that the response asks for, 0 without one. now
+// is the time from which a date in Retry-After counts.
+func (r *response) classify(now time.Time) (a Answer, step nextStep, retry time.Duration) {
 	switch {
 	case r.status == 0 && r.unprocessed:
 		return Answer{Text: r.err.Error()}, stepReroute, 0
@@ -107,7 +108,7 @@ func (r *response) classify(now time.Time) (a Answer, then nextStep, retry time.
 	f := parseFault(r.status, r.body)
 	v := classifyFault(f)
 	a = Answer{Class: v.class, Code: v.code, Status: f.status, Text: f.describeFault(r.body), HTTP: r.status, MaybeSent: isOutage(f)}
-	return a, v.next, retryAfter(r.retryAfter, r.body, now)
+	return a, v.step, retryAfter(r.retryAfter, r.body, now)
 }
 
 // acceptedAnswer returns the answer for a response with a status of success. If the body
@@ -198,6 +199,8 @@ func isNotFromFCM(f *fcmFault) bool { return f.http < 400 || !f.json && f.http !
 
 func isToken(field string) bool { return field == "message.token" || field == "message.fid" }
 
+// namesToken reports whether a violation names the token. The rule before it has taken all
+// answers that name another field.
 func namesToken(f *fcmFault) bool { return len(f.fields) > 0 }
 
 // faultOfPayload reports whether the payload is at fault: a violation names a field

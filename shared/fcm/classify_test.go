@@ -103,7 +103,7 @@ func (r resultRow) faultBody(details []string) string {
 
 func (r resultRow) checkClass(t *testing.T, name, body string, want AnswerClass) {
 	t.Helper()
-	a, then, _ := (&response{status: r.http, body: []byte(body)}).classify(time.Time{})
+	a, step, _ := (&response{status: r.http, body: []byte(body)}).classify(time.Time{})
 	if a.Class != want {
 		t.Errorf("%s, %s: %s, want %s: %s", r.name, name, a.Class, want, body)
 	}
@@ -111,12 +111,12 @@ func (r resultRow) checkClass(t *testing.T, name, body string, want AnswerClass)
 		t.Errorf("%s, %s: a.Text is empty", r.name, name)
 	}
 	check.Equal(t, a.HTTP, r.http, "%s, %s: a.HTTP", r.name, name)
-	if want == r.want && then != r.next {
-		t.Errorf("%s, %s: next %d, want %d", r.name, name, then, r.next)
+	if want == r.want && step != r.next {
+		t.Errorf("%s, %s: next %d, want %d", r.name, name, step, r.next)
 	}
 }
 
-func TestVerdicts(t *testing.T) {
+func TestRules(t *testing.T) {
 	t.Parallel()
 	for _, r := range rows {
 		r.checkClass(t, "as it comes", r.faultBody(r.details), r.want)
@@ -177,7 +177,7 @@ func TestOnlyTheTokenRuleBlames(t *testing.T) {
 		}
 
 		body := one.faultBody(one.details)
-		a, then, _ := (&response{status: one.http, body: []byte(body)}).classify(time.Time{})
+		a, step, _ := (&response{status: one.http, body: []byte(body)}).classify(time.Time{})
 		gone := one.status == "UNREGISTERED" || slices.Contains(one.details, fcmErrorDetail("UNREGISTERED"))
 		argument := one.status == bad || slices.Contains(one.details, fcmErrorDetail(bad))
 		other := slices.Contains(one.details, violationDetail("message.android"))
@@ -188,8 +188,8 @@ func TestOnlyTheTokenRuleBlames(t *testing.T) {
 		case a.Class == Doubtful && fine && argument && !named && !other && !saysTooLarge(one.message):
 		case flagsToken(a.Class):
 			t.Fatalf("seed %d: %d %s blames the token: %+v", seed, one.http, body, a)
-		case a.Class == Waiting && then == stepFinal || a.Class < Accepted || a.Class > Waiting:
-			t.Fatalf("seed %d: %d %s: %+v, next %d", seed, one.http, body, a, then)
+		case a.Class == Waiting && step == stepFinal || a.Class < Accepted || a.Class > Waiting:
+			t.Fatalf("seed %d: %d %s: %+v, next %d", seed, one.http, body, a, step)
 		}
 	}
 }
@@ -210,7 +210,7 @@ func TestAccepted(t *testing.T) {
 	} {
 		t.Run(body, func(t *testing.T) {
 
-			a, then, _ := (&response{status: 200, body: []byte(body)}).classify(time.Time{})
+			a, step, _ := (&response{status: 200, body: []byte(body)}).classify(time.Time{})
 			next := stepFinal
 			if want.Class == Misconfigured {
 				next = stepAskAgain
@@ -218,7 +218,7 @@ func TestAccepted(t *testing.T) {
 
 			check.Equal(t, a.Class, want.Class, "%s: a.Class", body)
 			check.Equal(t, a.Name, want.Name, "%s: a.Name", body)
-			check.Equal(t, then, next, "%s: the next step", body)
+			check.Equal(t, step, next, "%s: the next step", body)
 		})
 	}
 }
@@ -247,10 +247,10 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Add(200, []byte(`{"name":"x"}`), "")
 	f.Fuzz(func(t *testing.T, code int, body []byte, header string) {
-		a, then, retry := (&response{status: max(code, 100), body: body, retryAfter: header}).classify(time.Now())
+		a, step, retry := (&response{status: max(code, 100), body: body, retryAfter: header}).classify(time.Now())
 		check.Between(t, a.Class, Accepted, Waiting, "class")
 		check.Between(t, retry, 0, maxRetryAfter, "retry after")
-		if then != stepFinal && a.Class != Waiting && a.Class != Misconfigured {
+		if step != stepFinal && a.Class != Waiting && a.Class != Misconfigured {
 			t.Errorf("%s is not final", a.Class)
 		}
 		if flagsToken(a.Class) && !(json.Valid(body) && strings.Contains(string(body), "error")) {

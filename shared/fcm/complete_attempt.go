@@ -9,7 +9,7 @@ import (
 // retry, and returns the next attempt for the worker. ok is false if there is none: then
 // the worker is idle.
 func (s *Sender) completeAttempt(w *worker, f attempt, r response) (more attempt, ok bool) {
-	a, then, retry := r.classify(time.Now())
+	a, step, retry := r.classify(time.Now())
 	var out deferredAnswers
 	// The lock makes it one step to count the request as ended, to answer its job and to
 	// take the next job: so no place on a connection is taken twice or left unused.
@@ -21,11 +21,11 @@ func (s *Sender) completeAttempt(w *worker, f attempt, r response) (more attempt
 	f.job.group.jobs[f.job] = nil
 
 	s.updateConnLocked(&f, &r, now, &out)
-	s.observeAnswerLocked(&f, &r, a, then, retry, now, &out)
-	if then == stepFinal {
+	s.observeAnswerLocked(&f, &r, a, step, retry, now, &out)
+	if step == stepFinal {
 		out.add(s.answerLocked(f.job, a))
 	} else {
-		s.retryJobLocked(&f, a, then, retry, now, &out)
+		s.retryJobLocked(&f, a, step, retry, now, &out)
 	}
 
 	more, ok = s.nextAttemptLocked(now, &out)
@@ -57,7 +57,7 @@ func (s *Sender) updateConnLocked(f *attempt, r *response, now time.Time, out *d
 	case r.status > 0:
 		c.answered++
 		if r.status < 300 {
-			s.credentials.accepted = f.tokenNumber
+			s.credentials.accepted = f.accessTokenNumber
 		}
 		s.pool.failures = 0
 		s.pool.latency.addLatency(now.Sub(f.began))
@@ -79,7 +79,7 @@ func (s *Sender) updateConnLocked(f *attempt, r *response, now time.Time, out *d
 // observeAnswerLocked passes to the scheduler of the project what the response says about
 // FCM as a whole: a quota or an outage. If the project is held because of it, jobs that
 // cannot wait are answered.
-func (s *Sender) observeAnswerLocked(f *attempt, r *response, a Answer, then nextStep, retry time.Duration, now time.Time, out *deferredAnswers) {
+func (s *Sender) observeAnswerLocked(f *attempt, r *response, a Answer, step nextStep, retry time.Duration, now time.Time, out *deferredAnswers) {
 	code := r.status
 	switch {
 	case r.timedOut() && !r.unprocessed && code == 0:
@@ -89,30 +89,30 @@ func (s *Sender) observeAnswerLocked(f *attempt, r *response, a Answer, then nex
 	}
 
 	p := f.job.project
-	if p.scheduler.observeAnswer(then, code, retry, f.began, now) {
+	if p.scheduler.observeAnswer(step, code, retry, f.began, now) {
 		p.holdReason, p.holdStatus = a.Text, a.HTTP
-		*out = append(*out, s.failBeyondHoldLocked(p, now)...)
+		*out = append(*out, s.answerBeyondHoldLocked(p, now)...)
 	}
 }
 
 // retryJobLocked schedules the next attempt of a job without a final answer. If none makes
 // sense, or the job cannot wait so long, it answers the job.
-func (s *Sender) retryJobLocked(f *attempt, a Answer, then nextStep, retry time.Duration, now time.Time, out *deferredAnswers) {
+func (s *Sender) retryJobLocked(f *attempt, a Answer, step nextStep, retry time.Duration, now time.Time, out *deferredAnswers) {
 	j := f.job
 	j.lastAnswer = a
-	j.sent = j.sent || a.MaybeSent && then == stepBackOff
+	j.maybeSent = j.maybeSent || a.MaybeSent && step == stepBackOff
 
 	switch {
-	case then == stepReauthorize && (j.reauthorized || !s.tokenRefusedLocked(f.tokenNumber, a.HTTP, now)),
-		then == stepAskAgain && j.askedAgain:
+	case step == stepReauthorize && (j.reauthorized || !s.recordAccessTokenRefusalLocked(f.accessTokenNumber, a.HTTP, now)),
+		step == stepAskAgain && j.askedAgain:
 		out.add(s.answerLocked(j, a)) // the second answer of this kind is final
 		return
 	}
 
-	j.reauthorized = j.reauthorized || then == stepReauthorize
-	j.askedAgain = j.askedAgain || then == stepAskAgain
+	j.reauthorized = j.reauthorized || step == stepReauthorize
+	j.askedAgain = j.askedAgain || step == stepAskAgain
 
-	if until, ok := j.project.scheduler.retryJob(j, then, retry, j.ctx.Err() != nil || s.closed, now); !ok {
-		out.add(s.giveUpLocked(j, now, until, j.project.waitReason(now)))
+	if until, ok := j.project.scheduler.retryJob(j, step, retry, j.ctx.Err() != nil || s.closed, now); !ok {
+		out.add(s.answerWaitingLocked(j, now, until, j.project.waitReason(now)))
 	}
 }

@@ -26,23 +26,23 @@ func (s *Sender) answerLocked(j *job, a Answer) func() {
 	return func() { j.giveAnswer(a) }
 }
 
-// giveUpLocked answers j with Waiting. It may be sent again from until on. why is the text
+// answerWaitingLocked answers j with Waiting. It may be sent again from until on. why is the text
 // of the answer if FCM gave none.
-func (s *Sender) giveUpLocked(j *job, now, until time.Time, why string) func() {
+func (s *Sender) answerWaitingLocked(j *job, now, until time.Time, why string) func() {
 	a := j.lastAnswer
-	a.Class, a.MaybeSent, a.NotBefore = Waiting, j.sent, s.cfg.Now().Add(max(until.Sub(now), 0))
+	a.Class, a.MaybeSent, a.NotBefore = Waiting, j.maybeSent, s.cfg.Now().Add(max(until.Sub(now), 0))
 	a.Text = cmp.Or(a.Text, why)
 	return s.answerLocked(j, a)
 }
 
-// expireLocked answers a job whose time is over: it may be tried again when the
+// answerOverdueJobLocked answers a job whose time is over: it may be tried again when the
 // current hold ends.
-func (s *Sender) expireLocked(j *job, now time.Time) func() {
+func (s *Sender) answerOverdueJobLocked(j *job, now time.Time) func() {
 	until := j.project.scheduler.limiter.heldUntil()
 	if until.After(now) {
 		j.lastAnswer.HTTP = cmp.Or(j.lastAnswer.HTTP, j.project.holdStatus)
 	}
-	return s.giveUpLocked(j, now, until, j.project.waitReason(now))
+	return s.answerWaitingLocked(j, now, until, j.project.waitReason(now))
 }
 
 // holdLocked holds all projects: nothing is sent before until. It answers the jobs that
@@ -51,20 +51,20 @@ func (s *Sender) holdLocked(now, until time.Time, why string) (out deferredAnswe
 	for _, p := range s.projects {
 		p.scheduler.limiter.extendHold(until)
 		p.holdReason, p.holdStatus = why, 0
-		out = append(out, s.failBeyondHoldLocked(p, now)...)
+		out = append(out, s.answerBeyondHoldLocked(p, now)...)
 	}
 	return out
 }
 
-// failBeyondHoldLocked answers the jobs of a project that may not be sent any more
+// answerBeyondHoldLocked answers the jobs of a project that may not be sent any more
 // when its current hold ends.
-func (s *Sender) failBeyondHoldLocked(p *project, now time.Time) (out deferredAnswers) {
+func (s *Sender) answerBeyondHoldLocked(p *project, now time.Time) (out deferredAnswers) {
 	until := p.scheduler.limiter.heldUntil()
 	for _, j := range p.scheduler.jobsBeyondHold() {
 		if j.retryIndex < 0 {
 			j.lastAnswer.HTTP = cmp.Or(j.lastAnswer.HTTP, p.holdStatus)
 		}
-		out.add(s.giveUpLocked(j, now, until, p.holdReason))
+		out.add(s.answerWaitingLocked(j, now, until, p.holdReason))
 	}
 	return out
 }

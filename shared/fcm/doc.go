@@ -11,7 +11,7 @@
 //
 //	Send              an Item becomes a job in the queue of its project,
 //	                  where each mailing has a queue of its own
-//	                  (send.go, job.go, queue.go)
+//	                  (enqueue.go, job.go, queue.go)
 //	startReadyJobs    choose the project whose turn it is, and its next
 //	                  job: fairness, retries, the rate (start_jobs.go,
 //	                  project.go, scheduler.go, limiter.go, quota.go,

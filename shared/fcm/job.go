@@ -20,7 +20,7 @@ type job struct {
 	attempts     int
 	reroutes     int  // how often it was sent over another connection because the server had not processed it
 	limitedCount int  // how often the answer was 429
-	sent         bool // see Answer.MaybeSent
+	maybeSent    bool // see Answer.MaybeSent
 	reauthorized bool // our credentials were refused once for it
 	askedAgain   bool // something other than FCM answered it once
 	lastAnswer   Answer
@@ -89,7 +89,7 @@ func (s *Sender) answerGroup(g *contextGroup) {
 			w.shortenLocked(now.Add(s.cfg.Grace))
 			continue
 		}
-		out.add(s.giveUpLocked(j, now, now, "its time ended"))
+		out.add(s.answerWaitingLocked(j, now, now, "its time ended"))
 	}
 
 	s.mu.Unlock()

@@ -23,8 +23,8 @@ type limiter struct {
 
 // A bucket is a token bucket: one token is one message that may be sent now.
 type bucket struct {
-	tokens float64
-	at     time.Time // when tokens was computed
+	credit float64   // its tokens: how many messages may be sent now
+	at     time.Time // when credit was computed
 }
 
 // A usage is what was sent in about the last second.
@@ -71,7 +71,7 @@ func newLimiter(quotaPerMinute, instances int, unconnected bool, now time.Time) 
 		l.ramp, l.minRamp = 1, 1 // all parts together are the rate that the project starts with
 	}
 	l.refreshShare(now)
-	l.bucket.tokens = max(1, l.rate()*burst)
+	l.bucket.credit = max(1, l.rate()*burst)
 	return l
 }
 
@@ -83,7 +83,7 @@ func (l *limiter) rate() float64 {
 	if l.share.readAt.IsZero() && !l.share.unconnected {
 		return l.allowed // its equal part, until it has read the others
 	}
-	return max(l.share.floor, l.allowed*l.ramp) * (1 - l.quota.stray)
+	return max(l.share.floor, l.allowed*l.ramp) * (1 - l.quota.limitedShare)
 }
 
 // waitTime returns how long it is until a message may be sent, 0 if one may now.
@@ -98,10 +98,10 @@ func (l *limiter) waitTime(now time.Time) time.Duration {
 	l.endHold()
 	l.adaptRate(now)
 	l.fillBucket(now)
-	if l.bucket.tokens >= 1 {
+	if l.bucket.credit >= 1 {
 		return 0
 	}
-	return max(time.Duration((1-l.bucket.tokens)/l.rate()*float64(time.Second)), time.Millisecond)
+	return max(time.Duration((1-l.bucket.credit)/l.rate()*float64(time.Second)), time.Millisecond)
 }
 
 // fillBucket adds the tokens that the rate gives for the time since the last call.
@@ -111,7 +111,7 @@ func (l *limiter) fillBucket(now time.Time) {
 		return
 	}
 	rate := l.rate()
-	l.bucket.tokens = min(max(1, rate*burst), l.bucket.tokens+rate*dt)
+	l.bucket.credit = min(max(1, rate*burst), l.bucket.credit+rate*dt)
 	l.usage.possible += rate * dt
 	l.bucket.at = now
 }
@@ -128,7 +128,7 @@ func (l *limiter) countSent(now time.Time) {
 		l.quota.probe = now.Add(probeEvery)
 		return
 	}
-	l.bucket.tokens--
+	l.bucket.credit--
 	l.usage.sent++
 }
 
@@ -148,7 +148,7 @@ func (l *limiter) endHold() {
 
 func (l *limiter) restartAt(at time.Time) {
 	l.bucket.at, l.usage.since = laterOf(l.bucket.at, at), laterOf(l.usage.since, at)
-	l.bucket.tokens, l.usage.sent, l.usage.possible, l.quota.good, l.quota.bad = 0, 0, 0, 0, 0
+	l.bucket.credit, l.usage.sent, l.usage.possible, l.quota.good, l.quota.bad = 0, 0, 0, 0, 0
 }
 
 // adaptRate ends a second of counting. The rate grows if it was used, and decreases if it

@@ -217,7 +217,7 @@ func TestUnnamedQuotaIsTheProjects(t *testing.T) {
 	}
 
 	l.quota.endSecond()
-	if got := l.quota.stray; got != 0 {
+	if got := l.quota.limitedShare; got != 0 {
 		t.Errorf("they cost the rate a share of %v", got)
 	}
 

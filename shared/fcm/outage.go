@@ -29,14 +29,14 @@ type outageWatch struct {
 // the good ones.
 const (
 	outageLeast = 50
-	outageShare = 4
+	outageRatio = 4
 )
 
 // countFailure counts a failed answer, and reports whether an outage begins. held says that
 // sending is held already.
 func (o *outageWatch) countFailure(held bool) bool {
 	o.failed++
-	if o.failed < outageLeast || o.failed < outageShare*o.good || held {
+	if o.failed < outageLeast || o.failed < outageRatio*o.good || held {
 		return false
 	}
 	o.inARow++

@@ -35,7 +35,7 @@ func (s *Sender) watchOverdue() {
 
 		s.pool.removeClosed()
 		s.dialIfDueLocked(now)
-		s.tokenUsableLocked(now) // fetches a new access token before the current one expires
+		s.ensureAccessTokenLocked(now) // fetches a new access token before the current one expires
 		s.startExchangesLocked(now)
 		out := s.answerOverdueLocked(now)
 		s.mu.Unlock()
@@ -49,7 +49,7 @@ func (s *Sender) watchOverdue() {
 func (s *Sender) answerOverdueLocked(now time.Time) (out deferredAnswers) {
 	for _, p := range s.projects {
 		for _, j := range p.scheduler.overdueJobs(now) {
-			out.add(s.expireLocked(j, now))
+			out.add(s.answerOverdueJobLocked(j, now))
 		}
 	}
 	return out

@@ -14,8 +14,8 @@ const (
 	recentAnswers = 64
 	// usedUpShare is the share of 429 above which the quota is used up.
 	usedUpShare = 0.5
-	// strayWeight is the weight of the last second in the share of stray 429.
-	strayWeight = 0.2
+	// limitedWeight is the weight of the last second in quotaWatch.limitedShare.
+	limitedWeight = 0.2
 )
 
 // A quotaWatch finds out from the answers whether the quota of the project is used up. One
@@ -26,8 +26,8 @@ type quotaWatch struct {
 	recent float64   // share of 429 among the last answers
 	since  time.Time // answers to attempts that began earlier do not count
 
-	good, bad int     // answers of this second
-	stray     float64 // recent share of 429, by seconds
+	good, bad    int     // answers of this second
+	limitedShare float64 // recent share of 429, by seconds: the rate is lowered by it
 
 	until  time.Time // the quota is used up until then; zero: it is not
 	probe  time.Time // when the next probe may be sent
@@ -51,13 +51,13 @@ func (q *quotaWatch) countOther(began, now time.Time) {
 }
 
 // countLimited counts a 429, and reports whether the quota is used up because of it. began
-// is when its attempt began. counts is false for a 429 that may be about its target alone:
-// such an answer does not lower the rate.
-func (q *quotaWatch) countLimited(began, now time.Time, retryAfter time.Duration, counts bool) bool {
+// is when its attempt began. lowersRate is false for a 429 that may be about its target
+// alone.
+func (q *quotaWatch) countLimited(began, now time.Time, retryAfter time.Duration, lowersRate bool) bool {
 	if began.Before(q.since) {
 		return false
 	}
-	if counts {
+	if lowersRate {
 		q.bad++
 	} else {
 		q.good++
@@ -94,6 +94,6 @@ func (q *quotaWatch) endSecond() {
 	if n := q.good + q.bad; n > 0 {
 		share = float64(q.bad) / float64(n)
 	}
-	q.stray += (share - q.stray) * strayWeight
+	q.limitedShare += (share - q.limitedShare) * limitedWeight
 	q.good, q.bad = 0, 0
 }

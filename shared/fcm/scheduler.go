@@ -19,7 +19,7 @@ type scheduler struct {
 // A decision is what a Sender does now.
 type decision struct {
 	job  *job          // to be sent; nil: nothing is sent now
-	over bool          // the time of job is over: it is given up
+	over bool          // the time of job is over: it is answered and not sent
 	wait time.Duration // without a job: when to ask again; 0: when something changes
 }
 
@@ -89,12 +89,12 @@ func (s *scheduler) removeJob(j *job) {
 // observeAnswer records what an answer with the HTTP status says about FCM as a whole, and
 // reports whether the project is held because of it. began is when the attempt began, and
 // retry is the Retry-After of the answer, 0 without one.
-func (s *scheduler) observeAnswer(then nextStep, http int, retry time.Duration, began, now time.Time) bool {
+func (s *scheduler) observeAnswer(step nextStep, http int, retry time.Duration, began, now time.Time) bool {
 	l := &s.limiter
 	switch {
-	case then == stepLimitProject, then == stepLimitUnnamed:
+	case step == stepLimitProject, step == stepLimitUnnamed:
 		l.outage.good++
-		return l.quota.countLimited(began, now, retry, then == stepLimitProject)
+		return l.quota.countLimited(began, now, retry, step == stepLimitProject)
 	case http >= 500, http == 408:
 		return l.observeFailure(now)
 	default:
@@ -107,8 +107,8 @@ func (s *scheduler) observeAnswer(then nextStep, http int, retry time.Duration, 
 // retryJob makes j ready or adds it to the retries, as the answer asks for. If j cannot
 // wait so long, or ended says that it cannot wait at all, ok is false and until is
 // the time that it would have to wait for.
-func (s *scheduler) retryJob(j *job, then nextStep, retry time.Duration, ended bool, now time.Time) (until time.Time, ok bool) {
-	wait := j.waitAfter(then, retry)
+func (s *scheduler) retryJob(j *job, step nextStep, retry time.Duration, ended bool, now time.Time) (until time.Time, ok bool) {
+	wait := j.countRetry(step, retry)
 	held := laterOf(now, s.limiter.heldUntil())
 	earliest := laterOf(now, s.limiter.earliestSend())
 
@@ -121,7 +121,7 @@ func (s *scheduler) retryJob(j *job, then nextStep, retry time.Duration, ended b
 	}
 
 	j.retryAt = laterOf(now.Add(wait), earliest)
-	if ended || j.singleAttempt && then != stepAskAgain || j.isOver(j.retryAt) {
+	if ended || j.singleAttempt && step != stepAskAgain || j.isOver(j.retryAt) {
 		return j.retryAt, false
 	}
 
@@ -129,10 +129,10 @@ func (s *scheduler) retryJob(j *job, then nextStep, retry time.Duration, ended b
 	return j.retryAt, true
 }
 
-// waitAfter returns how long j waits before it is tried again, and counts the attempt in
-// j. retry is the Retry-After of the answer.
-func (j *job) waitAfter(then nextStep, retry time.Duration) time.Duration {
-	switch then {
+// countRetry counts in j that it is tried again because of step, and returns how long it waits
+// before. retry is the Retry-After of the answer.
+func (j *job) countRetry(step nextStep, retry time.Duration) time.Duration {
+	switch step {
 	case stepReroute:
 		j.reroutes++
 		j.attempts--

@@ -129,37 +129,37 @@ func newTestScheduler(perMinute int) scheduler {
 	return scheduler{queue: newQueue(), limiter: newLimiter(perMinute, 1, true, epoch)}
 }
 
-// TestAgain is when a job is tried again after a result that is not final.
+// TestAgain: when a job is tried again after a result that is not final.
 func TestAgain(t *testing.T) {
 	t.Parallel()
 	const s = time.Second
 	for name, c := range map[string]struct {
 		job        job
-		then       nextStep
+		step       nextStep
 		retry      time.Duration
 		ended      bool
 		held       time.Duration // everything is
 		least, end time.Duration // the wait is between them
 		refused    bool          // it cannot wait so long
 	}{
-		"project's quota":                   {then: stepLimitProject, least: quotaWait, end: quotaWait},
-		"project's quota, Retry-After":      {then: stepLimitProject, retry: 7 * s, least: 7 * s, end: 7 * s},
-		"a target's quota":                  {then: stepLimitTarget, least: quotaWait, end: quotaWait},
-		"a target's quota, the third time":  {then: stepLimitTarget, job: job{limitedCount: 2}, retry: s, least: 4 * s, end: 4 * s},
-		"nobody's quota":                    {then: stepLimitUnnamed, least: quotaWait, end: quotaWait},
-		"outage":                            {then: stepBackOff, job: job{attempts: 1}, least: 10 * s, end: 15 * s},
-		"outage, the third time":            {then: stepBackOff, job: job{attempts: 3}, least: 40 * s, end: 60 * s},
-		"outage with Retry-After":           {then: stepBackOff, job: job{attempts: 1}, retry: 30 * s, least: 30 * s, end: 30 * s},
-		"not FCM":                           {then: stepAskAgain, least: s, end: 2 * s},
-		"not FCM, a proof":                  {then: stepAskAgain, job: job{singleAttempt: true}, least: s, end: 2 * s},
-		"not processed":                     {then: stepReroute},
-		"not processed, for the ninth time": {then: stepReroute, job: job{reroutes: 8}, least: 64 * time.Millisecond, end: 128 * time.Millisecond},
-		"credentials":                       {then: stepReauthorize},
-		"a proof waits for no quota":        {then: stepLimitProject, job: job{singleAttempt: true}, least: quotaWait, end: quotaWait, refused: true},
-		"its time ends before":              {then: stepLimitProject, job: job{deadline: epoch.Add(59 * s)}, least: quotaWait, end: quotaWait, refused: true},
-		"its time ends after":               {then: stepLimitProject, job: job{deadline: epoch.Add(61 * s)}, least: quotaWait, end: quotaWait},
-		"its context has ended":             {then: stepBackOff, job: job{attempts: 1}, ended: true, least: 10 * s, end: 15 * s, refused: true},
-		"while everything is held":          {then: stepBackOff, job: job{attempts: 1}, held: 90 * s, least: 90 * s, end: 90 * s},
+		"project's quota":                   {step: stepLimitProject, least: quotaWait, end: quotaWait},
+		"project's quota, Retry-After":      {step: stepLimitProject, retry: 7 * s, least: 7 * s, end: 7 * s},
+		"a target's quota":                  {step: stepLimitTarget, least: quotaWait, end: quotaWait},
+		"a target's quota, the third time":  {step: stepLimitTarget, job: job{limitedCount: 2}, retry: s, least: 4 * s, end: 4 * s},
+		"nobody's quota":                    {step: stepLimitUnnamed, least: quotaWait, end: quotaWait},
+		"outage":                            {step: stepBackOff, job: job{attempts: 1}, least: 10 * s, end: 15 * s},
+		"outage, the third time":            {step: stepBackOff, job: job{attempts: 3}, least: 40 * s, end: 60 * s},
+		"outage with Retry-After":           {step: stepBackOff, job: job{attempts: 1}, retry: 30 * s, least: 30 * s, end: 30 * s},
+		"not FCM":                           {step: stepAskAgain, least: s, end: 2 * s},
+		"not FCM, a proof":                  {step: stepAskAgain, job: job{singleAttempt: true}, least: s, end: 2 * s},
+		"not processed":                     {step: stepReroute},
+		"not processed, for the ninth time": {step: stepReroute, job: job{reroutes: 8}, least: 64 * time.Millisecond, end: 128 * time.Millisecond},
+		"credentials":                       {step: stepReauthorize},
+		"a proof waits for no quota":        {step: stepLimitProject, job: job{singleAttempt: true}, least: quotaWait, end: quotaWait, refused: true},
+		"its time ends before":              {step: stepLimitProject, job: job{deadline: epoch.Add(59 * s)}, least: quotaWait, end: quotaWait, refused: true},
+		"its time ends after":               {step: stepLimitProject, job: job{deadline: epoch.Add(61 * s)}, least: quotaWait, end: quotaWait},
+		"its context has ended":             {step: stepBackOff, job: job{attempts: 1}, ended: true, least: 10 * s, end: 15 * s, refused: true},
+		"while everything is held":          {step: stepBackOff, job: job{attempts: 1}, held: 90 * s, least: 90 * s, end: 90 * s},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -167,7 +167,7 @@ func TestAgain(t *testing.T) {
 			x.limiter.extendHold(epoch.Add(c.held))
 			j := c.job
 			j.retryIndex = -1
-			until, ok := x.retryJob(&j, c.then, c.retry, c.ended, epoch)
+			until, ok := x.retryJob(&j, c.step, c.retry, c.ended, epoch)
 			if ok == c.refused {
 				t.Errorf("it waits: %v, want %v", ok, !c.refused)
 			}
@@ -267,44 +267,44 @@ func TestDecide(t *testing.T) {
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		then  nextStep
-		code  int
-		every int // how many answers one of these is among
-		stray bool
-		held  bool
+		step       nextStep
+		code       int
+		every      int // how many answers one of these is among
+		lowersRate bool
+		held       bool
 	}{
-		"all accepted":                      {stepFinal, 200, 1, false, false},
-		"the project's quota, stray":        {stepLimitProject, 429, 10, true, false},
-		"the project's quota, used up":      {stepLimitProject, 429, 1, false, true},
-		"a quota that is not named, stray":  {stepLimitUnnamed, 429, 10, false, false},
-		"a quota that is not named, always": {stepLimitUnnamed, 429, 1, false, true},
-		"quotas of targets, always":         {stepLimitTarget, 429, 1, false, false},
-		"FCM unavailable, stray":            {stepBackOff, 503, 10, false, false},
-		"FCM unavailable, always":           {stepBackOff, 503, 1, false, true},
-		"refused payloads":                  {stepFinal, 400, 1, false, false},
+		"all accepted":                             {stepFinal, 200, 1, false, false},
+		"the project's quota, a few answers":       {stepLimitProject, 429, 10, true, false},
+		"the project's quota, used up":             {stepLimitProject, 429, 1, false, true},
+		"a quota that is not named, a few answers": {stepLimitUnnamed, 429, 10, false, false},
+		"a quota that is not named, always":        {stepLimitUnnamed, 429, 1, false, true},
+		"quotas of targets, always":                {stepLimitTarget, 429, 1, false, false},
+		"FCM unavailable, a few answers":           {stepBackOff, 503, 10, false, false},
+		"FCM unavailable, always":                  {stepBackOff, 503, 1, false, true},
+		"refused payloads":                         {stepFinal, 400, 1, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			x := newTestScheduler(610_000)
 			held := false
 			for i := range 200 {
-				then, code := stepFinal, 200
+				step, code := stepFinal, 200
 				if i%c.every == 0 {
-					then, code = c.then, c.code
+					step, code = c.step, c.code
 				}
-				held = x.observeAnswer(then, code, 0, epoch, epoch) || held
+				held = x.observeAnswer(step, code, 0, epoch, epoch) || held
 				if held {
 					break
 				}
 			}
 
 			if held {
-				x.limiter.endHold() // what led to it is no stray
+				x.limiter.endHold() // what led to it does not lower the rate
 			}
 
 			x.limiter.quota.endSecond()
-			if got := x.limiter.quota.stray > 0; got != c.stray {
-				t.Errorf("the rate is lowered: %v, want %v", got, c.stray)
+			if got := x.limiter.quota.limitedShare > 0; got != c.lowersRate {
+				t.Errorf("the rate is lowered: %v, want %v", got, c.lowersRate)
 			}
 			if held != c.held {
 				t.Errorf("everything is held: %v, want %v", held, c.held)

@@ -57,7 +57,7 @@ func New(ctx context.Context, c Config) (*Sender, error) {
 
 	// Both start goroutines that use the sender: they wait for the lock.
 	s.mu.Lock()
-	s.tokenUsableLocked(now)
+	s.ensureAccessTokenLocked(now)
 	s.dialIfDueLocked(now)
 	s.mu.Unlock()
 
@@ -106,7 +106,7 @@ func (s *Sender) Close() {
 				w.shortenLocked(now.Add(s.cfg.Grace))
 				continue
 			}
-			out.add(s.giveUpLocked(j, now, now, "the sender is closed"))
+			out.add(s.answerWaitingLocked(j, now, now, "the sender is closed"))
 		}
 	}
 

@@ -53,11 +53,11 @@ func (s *Sender) nextAttemptOfLocked(p *project, now time.Time, out *deferredAns
 		}
 
 		if d.over {
-			out.add(s.expireLocked(d.job, now))
+			out.add(s.answerOverdueJobLocked(d.job, now))
 			continue
 		}
 
-		if !s.tokenUsableLocked(now) {
+		if !s.ensureAccessTokenLocked(now) {
 			if s.credentials.broken == nil {
 				return attempt{}, false // fetchAccessToken calls startReadyJobs when it has ended
 			}
@@ -69,7 +69,8 @@ func (s *Sender) nextAttemptOfLocked(p *project, now time.Time, out *deferredAns
 		c, soon := s.pool.reserveConn(now)
 		if c == nil {
 			s.recordBlockedLocked()
-			if s.dialIfDueLocked(now); soon {
+			s.dialIfDueLocked(now)
+			if soon {
 				s.setTimerLocked(now, time.Millisecond)
 			}
 			return attempt{}, false // completeAttempt or dialConn looks for the next job
@@ -77,7 +78,7 @@ func (s *Sender) nextAttemptOfLocked(p *project, now time.Time, out *deferredAns
 
 		p.scheduler.takeJob(d.job, now)
 		s.inFlight++
-		return attempt{job: d.job, conn: c, header: s.headerLocked(p), tokenNumber: s.credentials.number, began: now}, true
+		return attempt{job: d.job, conn: c, header: s.headerLocked(p), accessTokenNumber: s.credentials.number, began: now}, true
 	}
 	return attempt{}, false
 }

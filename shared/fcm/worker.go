@@ -25,11 +25,11 @@ type worker struct {
 
 // An attempt sends a job once over a connection.
 type attempt struct {
-	job         *job
-	conn        *conn
-	header      http.Header
-	tokenNumber int // number of the access token in the header
-	began       time.Time
+	job               *job
+	conn              *conn
+	header            http.Header
+	accessTokenNumber int // number of the access token in the header
+	began             time.Time
 }
 
 // A response is what came back for an attempt: an answer of the server, or an error.

@@ -15,6 +15,6 @@ const (
 // the list itself is not included.
 type AudienceList struct {
 	Of      string    `json:"of" enum:"customers,tokens"`
-	Entries int       `json:"entries" doc:"as handed in, duplicates included"`
+	Entries int       `json:"entries" doc:"how many the draft lists, duplicates included"`
 	State   ListState `json:"state" enum:"shown,left_out,deleted" doc:"left_out: more than 100, ask with audience=whole; deleted: 30 days after the mailing's last moment"`
 }

@@ -151,11 +151,11 @@ type InvalidToken struct {
 type Batch struct {
 	BatchRef
 	Shard     int
-	CutAt     time.Time
+	CreatedAt time.Time // when dispatch created it; of a message to one customer, when its targets were chosen
 	NotBefore time.Time // nothing is sent earlier: a rate, a quota, an outage
 	Zone      string    // of a mailing with hours: the time zone of all its customers, or one with the same hours
 	WaitUntil time.Time // when the hours of Zone begin; zero: the batch does not wait for them
-	Attempts  int       // how often it was leased
+	Leases    int       // how often it was leased
 	Tries     int       // leases since the last call that succeeded
 	Crashes   int       // how many calls in a row ended without releasing the lease
 	Saved     bool      // whether the last call that leased it stored any result
@@ -239,7 +239,7 @@ func (b *Batch) AcquireLease(l Lease) {
 	b.CrashedWith = b.crashesWithLease()
 	b.UnderWay = nil
 	b.Crashes = b.CountCrashes()
-	b.Attempts++
+	b.Leases++
 	b.Tries++
 	b.Saved = false
 	b.Lease = l

@@ -11,9 +11,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// TestClaimsAreCounted: a lease that is still stored when the next call leases the batch is
+// TestLeasesAreCounted: a lease that is still stored when the next call leases the batch is
 // that of a call that crashed. A call that failed and released the lease has not crashed.
-func TestClaimsAreCounted(t *testing.T) {
+func TestLeasesAreCounted(t *testing.T) {
 	t.Parallel()
 	lease := push.Lease{Owner: "me", Until: time.Unix(1, 0)}
 	var b push.Batch
@@ -22,10 +22,10 @@ func TestClaimsAreCounted(t *testing.T) {
 		do             func()
 		tries, crashed int
 	}{
-		{"claimed", func() { b.AcquireLease(lease) }, 1, 1},
-		{"claimed after a crash", func() { b.AcquireLease(lease) }, 2, 2},
+		{"leased", func() { b.AcquireLease(lease) }, 1, 1},
+		{"leased after a crash", func() { b.AcquireLease(lease) }, 2, 2},
 		{"failed, and given back", func() { b.ReleaseLease(false) }, 2, 0},
-		{"claimed", func() { b.AcquireLease(lease) }, 3, 1},
+		{"leased", func() { b.AcquireLease(lease) }, 3, 1},
 		{"ended well", func() { b.ReleaseLease(true) }, 0, 0},
 	} {
 		step.do()
@@ -37,14 +37,14 @@ func TestClaimsAreCounted(t *testing.T) {
 		}
 	}
 
-	if b.Attempts != 3 {
-		t.Errorf("claimed %d times, want 3", b.Attempts)
+	if b.Leases != 3 {
+		t.Errorf("leased %d times, want 3", b.Leases)
 	}
 
 	b.Saved = true
 	b.AcquireLease(lease)
 	if b.Saved {
-		t.Error("a new claim has stored something already")
+		t.Error("after a new lease Saved is true")
 	}
 }
 
@@ -61,14 +61,14 @@ func TestCrashesAreCountedByTarget(t *testing.T) {
 		want []byte
 		most int // of pending targets, should the call that has the lease have crashed
 	}{
-		{"claimed", func() { b.AcquireLease(lease) }, nil, 1},
-		{"claimed after a crash", func() { b.AcquireLease(lease) }, []byte{0, 1, 1, 1}, 1},
+		{"leased", func() { b.AcquireLease(lease) }, nil, 1},
+		{"leased after a crash", func() { b.AcquireLease(lease) }, []byte{0, 1, 1, 1}, 1},
 		{"two stored as under way", func() { b.UnderWay = []int{1, 2} }, []byte{0, 1, 1, 1}, 2},
-		{"claimed after a crash", func() { b.AcquireLease(lease) }, []byte{0, 2, 2, 1}, 2},
+		{"leased after a crash", func() { b.AcquireLease(lease) }, []byte{0, 2, 2, 1}, 2},
 		{"one of them saved", func() { b.UnderWay, b.Results[1] = []int{1, 2}, push.ResultAccepted }, []byte{0, 2, 2, 1}, 3},
 		{"ended well", func() { b.UnderWay = nil; b.ReleaseLease(true) }, []byte{0, 2, 2, 1}, 2},
-		{"claimed", func() { b.AcquireLease(lease) }, []byte{0, 2, 2, 1}, 2},
-		{"claimed after a crash with nothing under way", func() { b.AcquireLease(lease) }, []byte{0, 2, 2, 1}, 2},
+		{"leased", func() { b.AcquireLease(lease) }, []byte{0, 2, 2, 1}, 2},
+		{"leased after a crash with nothing under way", func() { b.AcquireLease(lease) }, []byte{0, 2, 2, 1}, 2},
 	} {
 		step.do()
 		if !bytes.Equal(b.CrashedWith, step.want) {

@@ -30,21 +30,21 @@ const (
 type Draft struct {
 	Name          string          `json:"name,omitempty" doc:"what people call the mailing, at most 100 bytes; shown in lists and events, never on a phone"`
 	Tags          []string        `json:"tags,omitempty" doc:"at most 10 of 50 bytes; GET /v1/mailings?tag= lists by them"`
-	Message       json.RawMessage `json:"message,omitempty" doc:"FCM v1's message object without a target, kept as it came; FCM is its judge. Needed unless there are variants"`
-	Link          string          `json:"link,omitempty" doc:"where a tap leads; goes into data.link"`
+	Message       json.RawMessage `json:"message,omitempty" doc:"FCM v1's message object without a target. It is stored as you send it, and FCM decides whether it is valid. Required unless there are variants"`
+	Link          string          `json:"link,omitempty" doc:"the address that a tap opens; it is sent as data.link"`
 	Variants      []Variant       `json:"variants,omitempty" doc:"2 to 5 messages in place of message and link, of which each customer gets one; a hash of mailing and customer decides"`
-	Audience      Audience        `json:"audience" doc:"who is rung: exactly one of its fields"`
-	Only          *Only           `json:"only,omitempty" doc:"of the audience only tokens of these platforms and apps; a customer without one counts in excluded.filtered"`
-	ControlGroup  float64         `json:"controlGroup,omitempty" minimum:"0" maximum:"0.5" doc:"this share of the customers gets nothing and counts in excluded.control; a hash of mailing and customer decides"`
+	Audience      Audience        `json:"audience" doc:"who gets the mailing: exactly one of its fields is set"`
+	Only          *Only           `json:"only,omitempty" doc:"only tokens of these platforms and apps get the mailing. A customer without such a token is counted in excluded.filtered"`
+	ControlGroup  float64         `json:"controlGroup,omitempty" minimum:"0" maximum:"0.5" doc:"this share of the customers gets nothing and is counted in excluded.control. A hash of mailing and customer decides who"`
 	MaxCustomers  *int            `json:"maxCustomers,omitempty" doc:"a mailing whose audience is estimated to be larger is paused as audience_too_large before anything is sent"`
-	Devices       DeviceSelection `json:"devices,omitempty" enum:"all,latest" doc:"which of a customer's tokens; absent: the setting"`
-	Category      string          `json:"category,omitempty" doc:"customers unsubscribed from it are left out"`
-	SendAt        *time.Time      `json:"sendAt,omitempty" pattern:"^[^,]*$" patternDescription:"a time as RFC 3339 writes it, with a point in front of parts of a second" doc:"absent: now"`
-	Lifetime      *Duration       `json:"lifetime,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration like 90s or 48h" doc:"from the start; what is not sent by then is expired"`
-	RatePerMinute *int            `json:"ratePerMinute,omitempty" doc:"at least 600; absent: as fast as the quota allows"`
-	Window        *Window         `json:"window,omitempty" doc:"hours of each customer's own time zone in which the mailing is sent; absent: those of the settings. Who has none before the lifetime ends counts in tokens.expired"`
-	Immediately   bool            `json:"immediately,omitempty" doc:"at any hour, whatever the settings say"`
-	DryRun        bool            `json:"dryRun,omitempty" doc:"every step but the ring"`
+	Devices       DeviceSelection `json:"devices,omitempty" enum:"all,latest" doc:"which of a customer's tokens get the mailing; absent: as the settings say"`
+	Category      string          `json:"category,omitempty" doc:"customers who are unsubscribed from this category are left out"`
+	SendAt        *time.Time      `json:"sendAt,omitempty" pattern:"^[^,]*$" patternDescription:"a time as RFC 3339 writes it, with a point in front of parts of a second" doc:"when the mailing starts; absent: now"`
+	Lifetime      *Duration       `json:"lifetime,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration like 90s or 48h" doc:"how long after its start the mailing is sent; tokens that it is not sent to by then expire"`
+	RatePerMinute *int            `json:"ratePerMinute,omitempty" doc:"messages a minute, at least 600; absent: as fast as the quota allows"`
+	Window        *Window         `json:"window,omitempty" doc:"hours of each customer's own time zone in which the mailing is sent; absent: those of the settings. Tokens of customers whose hours do not begin before the lifetime ends are counted in tokens.expired"`
+	Immediately   bool            `json:"immediately,omitempty" doc:"true: the mailing is sent at any hour, whatever the settings say"`
+	DryRun        bool            `json:"dryRun,omitempty" doc:"true: everything is done as for a mailing, but FCM only checks the messages (validate_only), and no phone gets one"`
 }
 
 // An Audience says who gets a mailing. Exactly one of its fields is set.
@@ -69,9 +69,9 @@ func (a *Audience) onlyRecipient() string {
 
 // Segments selects customers by the segments they are in.
 type Segments struct {
-	Any  []string `json:"any,omitempty" doc:"in at least one of these"`
-	All  []string `json:"all,omitempty" doc:"in every one of these"`
-	None []string `json:"none,omitempty" doc:"in none of these"`
+	Any  []string `json:"any,omitempty" doc:"customers who are in at least one of these segments"`
+	All  []string `json:"all,omitempty" doc:"customers who are in every one of these segments"`
+	None []string `json:"none,omitempty" doc:"customers who are in none of these segments"`
 }
 
 // OneCondition reports whether customers are selected by one condition alone: any of

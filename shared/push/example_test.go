@@ -26,7 +26,7 @@ func ExampleDraft_Check() {
 	// body.lifetime is not between 1m and 672h
 }
 
-// A customer is rung on all valid devices, or on the one added last.
+// A mailing goes to all valid tokens of a customer, or to the one added last.
 func ExampleCustomer_SelectTokens() {
 	day := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 	c := push.Customer{ID: "anna", Tokens: []push.Token{

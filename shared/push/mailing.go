@@ -139,9 +139,9 @@ type Totals struct {
 // ended, Matched + NotReached is its whole audience.
 type CustomerTotals struct {
 	Estimated  int64    `json:"estimated" doc:"about how many customers the audience has; 0 until the mailing starts"`
-	Matched    int64    `json:"matched" doc:"customers that the mailing has come to"`
+	Matched    int64    `json:"matched" doc:"customers of the audience that dispatch has read so far"`
 	Targeted   int64    `json:"targeted"`
-	NotReached int64    `json:"notReached" doc:"customers of the audience that a cancelled, expired or refused mailing never came to; counted once completedAt is set"`
+	NotReached int64    `json:"notReached" doc:"customers of the audience that dispatch never read, because the mailing was cancelled, expired or refused; counted once completedAt is set"`
 	Excluded   Excluded `json:"excluded"`
 }
 

@@ -22,20 +22,20 @@ type MessageDraft struct {
 	Customer string          `json:"customer,omitempty" doc:"the customer's id; exactly one of customer, token and fid"`
 	Token    string          `json:"token,omitempty" doc:"a registered push token: the message goes to this one only"`
 	FID      string          `json:"fid,omitempty" doc:"a registered Firebase installation id: the message goes to this one only"`
-	Message  json.RawMessage `json:"message" doc:"FCM v1's message object without a target, kept as it came; FCM is its judge"`
-	Link     string          `json:"link,omitempty" doc:"where a tap leads; goes into data.link"`
+	Message  json.RawMessage `json:"message" doc:"FCM v1's message object without a target. It is stored as you send it, and FCM decides whether it is valid"`
+	Link     string          `json:"link,omitempty" doc:"the address that a tap opens; it is sent as data.link"`
 	Values   map[string]any  `json:"values,omitempty" doc:"texts, numbers, true and false that templates name, as in {{ values.points }}; at most 50"`
-	Devices  DeviceSelection `json:"devices,omitempty" enum:"all,latest" doc:"which of the customer's tokens; absent: the setting"`
+	Devices  DeviceSelection `json:"devices,omitempty" enum:"all,latest" doc:"which of the customer's tokens get the message; absent: as the settings say"`
 	Category string          `json:"category,omitempty" doc:"a customer who is unsubscribed from it is left out"`
 	Only     *Only           `json:"only,omitempty"`
-	Lifetime *Duration       `json:"lifetime,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration like 90s or 48h" doc:"what is not sent by then is expired; absent: 1h"`
+	Lifetime *Duration       `json:"lifetime,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration like 90s or 48h" doc:"how long the message is sent; tokens that it is not sent to by then expire; absent: 1h"`
 }
 
 // Only restricts the tokens that a mailing or a message goes to. An empty list
 // restricts nothing.
 type Only struct {
-	Platforms []Platform `json:"platforms,omitempty" enum:"android,ios,web" maxItems:"3" doc:"tokens of these platforms; absent: of each"`
-	Apps      []string   `json:"apps,omitempty" maxItems:"30" doc:"tokens of these apps; absent: of each"`
+	Platforms []Platform `json:"platforms,omitempty" enum:"android,ios,web" maxItems:"3" doc:"only tokens of these platforms; absent: of all platforms"`
+	Apps      []string   `json:"apps,omitempty" maxItems:"30" doc:"only tokens of these apps; absent: of all apps"`
 }
 
 // MaxApps is how many apps an Only names at most.
@@ -196,7 +196,7 @@ func (m *Message) PublishedRef() MessageRef { return MessageRef{Message: m.ID, C
 // nil if there is none. It uses the rules of mailings. attributes are the names of
 // those that the templates use. If the customer is left out, Excluded says why.
 func (m *Message) PickTargets(c *Customer, set Settings, attributes []string, now time.Time) {
-	m.Picked, m.Batch.CutAt = true, now
+	m.Picked, m.Batch.CreatedAt = true, now
 	tokens, why := m.tokensOf(c, set)
 	if why != NotExcluded {
 		m.Excluded = why

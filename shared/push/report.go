@@ -37,12 +37,12 @@ const (
 
 // A PhoneEvent is one event as an app or the retailer's backend reports it.
 type PhoneEvent struct {
-	Mailing string     `json:"mailing,omitempty" maxLength:"100" doc:"the id of the mailing, which the phone got as data.mailing_id; that of a message to one customer is taken, too"`
-	Message string     `json:"message,omitempty" maxLength:"100" doc:"or the id of the message to one customer"`
+	Mailing string     `json:"mailing,omitempty" maxLength:"100" doc:"the id of the mailing, which the phone got as data.mailing_id; the id of a message to one customer is accepted, too"`
+	Message string     `json:"message,omitempty" maxLength:"100" doc:"instead of mailing: the id of the message to one customer"`
 	Token   string     `json:"token,omitempty" doc:"the registration token of the phone"`
-	FID     string     `json:"fid,omitempty" doc:"or its Firebase installation id"`
+	FID     string     `json:"fid,omitempty" doc:"instead of token: the Firebase installation id of the phone"`
 	Type    ReportType `json:"type" enum:"delivered,opened,dismissed"`
-	At      *time.Time `json:"at,omitempty" doc:"when it happened; absent, or in the future: now"`
+	At      *time.Time `json:"at,omitempty" doc:"when the event happened; absent, or in the future: now"`
 }
 
 // Check returns every fault of the event, at that place.
@@ -98,9 +98,9 @@ func ReportID(of, tokenID string) string { return hashText("report\x00" + of + "
 // A ReportResult counts the events of a request by what happened to them. Their sum is the
 // number of events.
 type ReportResult struct {
-	Counted  int `json:"counted" doc:"events that count from now on"`
+	Counted  int `json:"counted" doc:"events that were counted by this request"`
 	Repeated int `json:"repeated" doc:"events that were counted before"`
-	Unknown  int `json:"unknown" doc:"events that do not count: there is no such mailing or message any more, or it was not for this token"`
+	Unknown  int `json:"unknown" doc:"events that are not counted: there is no such mailing or message any more, or it was not for this token"`
 }
 
 // Reported counts the targets whose phones reported something.

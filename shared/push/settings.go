@@ -28,15 +28,15 @@ const (
 type Settings struct {
 	Revision int64 `json:"-"` // increases with each write; 0: never stored
 
-	Devices DeviceSelection `json:"devices" enum:"all,latest" doc:"which of a customer's tokens a mailing goes to that does not say"`
+	Devices DeviceSelection `json:"devices" enum:"all,latest" doc:"which of a customer's tokens get a mailing that does not set devices"`
 	Muted   MutedCustomers  `json:"muted,omitempty" enum:"skip,send" doc:"whether mailings go to customers who have notifications off on every phone; absent: send"`
 
 	WrongSender WrongSenderTokens `json:"wrongSender,omitempty" enum:"flag,keep" doc:"whether tokens that FCM calls another sender's are flagged, with the code SENDER_ID_MISMATCH; absent: flag"`
 
-	Window *Window `json:"window,omitempty" doc:"hours of each customer's own time zone in which mailings are sent that say nothing of them; absent: any time. Messages to one customer are sent at once"`
+	Window *Window `json:"window,omitempty" doc:"hours of each customer's own time zone in which mailings without a window are sent; absent: any time. Messages to one customer are sent at once"`
 
-	ChangedBy Caller     `json:"changedBy,omitempty" readOnly:"true" doc:"who changed them last; what a request says of it is not read"`
-	ChangedAt *time.Time `json:"changedAt,omitempty" readOnly:"true" doc:"when they were changed last; what a request says of it is not read"`
+	ChangedBy Caller     `json:"changedBy,omitempty" readOnly:"true" doc:"who changed the settings last; ignored in requests"`
+	ChangedAt *time.Time `json:"changedAt,omitempty" readOnly:"true" doc:"when the settings were changed last; ignored in requests"`
 }
 
 // DefaultSettings are the settings if none are stored.

@@ -12,7 +12,7 @@ func TestFirstExclusionCounts(t *testing.T) {
 	t.Parallel()
 	android := Token{ID: TokenID("a"), Value: "a", Kind: KindToken, Platform: Android, App: "shop"}
 	web := Token{ID: TokenID("w"), Value: "w", Kind: KindToken, Platform: Web, App: "shop", AddedAt: time.Unix(1, 0)}
-	dead := Token{ID: TokenID("d"), Value: "d", Kind: KindToken, Platform: Android, Invalid: &TokenFlag{Code: CodeUnregistered}}
+	invalid := Token{ID: TokenID("d"), Value: "d", Kind: KindToken, Platform: Android, Invalid: &TokenFlag{Code: CodeUnregistered}}
 	everybody := Targeting{Mailing: "m", ControlGroup: 1}
 	for name, c := range map[string]struct {
 		by       Targeting
@@ -22,16 +22,16 @@ func TestFirstExclusionCounts(t *testing.T) {
 		tokens   int
 	}{
 		"unknown":                  {everybody, nil, nil, ExcludedUnknown, 0},
-		"no valid token":           {everybody, &Customer{Tokens: []Token{dead}, OptedOut: true}, nil, ExcludedNoValidToken, 0},
+		"no valid token":           {everybody, &Customer{Tokens: []Token{invalid}, OptedOut: true}, nil, ExcludedNoValidToken, 0},
 		"opted out":                {everybody, &Customer{Tokens: []Token{android}, OptedOut: true}, nil, ExcludedOptedOut, 0},
 		"filtered":                 {Targeting{Mailing: "m", Only: &Only{Platforms: []Platform{IOS}}, ControlGroup: 1}, &Customer{Tokens: []Token{android}}, nil, ExcludedFiltered, 0},
 		"control":                  {everybody, &Customer{Tokens: []Token{android}}, nil, ExcludedControl, 0},
-		"nothing":                  {Targeting{Mailing: "m"}, &Customer{Tokens: []Token{android, dead, web}}, nil, NotExcluded, 2},
+		"nothing":                  {Targeting{Mailing: "m"}, &Customer{Tokens: []Token{android, invalid, web}}, nil, NotExcluded, 2},
 		"latest":                   {Targeting{Devices: LatestDevice}, &Customer{Tokens: []Token{android, web}}, nil, NotExcluded, 1},
 		"latest of a platform":     {Targeting{Devices: LatestDevice, Only: &Only{Platforms: []Platform{Android}}}, &Customer{Tokens: []Token{android, web}}, nil, NotExcluded, 1},
 		"listed":                   {Targeting{Devices: LatestDevice}, &Customer{Tokens: []Token{android, web}}, []string{TokenID("a"), TokenID("w"), TokenID("x")}, NotExcluded, 2},
 		"listed of another app":    {Targeting{Only: &Only{Apps: []string{"pharmacy"}}}, &Customer{Tokens: []Token{android, web}}, []string{TokenID("a")}, ExcludedFiltered, 0},
-		"listed, and flagged":      {Targeting{}, &Customer{Tokens: []Token{android, dead}}, []string{TokenID("d")}, ExcludedNoValidToken, 0},
+		"listed, and flagged":      {Targeting{}, &Customer{Tokens: []Token{android, invalid}}, []string{TokenID("d")}, ExcludedNoValidToken, 0},
 		"listed, in control group": {everybody, &Customer{Tokens: []Token{android}}, []string{TokenID("a")}, ExcludedControl, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

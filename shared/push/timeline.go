@@ -11,7 +11,7 @@ const maxPauses = 20
 // A Pause is a time in which a mailing was not sent.
 type Pause struct {
 	From   time.Time   `json:"from"`
-	To     *time.Time  `json:"to,omitempty" doc:"absent while it is paused"`
+	To     *time.Time  `json:"to,omitempty" doc:"when the pause ended; absent while the mailing is paused"`
 	Reason PauseReason `json:"reason" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large,platform_credentials"`
 }
 
@@ -41,7 +41,7 @@ type SettledBatch struct {
 // A Timeline says how a mailing was sent over time.
 type Timeline struct {
 	StepSeconds int64           `json:"stepSeconds" doc:"how much time each point stands for; 0 without points"`
-	Points      []TimelinePoint `json:"points" doc:"in order of time; a time in which no batch ended has none"`
+	Points      []TimelinePoint `json:"points" doc:"in order of time; there is no point for a time in which no batch ended"`
 	Pauses      []Pause         `json:"pauses" doc:"the first 20"`
 }
 

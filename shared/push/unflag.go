@@ -17,5 +17,5 @@ type Unflag struct {
 	State       UnflagState `json:"state" enum:"running,completed"`
 	Unflagged   int64       `json:"unflagged" doc:"tokens that are valid again so far; those that were registered again or are gone do not count"`
 	StartedAt   time.Time   `json:"startedAt"`
-	CompletedAt *time.Time  `json:"completedAt" doc:"null while it runs"`
+	CompletedAt *time.Time  `json:"completedAt" doc:"when it ended; null while it runs"`
 }

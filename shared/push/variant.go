@@ -17,10 +17,10 @@ const (
 
 // A Variant is one of several messages of a mailing. Each customer gets one of them.
 type Variant struct {
-	Name    string          `json:"name" doc:"at most 50 bytes; sums and lists show it"`
-	Share   float64         `json:"share" minimum:"0" maximum:"1" doc:"of the customers; the shares of all variants add up to 1"`
-	Message json.RawMessage `json:"message" doc:"as in a mailing with one message"`
-	Link    string          `json:"link,omitempty" doc:"where a tap leads; goes into data.link"`
+	Name    string          `json:"name" doc:"the name of the variant in sums and lists, at most 50 bytes"`
+	Share   float64         `json:"share" minimum:"0" maximum:"1" doc:"the share of the customers who get this variant; the shares of all variants add up to 1"`
+	Message json.RawMessage `json:"message" doc:"FCM v1's message object without a target, as in a mailing with one message"`
+	Link    string          `json:"link,omitempty" doc:"the address that a tap opens; it is sent as data.link"`
 }
 
 // ListPayloads returns the variants of a mailing; one without a name for a mailing with a
@@ -117,6 +117,6 @@ func (g *Targeting) VariantOf(customer string) int {
 
 // VariantTotals has the sums of one variant of a mailing.
 type VariantTotals struct {
-	Customers int64 `json:"customers" doc:"who get this variant"`
+	Customers int64 `json:"customers" doc:"customers who get this variant"`
 	TokenTotals
 }

@@ -14,7 +14,7 @@ type Window struct {
 	From     string    `json:"from" pattern:"^([01][0-9]|2[0-3]):[0-5][0-9]$" patternDescription:"a time of day like 09:30" doc:"when sending begins, as the customer's clock shows it"`
 	To       string    `json:"to" pattern:"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$" patternDescription:"a time of day like 21:00, up to 24:00" doc:"when sending ends; not later than from: on the next day"`
 	Days     []Weekday `json:"days,omitempty" enum:"sun,mon,tue,wed,thu,fri,sat" doc:"the days on which sending begins; absent: every day"`
-	TimeZone string    `json:"timeZone,omitempty" doc:"of customers whose own is not known, of the IANA database; absent: UTC"`
+	TimeZone string    `json:"timeZone,omitempty" doc:"the time zone (a name of the IANA database) of customers whose own is not known; absent: UTC"`
 }
 
 // String returns a window as one line for people, "" for none.

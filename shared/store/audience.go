@@ -55,7 +55,7 @@ func (s *Store) OpenAudience(ctx context.Context, m *push.Mailing, attributes ..
 // customerFields are the fields of a customer that dispatch needs. Firestore bills a read
 // by the document, whatever number of fields it returns.
 func customerFields(attributes []string) []firestore.FieldPath {
-	fields := []firestore.FieldPath{{"id"}, {"devices"}, {"optedOut"}, {"categories"}, {"segments"}, {"timeZone"}}
+	fields := []firestore.FieldPath{{"id"}, {"tokens"}, {"optedOut"}, {"categories"}, {"segments"}, {"timeZone"}}
 	for _, name := range attributes {
 		fields = append(fields, firestore.FieldPath{"attributes", name})
 	}

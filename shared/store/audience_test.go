@@ -17,7 +17,7 @@ func TestAudiences(t *testing.T) {
 		w.register(t, fmt.Sprintf("c%d", i), fmt.Sprintf("token-%d", i))
 	}
 	res, err := w.FlagToken(t.Context(), store.Flag{Mailing: "old", Customer: "c6", TokenID: push.TokenID("token-6"), Code: push.CodeUnregistered,
-		At: w.clock.Now(), CutAt: w.clock.Now()})
+		At: w.clock.Now(), BatchCreatedAt: w.clock.Now()})
 	if err != nil {
 		t.Fatalf("flagging: %v", err)
 	}

@@ -17,12 +17,12 @@ import (
 // tick lists the batches with Open, so those that wait for hours cost it no read.
 type batchDoc struct {
 	Shard     int        `firestore:"shard"`
-	CutAt     time.Time  `firestore:"cutAt"`
+	CreatedAt time.Time  `firestore:"createdAt"`
 	NotBefore *time.Time `firestore:"notBefore"`
 	Open      bool       `firestore:"open"`
 	WaitUntil *time.Time `firestore:"waitUntil,omitempty"`
 	Zone      string     `firestore:"zone,omitempty"` // only of a mailing with hours
-	Attempts  int        `firestore:"attempts"`
+	Leases    int        `firestore:"leases"`
 	Tries     int        `firestore:"tries"`
 	Crashes   int        `firestore:"crashes"`
 	Saved     bool       `firestore:"saved"`
@@ -147,7 +147,7 @@ func encodeBatch(b *push.Batch, expireAt time.Time) (*batchDoc, error) {
 		first, last = push.CustomerKey(b.Targets[0].Customer), push.CustomerKey(b.Targets[n-1].Customer)
 	}
 	return &batchDoc{
-		First: first, Last: last, Shard: b.Shard, CutAt: b.CutAt, NotBefore: timeOrNil(b.NotBefore),
+		First: first, Last: last, Shard: b.Shard, CreatedAt: b.CreatedAt, NotBefore: timeOrNil(b.NotBefore),
 		Open: b.WaitUntil.IsZero(), WaitUntil: timeOrNil(b.WaitUntil), Zone: b.Zone,
 		Lane: string(b.Lane), PublishedAt: timeOrNil(b.PublishedAt),
 		Targets: targets, Size: len(b.Targets), Results: make([]byte, len(b.Targets)), OwedFlags: []int{}, HeldFlags: []int{},
@@ -171,9 +171,9 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 
 	b := &push.Batch{
 		BatchRef: push.BatchRef{Mailing: snap.Ref.Parent.Parent.ID, Batch: snap.Ref.ID},
-		Shard:    d.Shard, CutAt: d.CutAt, NotBefore: timeOrZero(d.NotBefore),
+		Shard:    d.Shard, CreatedAt: d.CreatedAt, NotBefore: timeOrZero(d.NotBefore),
 		Zone: d.Zone, WaitUntil: timeOrZero(d.WaitUntil), First: d.First, Last: d.Last,
-		Attempts: d.Attempts, Tries: d.Tries, Crashes: d.Crashes, Saved: d.Saved, Limited: d.Limited,
+		Leases: d.Leases, Tries: d.Tries, Crashes: d.Crashes, Saved: d.Saved, Limited: d.Limited,
 		Lane: push.Lane(d.Lane), PublishedAt: timeOrZero(d.PublishedAt),
 		Lease:   push.Lease{Owner: d.LeaseOwner, Until: timeOrZero(d.LeaseUntil)},
 		Settled: d.isSettled(), Reason: d.Reason, OwedFlags: d.OwedFlags, HeldFlags: d.HeldFlags, Revision: snap.UpdateTime,
@@ -259,7 +259,7 @@ func (s *Store) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) err
 	leased.AcquireLease(l)
 
 	revision, err := s.updateOnce(ctx, s.batchDocument(b.BatchRef), b.Revision, append(crashUpdates(&leased), []firestore.Update{
-		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: leased.Attempts},
+		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "leases", Value: leased.Leases},
 		{Path: "tries", Value: leased.Tries}, {Path: "crashes", Value: leased.Crashes}, {Path: "saved", Value: false}, {Path: "publishedAt", Value: nil},
 	}...)...)
 	if err != nil {

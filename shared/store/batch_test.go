@@ -26,7 +26,7 @@ func (w *harness) begin(t *testing.T, id string) *push.Shard {
 }
 
 func batch(m string, n int, targets ...string) *push.Batch {
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: m, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: m, Batch: fmt.Sprintf("00-%06d", n)}, CreatedAt: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
 	for _, x := range targets {
 		b.Targets = append(b.Targets, push.Target{Customer: "c-" + x, Token: x, Kind: push.KindToken})
 	}
@@ -52,10 +52,10 @@ func TestOutboxIsAllOrNothing(t *testing.T) {
 	}
 	late.After, late.Batches = "z", 1
 	if err := w.CreateBatches(t.Context(), &late, []*push.Batch{batch("m", 9, "x")}); !store.IsConflict(err) {
-		t.Fatalf("a second cut from the same place: %v, want stale", err)
+		t.Fatalf("batches created twice from the same place: %v, want a conflict", err)
 	}
 	if _, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: "m", Batch: "00-000009"}); !push.IsNotFound(err) {
-		t.Errorf("the losing cut left a batch: %v", err)
+		t.Errorf("the call with the conflict left a batch: %v", err)
 	}
 	got, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
@@ -141,6 +141,6 @@ func TestNoBatchAfterTheTotalsAreFrozen(t *testing.T) {
 	}
 	sh.Targeted = 1
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); !store.IsConflict(err) {
-		t.Errorf("cutting after the end: %v", err)
+		t.Errorf("creating batches after the end: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ func TestAConflictIsKnownInAnyProject(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); !store.IsConflict(err) {
-		t.Errorf("a batch that exists was cut again: %v, want a conflict", err)
+		t.Errorf("a batch that exists was created again: %v, want a conflict", err)
 	}
 
 	second := *sh

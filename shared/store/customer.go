@@ -14,26 +14,26 @@ import (
 
 // customerDoc is customers/{key}.
 type customerDoc struct {
-	ID           string               `firestore:"id"`
-	Devices      map[string]deviceDoc `firestore:"devices"` // by token id
-	Reachable    bool                 `firestore:"reachable"`
-	Expires      string               `firestore:"expires,omitempty"`  // the first day on which a valid token stops being valid
-	SilentOn     string               `firestore:"silentOn,omitempty"` // the day on which a reachable customer becomes silent
-	Status       statusDoc            `firestore:"status"`             // as the last event said
-	Platforms    []string             `firestore:"platforms"`          // of valid tokens, for the statistics of a day
-	Segments     []string             `firestore:"segments"`
-	Attributes   map[string]any       `firestore:"attributes"`
-	OptedOut     bool                 `firestore:"optedOut"`
-	Categories   map[string]bool      `firestore:"categories"`
-	TimeZone     string               `firestore:"timeZone"`
-	Consents     []consentDoc         `firestore:"consents,omitempty"`
-	Usage        *usageDoc            `firestore:"usage,omitempty"`
-	Objected     bool                 `firestore:"objected,omitempty"`
-	Version      int64                `firestore:"version"`
-	Availability int64                `firestore:"availability"`
-	Revision     int64                `firestore:"revision"`
-	CreatedAt    time.Time            `firestore:"createdAt"`
-	Write        string               `firestore:"write"` // the writeID of the last change
+	ID           string                      `firestore:"id"`
+	Tokens       map[string]customerTokenDoc `firestore:"tokens"` // by token id
+	Reachable    bool                        `firestore:"reachable"`
+	Expires      string                      `firestore:"expires,omitempty"`  // the first day on which a valid token stops being valid
+	SilentOn     string                      `firestore:"silentOn,omitempty"` // the day on which a reachable customer becomes silent
+	Status       statusDoc                   `firestore:"status"`             // as the last event said
+	Platforms    []string                    `firestore:"platforms"`          // of valid tokens, for the statistics of a day
+	Segments     []string                    `firestore:"segments"`
+	Attributes   map[string]any              `firestore:"attributes"`
+	OptedOut     bool                        `firestore:"optedOut"`
+	Categories   map[string]bool             `firestore:"categories"`
+	TimeZone     string                      `firestore:"timeZone"`
+	Consents     []consentDoc                `firestore:"consents,omitempty"`
+	Usage        *usageDoc                   `firestore:"usage,omitempty"`
+	Objected     bool                        `firestore:"objected,omitempty"`
+	Version      int64                       `firestore:"version"`
+	Availability int64                       `firestore:"availability"`
+	Revision     int64                       `firestore:"revision"`
+	CreatedAt    time.Time                   `firestore:"createdAt"`
+	Write        string                      `firestore:"write"` // the writeID of the last change
 }
 
 // consentDoc is one opt-out or opt-in of a customer.
@@ -51,8 +51,8 @@ type statusDoc struct {
 	Evidence string    `firestore:"evidence"`
 }
 
-// deviceDoc is a push token of a customer.
-type deviceDoc struct {
+// customerTokenDoc is a push token of a customer.
+type customerTokenDoc struct {
 	Token         string      `firestore:"token"`
 	Kind          string      `firestore:"kind"`
 	Platform      string      `firestore:"platform"`
@@ -93,7 +93,7 @@ func (s *Store) tokenDocument(id string) *firestore.DocumentRef { return s.db.Do
 // computed from the tokens: reachable, expires, silentOn, platforms.
 func encodeCustomer(c *push.Customer) *customerDoc {
 	d := &customerDoc{
-		ID: c.ID, Devices: make(map[string]deviceDoc, len(c.Tokens)), Reachable: c.HasValidToken(), Segments: c.Segments, Attributes: c.Attributes,
+		ID: c.ID, Tokens: make(map[string]customerTokenDoc, len(c.Tokens)), Reachable: c.HasValidToken(), Segments: c.Segments, Attributes: c.Attributes,
 		OptedOut: c.OptedOut, Categories: c.Categories, TimeZone: c.TimeZone, Version: c.Version, Availability: c.Availability,
 		Revision: c.Revision, CreatedAt: c.CreatedAt, SilentOn: c.SilentDay(),
 		Status: statusDoc{string(c.Reported.State), c.Reported.Since, c.Reported.Evidence},
@@ -109,13 +109,13 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 	}
 
 	for _, t := range c.Tokens {
-		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, Device: t.Device, Notifications: string(t.Notifications), AddedAt: t.AddedAt, SeenAt: t.SeenAt, ReportedAt: timeOrNil(t.ReportedAt), Imported: t.Imported, Expires: t.Expires}
+		x := customerTokenDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, Device: t.Device, Notifications: string(t.Notifications), AddedAt: t.AddedAt, SeenAt: t.SeenAt, ReportedAt: timeOrNil(t.ReportedAt), Imported: t.Imported, Expires: t.Expires}
 		if t.Invalid != nil {
 			x.Invalid = &invalidDoc{t.Invalid.Code, t.Invalid.Status, t.Invalid.At, t.Invalid.Mailing}
 		} else if t.Expires != "" && (d.Expires == "" || t.Expires < d.Expires) {
 			d.Expires = t.Expires
 		}
-		d.Devices[t.ID] = x
+		d.Tokens[t.ID] = x
 	}
 
 	return d
@@ -139,7 +139,7 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 		c.Consents = append(c.Consents, push.Consent{Category: x.Category, Decision: push.Decision(x.Decision), At: x.At, Source: x.Source})
 	}
 
-	for id, x := range d.Devices {
+	for id, x := range d.Tokens {
 		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, Device: x.Device, Notifications: push.Notifications(x.Notifications), AddedAt: x.AddedAt, SeenAt: x.SeenAt, ReportedAt: timeOrZero(x.ReportedAt), Imported: x.Imported, Expires: x.Expires}
 		if i := x.Invalid; i != nil {
 			t.Invalid = &push.TokenFlag{Code: i.Code, Status: i.Status, At: i.At, Mailing: i.Mailing}

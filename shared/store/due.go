@@ -148,7 +148,7 @@ func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		a.Mailings, err = s.countDocuments(ctx, s.db.Collection("mailings").Where("cutting", "==", cuttingNow))
+		a.Mailings, err = s.countDocuments(ctx, s.db.Collection("mailings").Where("creating", "==", creatingNow))
 		return err
 	})
 	g.Go(func() (err error) {
@@ -169,7 +169,7 @@ func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 
 // listPausedCounts returns the number of targets in open batches of each paused mailing.
 func (s *Store) listPausedCounts(ctx context.Context) ([]int, error) {
-	q := s.db.Collection("mailings").Where("cutting", "==", cuttingPaused).Limit(pausedLimit).Select()
+	q := s.db.Collection("mailings").Where("creating", "==", creatingPaused).Limit(pausedLimit).Select()
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, err
@@ -189,22 +189,22 @@ func (s *Store) listPausedCounts(ctx context.Context) ([]int, error) {
 	return out, g.Wait()
 }
 
-// Values of a mailing's field "cutting", for mailings in the large lane.
+// Values of a mailing's field "creating", for mailings in the large lane.
 const (
-	cuttingNow    = "now"  // its batches are being created
-	cuttingPaused = "held" // it is paused, and batches of it may be open
+	creatingNow    = "now"    // its batches are being created
+	creatingPaused = "paused" // it is paused, and batches of it may be open
 )
 
-// cuttingValue returns the value of the field cutting, "" for a mailing that is in neither
-// state.
-func cuttingValue(m *push.Mailing) string {
+// creatingValue returns the field "creating" of a mailing: empty unless its batches are being
+// created, or it is paused.
+func creatingValue(m *push.Mailing) string {
 	switch {
 	case m.Shards < 2:
 		return ""
 	case m.State == push.Paused:
-		return cuttingPaused
+		return creatingPaused
 	case m.State == push.Sending && !m.Dispatched && m.RateLimit() == 0:
-		return cuttingNow
+		return creatingNow
 	}
 	return ""
 }

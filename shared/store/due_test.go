@@ -63,8 +63,8 @@ func TestDueReadsFew(t *testing.T) {
 	}
 	_ = g.Wait() // create reports
 	create("soon", 30*time.Second)
-	create("held", time.Hour)
-	if _, err := w.PauseMailing(t.Context(), "held"); err != nil {
+	create("paused", time.Hour)
+	if _, err := w.PauseMailing(t.Context(), "paused"); err != nil {
 		t.Fatal(err)
 	}
 
@@ -91,11 +91,11 @@ func TestDueReadsFew(t *testing.T) {
 		t.Errorf("%d mailings at once, want at most 500", len(list))
 	}
 	w.clock.Add(48 * time.Hour)
-	held := false
+	listed := false
 	for _, m := range due(0) {
-		held = held || m.ID == "held"
+		listed = listed || m.ID == "paused"
 	}
-	if !held {
+	if !listed {
 		t.Error("a paused mailing whose lifetime has ended is not due")
 	}
 }
@@ -115,7 +115,7 @@ func TestOnlyOneCallMarksAsPublished(t *testing.T) {
 			if err != nil {
 				t.Fatalf("marking %s, time %d: %v", what, i+1, err)
 			}
-			check.Equal(t, got, want, "whether %s is marked, time %d", what, i+1)
+			check.Equal(t, got, want, "whether %s is recorded as published, time %d", what, i+1)
 		}
 	}
 	once("the start", func() (bool, error) { return w.MarkStartPublished(t.Context(), m, at) })
@@ -148,7 +148,7 @@ func TestOnlyOneCallMarksAsPublished(t *testing.T) {
 		t.Error("a shard that a call has taken is still asked for")
 	}
 
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "b"}, CutAt: at, PublishedAt: at, Lane: push.LaneSmall,
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "b"}, CreatedAt: at, PublishedAt: at, Lane: push.LaneSmall,
 		Targets: []push.Target{{Customer: "a", Token: "t"}}, Results: make([]push.Result, 1)}
 	sh.Batches = 1
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
@@ -192,7 +192,7 @@ func due(t *testing.T, w *harness) *push.Mailing {
 func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
-	cut := func(id string, lane push.Lane, tokens int) {
+	createBatches := func(id string, lane push.Lane, tokens int) {
 		t.Helper()
 		w.mailing(t, id, push.Audience{Everyone: true})
 		if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}, {Mailing: id, Number: 1}}); err != nil {
@@ -202,15 +202,15 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "b"}, CutAt: w.clock.Now(), Lane: lane,
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "b"}, CreatedAt: w.clock.Now(), Lane: lane,
 			Targets: make([]push.Target, tokens), Results: make([]push.Result, tokens)}
 		if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	cut("a", push.LaneLarge, 3)
-	cut("b", push.LaneLarge, 5)
-	cut("c", push.LaneSmall, 7)
+	createBatches("a", push.LaneLarge, 3)
+	createBatches("b", push.LaneLarge, 5)
+	createBatches("c", push.LaneSmall, 7)
 	want := func(want store.Ahead) {
 		t.Helper()
 		got, err := w.CountAhead(t.Context())

@@ -73,7 +73,7 @@ func (s *Store) eraseRecipients(ctx context.Context, x erasure, budget *int) (do
 
 // eraseRecipientsInMailing removes the customer from the recipients of one mailing.
 func (s *Store) eraseRecipientsInMailing(ctx context.Context, mailing string, byZone bool, x erasure) error {
-	snaps, err := s.readBatchesOfCustomer(ctx, mailing, x.key, byZone, "first", "last", "cutAt")
+	snaps, err := s.readBatchesOfCustomer(ctx, mailing, x.key, byZone, "first", "last", "createdAt")
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (s *Store) eraseRecipientsInMailing(ctx context.Context, mailing string, by
 		if err := snap.DataTo(&d); err != nil {
 			return err
 		}
-		if x.key < d.First || d.CutAt.After(x.At.Add(lateBatchTime)) {
+		if x.key < d.First || d.CreatedAt.After(x.At.Add(lateBatchTime)) {
 			continue
 		}
 		if err := s.eraseRecipientsInBatch(ctx, snap.Ref, x.key); err != nil {

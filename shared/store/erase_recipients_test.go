@@ -23,7 +23,7 @@ import (
 // settles a batch with a target for each customer, everything accepted.
 func (w *harness) settles(t *testing.T, mailing string, n int, targets ...push.Target) {
 	t.Helper()
-	b := w.cuts(t, mailing, n, targets...)
+	b := w.storeBatch(t, mailing, n, targets...)
 	for i := range b.Results {
 		b.Results[i] = push.ResultAccepted
 	}
@@ -158,7 +158,7 @@ func TestAnErasureSearchesMailingsInSteps(t *testing.T) {
 }
 
 // TestALaterErasureIsNotEnded: who comes back and is erased again while the first
-// erasure is finished has an order that the first one leaves.
+// erasure is finished has an erasure of its own, which the first one leaves.
 func TestALaterErasureIsNotEnded(t *testing.T) {
 	t.Parallel()
 	var between func()
@@ -199,19 +199,19 @@ func TestAnErasureThatFailsDelaysNoOther(t *testing.T) {
 	w.register(t, "anna", "a")
 	w.register(t, "ben", "b")
 	w.starts(t, "m")
-	broken := w.cuts(t, "m", 0, push.Target{Customer: "anna", Token: "a", Kind: push.KindToken})
-	whole := w.cuts(t, "m", 1, push.Target{Customer: "ben", Token: "b", Kind: push.KindToken})
+	broken := w.storeBatch(t, "m", 0, push.Target{Customer: "anna", Token: "a", Kind: push.KindToken})
+	whole := w.storeBatch(t, "m", 1, push.Target{Customer: "ben", Token: "b", Kind: push.KindToken})
 	if _, err := w.DB().Doc("mailings/m/batches/"+broken.Batch).Update(t.Context(), []firestore.Update{{Path: "targets", Value: []byte("nonsense")}}); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = w.EraseCustomer(t.Context(), "anna") // the order is stored; the traces are tried again
+	_, _ = w.EraseCustomer(t.Context(), "anna") // the erasure is stored; the traces are tried again
 	if _, err := w.EraseCustomer(t.Context(), "ben"); err != nil {
 		t.Fatal(err)
 	}
 
 	w.clock.Add(3 * time.Minute)
 	if _, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 10); err == nil {
-		t.Error("the erasure that failed is not told")
+		t.Error("the erasure that failed is not logged")
 	}
 	if got := w.batchOf(t, whole.BatchRef).Targets[0].Customer; got != "" {
 		t.Errorf("ben's target names %q, want nobody", got)

@@ -59,8 +59,8 @@ func (w *harness) drafts(t testing.TB, id, title string, a push.Audience) *push.
 	return m
 }
 
-// cuts a batch with a target for each customer, who has the token of that name.
-func (w *harness) cuts(t testing.TB, mailing string, n int, targets ...push.Target) *push.Batch {
+// storeBatch stores a batch with a target for each customer, who has the token of that name.
+func (w *harness) storeBatch(t testing.TB, mailing string, n int, targets ...push.Target) *push.Batch {
 	t.Helper()
 	sh, err := w.ReadShard(t.Context(), mailing, 0)
 	if err != nil {
@@ -69,7 +69,7 @@ func (w *harness) cuts(t testing.TB, mailing string, n int, targets ...push.Targ
 	slices.SortFunc(targets, func(a, b push.Target) int {
 		return strings.Compare(push.CustomerKey(a.Customer), push.CustomerKey(b.Customer))
 	})
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: mailing, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: w.clock.Now(), Targets: targets, Results: make([]push.Result, len(targets))}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: mailing, Batch: fmt.Sprintf("00-%06d", n)}, CreatedAt: w.clock.Now(), Targets: targets, Results: make([]push.Result, len(targets))}
 	sh.Batches, sh.Targeted = sh.Batches+1, sh.Targeted+int64(len(targets))
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
@@ -112,13 +112,13 @@ func (w *harness) stands(t *testing.T) {
 		t.Fatal(err)
 	}
 	attributes := map[string]any{"name": tracelessAttribute}
-	settled := w.cuts(t, "paused", 0, push.Target{Customer: tracelessID, Token: tracelessToken, Kind: push.KindToken, Attributes: attributes})
+	settled := w.storeBatch(t, "paused", 0, push.Target{Customer: tracelessID, Token: tracelessToken, Kind: push.KindToken, Attributes: attributes})
 	settled.Results[0], settled.Settled = push.ResultUnregistered, true
 	settled.InvalidTokens = []push.InvalidToken{{Customer: tracelessID, TokenID: push.TokenID(tracelessToken), Code: push.CodeUnregistered, At: w.clock.Now()}}
 	if err := w.SaveBatch(ctx, settled); err != nil {
 		t.Fatal(err)
 	}
-	w.cuts(t, "paused", 1, push.Target{Customer: tracelessID, Token: tracelessToken + "-2", Kind: push.KindToken, Attributes: attributes},
+	w.storeBatch(t, "paused", 1, push.Target{Customer: tracelessID, Token: tracelessToken + "-2", Kind: push.KindToken, Attributes: attributes},
 		push.Target{Customer: "stays", Token: "another", Kind: push.KindToken, Attributes: map[string]any{"name": "Anna"}})
 	if _, err := w.PauseMailing(ctx, "paused"); err != nil {
 		t.Fatal(err)
@@ -265,7 +265,7 @@ func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	target := push.Target{Customer: tracelessID, Token: tracelessToken, Kind: push.KindToken}
-	sent := w.cuts(t, "m", 0, target)
+	sent := w.storeBatch(t, "m", 0, target)
 	if err := w.LeaseBatch(ctx, sent, push.Lease{Owner: "a call", Until: w.clock.Now().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
@@ -276,17 +276,17 @@ func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 		t.Fatalf("an erasure took the batch from the call that sends it: %v", err)
 	}
 	w.clock.Add(10 * time.Second)
-	late := w.cuts(t, "m", 1, target)
+	late := w.storeBatch(t, "m", 1, target)
 	w.register(t, tracelessID, tracelessToken)
 	w.clock.Add(2 * time.Minute)
-	back := w.cuts(t, "m", 2, target)
+	back := w.storeBatch(t, "m", 2, target)
 
 	names := func(ref push.BatchRef) bool { return w.batchOf(t, ref).Targets[0].Customer == tracelessID }
 	for _, c := range []struct {
 		what             string
 		wait             time.Duration
 		sent, late, back bool
-		orders           int
+		erasures         int
 	}{
 		{"while the first is being sent", time.Minute, true, false, true, 1},
 		{"once its lease is over", time.Hour, false, false, true, 0},
@@ -297,13 +297,13 @@ func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 			t.Errorf("%s: the batch that was sent names the customer: %t, want %t", c.what, got, c.sent)
 		}
 		if got := names(late.BatchRef); got != c.late {
-			t.Errorf("%s: the batch cut late names the customer: %t, want %t", c.what, got, c.late)
+			t.Errorf("%s: the batch created late names the customer: %t, want %t", c.what, got, c.late)
 		}
 		if got := names(back.BatchRef); got != c.back {
-			t.Errorf("%s: the batch cut after the customer came back names them: %t, want %t", c.what, got, c.back)
+			t.Errorf("%s: the batch created after the customer came back names them: %t, want %t", c.what, got, c.back)
 		}
-		if got := w.Count("erasures"); got != c.orders {
-			t.Errorf("%s: %d erasures are open, want %d", c.what, got, c.orders)
+		if got := w.Count("erasures"); got != c.erasures {
+			t.Errorf("%s: %d erasures are open, want %d", c.what, got, c.erasures)
 		}
 	}
 }

@@ -213,7 +213,7 @@ func matchesErasure(xs []erasure, key, token string) bool {
 // eraseTargetsInBatches empties the targets of customers in the batches of a mailing that a query
 // finds, which are not settled. It records in left the customers with a batch that is being sent.
 func (s *Store) eraseTargetsInBatches(ctx context.Context, mailing string, batches firestore.Query, xs []erasure, left map[string]bool) error {
-	snaps, err := batches.Select("first", "last", "cutAt").Documents(ctx).GetAll()
+	snaps, err := batches.Select("first", "last", "createdAt").Documents(ctx).GetAll()
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (s *Store) eraseTargetsInBatches(ctx context.Context, mailing string, batch
 			return err
 		}
 		inside := slices.DeleteFunc(slices.Clone(xs), func(x erasure) bool {
-			return x.key < d.First || x.key > d.Last || d.CutAt.After(x.At.Add(lateBatchTime))
+			return x.key < d.First || x.key > d.Last || d.CreatedAt.After(x.At.Add(lateBatchTime))
 		})
 		if len(inside) == 0 {
 			continue

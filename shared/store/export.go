@@ -24,7 +24,7 @@ func (s *Store) ListAvailabilities(ctx context.Context, after string, size int) 
 	if after != "" {
 		key = push.CustomerKey(after)
 	}
-	q := keyRange(s.customerCollection().Select("id", "devices", "status", "createdAt"), key, "").Limit(size)
+	q := keyRange(s.customerCollection().Select("id", "tokens", "status", "createdAt"), key, "").Limit(size)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, classifyError(err, "listing customers after %q", key)

@@ -14,7 +14,7 @@ import (
 type Flag struct {
 	Mailing, Customer, TokenID string
 	Code, Status               string
-	At, CutAt                  time.Time
+	At, BatchCreatedAt         time.Time
 }
 
 // FlagResult says whether the token has the flag now, and which events to publish.
@@ -102,11 +102,11 @@ func (f *Flag) resultWithoutChange(c *push.Customer, reachable bool) (out FlagRe
 		out.Set = true
 		out.Events = append(out.Events, push.InvalidatedEvent(c, *t))
 	}
-	if !reachable && (c.Availability != 0 || c.CreatedAt.After(f.CutAt)) {
+	if !reachable && (c.Availability != 0 || c.CreatedAt.After(f.BatchCreatedAt)) {
 		// The version of a customer who was erased since is unknown. Versions begin
 		// with the clock: the time at which the batch was created is greater than
 		// those before the erasure, and less than those of a customer who comes back.
-		c.Availability = cmp.Or(c.Availability, f.CutAt.UnixMicro())
+		c.Availability = cmp.Or(c.Availability, f.BatchCreatedAt.UnixMicro())
 		out.Events = append(out.Events, push.AvailabilityEvent(c, f.At))
 	}
 	return out
@@ -114,7 +114,7 @@ func (f *Flag) resultWithoutChange(c *push.Customer, reachable bool) (out FlagRe
 
 // appliesTo reports whether a token has the flag f, or may get it.
 func (f *Flag) appliesTo(t *push.Token) bool {
-	if t.SeenAt.After(f.CutAt) || t.AddedAt.After(f.CutAt) {
+	if t.SeenAt.After(f.BatchCreatedAt) || t.AddedAt.After(f.BatchCreatedAt) {
 		return false
 	}
 	return t.Invalid == nil || t.Invalid.Mailing == f.Mailing

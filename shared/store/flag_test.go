@@ -9,10 +9,10 @@ import (
 	"carillon.example/shared/store"
 )
 
-func (w *harness) flag(t testing.TB, mailing, customer, token string, cut time.Time) store.FlagResult {
+func (w *harness) flag(t testing.TB, mailing, customer, token string, created time.Time) store.FlagResult {
 	t.Helper()
 	res, err := w.FlagToken(t.Context(), store.Flag{Mailing: mailing, Customer: customer, TokenID: push.TokenID(token),
-		Code: push.CodeUnregistered, Status: "NOT_FOUND", At: w.clock.Now(), CutAt: cut})
+		Code: push.CodeUnregistered, Status: "NOT_FOUND", At: w.clock.Now(), BatchCreatedAt: created})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,11 +23,11 @@ func TestLateFlagsLose(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.register(t, "anna", "t")
-	cut := w.clock.Now().Add(time.Minute)
+	created := w.clock.Now().Add(time.Minute)
 	w.clock.Add(2 * time.Minute)
 	w.register(t, "anna", "t") // seen again, nothing else
 	w.clock.Add(time.Minute)
-	res := w.flag(t, "m", "anna", "t", cut)
+	res := w.flag(t, "m", "anna", "t", created)
 	check.Equal(t, res.Set, false, "flag of a batch from before the registration: res.Set")
 	check.Equal(t, len(res.Events), 0, "flag of a batch from before the registration: number of entries in res.Events")
 	if !w.tokenOf(t, "anna", "t").Valid() {
@@ -42,9 +42,9 @@ func TestRepeatedFlagHasTheSameEvents(t *testing.T) {
 	w := newHarness(t)
 	w.register(t, "anna", "t")
 	w.clock.Add(time.Minute)
-	cut := w.clock.Now()
-	first := w.flag(t, "m", "anna", "t", cut)
-	again := w.flag(t, "m", "anna", "t", cut)
+	created := w.clock.Now()
+	first := w.flag(t, "m", "anna", "t", created)
+	again := w.flag(t, "m", "anna", "t", created)
 	check.Equal(t, again.Set, true, "the repeated flag: again.Set")
 	check.Equal(t, kinds(again.Events), kinds(first.Events), "the repeated flag: kinds(again.Events)")
 	check.Equal(t, again.Events[0].ID, first.Events[0].ID, "the repeated flag: again.Events[0].ID")
@@ -52,7 +52,7 @@ func TestRepeatedFlagHasTheSameEvents(t *testing.T) {
 	if _, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t")); err != nil {
 		t.Fatal(err)
 	}
-	late := w.flag(t, "m", "anna", "t", cut)
+	late := w.flag(t, "m", "anna", "t", created)
 	check.Equal(t, late.Set, false, "after the token is gone: late.Set")
 	if len(late.Events) != 1 {
 		t.Fatalf("after the token is gone: %d entries, want %v: %+v", len(late.Events), 1, late.Events)

@@ -29,9 +29,9 @@ func counted(t *testing.T) (*harness, *atomic.Int64) {
 	})), begun
 }
 
-func (w *harness) flagOf(customer, token string, cut time.Time) store.Flag {
+func (w *harness) flagOf(customer, token string, created time.Time) store.Flag {
 	return store.Flag{Mailing: "m", Customer: customer, TokenID: push.TokenID(token), Code: push.CodeUnregistered,
-		Status: "NOT_FOUND", At: w.clock.Now(), CutAt: cut}
+		Status: "NOT_FOUND", At: w.clock.Now(), BatchCreatedAt: created}
 }
 
 // TestManyFlagsAreOneTransaction, and those that stand already are none: each
@@ -46,10 +46,10 @@ func TestManyFlagsAreOneTransaction(t *testing.T) {
 		w.register(t, customer, customer+"-b")
 	}
 	w.clock.Add(time.Minute)
-	cut := w.clock.Now()
+	created := w.clock.Now()
 	for i := range 10 {
 		customer := fmt.Sprint("customer", i)
-		flags = append(flags, w.flagOf(customer, customer+"-a", cut), w.flagOf(customer, customer+"-b", cut))
+		flags = append(flags, w.flagOf(customer, customer+"-a", created), w.flagOf(customer, customer+"-b", created))
 	}
 
 	before := begun.Load()
@@ -78,11 +78,11 @@ func TestManyFlagsAreOneTransaction(t *testing.T) {
 		}
 		return out
 	}
-	told, repeated := ids(first), ids(again)
-	if len(told) != 30 { // of each customer: two tokens, and that nothing reaches them any more
-		t.Errorf("%d events, want 30", len(told))
+	published, repeated := ids(first), ids(again)
+	if len(published) != 30 { // of each customer: two tokens, and that nothing reaches them any more
+		t.Errorf("%d events, want 30", len(published))
 	}
-	for id := range told {
+	for id := range published {
 		if !repeated[id] {
 			t.Errorf("event %s is not repeated", id)
 		}
@@ -100,11 +100,11 @@ func TestOneBrokenCustomerKeepsNoOtherFromItsFlag(t *testing.T) {
 		w.register(t, customer, customer+"-token")
 	}
 	w.clock.Add(time.Minute)
-	cut := w.clock.Now()
-	if _, err := w.DB().Doc("customers/"+push.CustomerKey("broken")).Set(t.Context(), map[string]any{"id": "broken", "devices": "x"}); err != nil {
+	created := w.clock.Now()
+	if _, err := w.DB().Doc("customers/"+push.CustomerKey("broken")).Set(t.Context(), map[string]any{"id": "broken", "tokens": "x"}); err != nil {
 		t.Fatal(err)
 	}
-	got := w.FlagTokens(t.Context(), []store.Flag{w.flagOf("anna", "anna-token", cut), w.flagOf("broken", "broken-token", cut), w.flagOf("carl", "carl-token", cut)})
+	got := w.FlagTokens(t.Context(), []store.Flag{w.flagOf("anna", "anna-token", created), w.flagOf("broken", "broken-token", created), w.flagOf("carl", "carl-token", created)})
 	check.Equal(t, got[0].Set, true, "set: got[0].Set")
 	check.Equal(t, got[2].Set, true, "set: got[2].Set")
 	if !errors.Is(got[1].Err, store.ErrUndecodable) {
@@ -119,12 +119,12 @@ func TestFlagsOfErasedCustomersHaveEvents(t *testing.T) {
 	w := newHarness(t)
 	w.register(t, "anna", "anna-token")
 	w.clock.Add(time.Minute)
-	cut := w.clock.Now()
+	created := w.clock.Now()
 	w.clock.Add(time.Minute)
 	if _, err := w.EraseCustomer(t.Context(), "anna"); err != nil {
 		t.Fatal(err)
 	}
-	f := w.flagOf("anna", "anna-token", cut)
+	f := w.flagOf("anna", "anna-token", created)
 	one, err := w.FlagToken(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)

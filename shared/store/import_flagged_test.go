@@ -14,34 +14,34 @@ import (
 func TestImportKeepsFlags(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
-	for _, token := range []string{"dead", "other"} {
+	for _, token := range []string{"flagged", "other"} {
 		w.register(t, "anna", token)
 	}
 	w.clock.Add(time.Minute)
-	w.flag(t, "m", "anna", "dead", w.clock.Now())
+	w.flag(t, "m", "anna", "flagged", w.clock.Now())
 	w.flag(t, "m", "anna", "other", w.clock.Now())
 	var line []push.Registration
 	for i := range push.MaxTokens - 1 {
 		line = append(line, a(fmt.Sprintf("t%d", i)))
 	}
-	full := importLine(t, "anna", `{}`, append(line, a("dead"))...)
+	full := importLine(t, "anna", `{}`, append(line, a("flagged"))...)
 	for i := range 2 {
 		refused, _ := w.imports(t, full)
 		if refused[0] != nil {
 			t.Errorf("import %d of as many tokens as a customer may have: %v, want no error", i+1, refused[0])
 		}
 		check.Equal(t, len(w.customer(t, "anna").Tokens), push.MaxTokens, "number of tokens after import %d", i+1)
-		check.Equal(t, w.tokenOf(t, "anna", "dead").Valid(), false, "whether the flagged token is valid after import %d", i+1)
+		check.Equal(t, w.tokenOf(t, "anna", "flagged").Valid(), false, "whether the flagged token is valid after import %d", i+1)
 	}
 	w.register(t, "bert", "valid")
-	w.register(t, "bert", "dead too")
+	w.register(t, "bert", "flagged too")
 	w.clock.Add(time.Minute)
-	w.flag(t, "m", "bert", "dead too", w.clock.Now())
+	w.flag(t, "m", "bert", "flagged too", w.clock.Now())
 	before := w.dump(t)
 	for i := range line {
 		line[i] = a(fmt.Sprintf("b%d", i))
 	}
-	refused, _ := w.imports(t, importLine(t, "bert", `{}`, append(line, a("dead too"))...))
+	refused, _ := w.imports(t, importLine(t, "bert", `{}`, append(line, a("flagged too"))...))
 	if refused[0] == nil {
 		t.Error("a line with one valid token too many beside a flagged one was stored, want it refused")
 	}

@@ -88,13 +88,13 @@ func TestImportKeepsWhatDevicesReported(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	old := w.clock.Now().Add(-time.Hour)
-	line := importLine(t, "anna", `{}`, a("dies"), a("moves"), push.Registration{Kind: push.KindToken, Value: "stays", AddedAt: old})
+	line := importLine(t, "anna", `{}`, a("flagged"), a("moves"), push.Registration{Kind: push.KindToken, Value: "stays", AddedAt: old})
 	w.imports(t, line)
 	x := w.tokenOf(t, "anna", "stays")
 	check.Equal(t, x.AddedAt, old, "x.AddedAt")
 	check.Equal(t, x.SeenAt, w.clock.Now(), "x.SeenAt")
 	w.clock.Add(time.Hour)
-	w.flag(t, "m", "anna", "dies", w.clock.Now())
+	w.flag(t, "m", "anna", "flagged", w.clock.Now())
 	w.register(t, "bert", "moves")
 	w.clock.Add(time.Hour)
 	refused, events := w.imports(t, line)
@@ -111,7 +111,7 @@ func TestImportKeepsWhatDevicesReported(t *testing.T) {
 		t.Errorf("the line was refused: %v, want it stored", refused[0])
 	}
 	check.Equal(t, len(events), 0, "number of entries in events")
-	check.Equal(t, w.tokenOf(t, "anna", "dies").Valid(), false, `w.tokenOf(t, "anna", "dies").Valid()`)
+	check.Equal(t, w.tokenOf(t, "anna", "flagged").Valid(), false, `w.tokenOf(t, "anna", "flagged").Valid()`)
 	w.tokenOf(t, "bert", "moves")
 	// But what the file knows to be newer it may say.
 	newer := push.Registration{Kind: push.KindToken, Value: "moves", SeenAt: w.clock.Now()}
@@ -198,7 +198,7 @@ func TestAnImportPushesOutNoValidToken(t *testing.T) {
 	check.Equal(t, w.dump(t), before, "documents after the refused import")
 	w.flag(t, "m", "anna", "t5", w.clock.Now())
 	if refused, _ := w.imports(t, importLine(t, "anna", `{}`, a("more"))); refused[0] != nil {
-		t.Errorf("a dead token takes the place of another: %v", refused[0])
+		t.Errorf("a flagged token takes the place of another: %v", refused[0])
 	}
 	if c := w.customer(t, "anna"); len(c.Tokens) != push.MaxTokens {
 		t.Errorf("%d tokens", len(c.Tokens))

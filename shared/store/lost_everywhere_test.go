@@ -47,18 +47,18 @@ func (l *losesAll) intercept(ctx context.Context, method string, req, reply any,
 // documents have to be the same.
 func TestLostAnswersChangeNoResult(t *testing.T) {
 	t.Parallel()
-	told := newHarness(t)
-	untold := newHarness(t, grpc.WithUnaryInterceptor((&losesAll{}).intercept))
-	want, got := told.everyWrite(t), untold.everyWrite(t)
+	answered := newHarness(t)
+	unanswered := newHarness(t, grpc.WithUnaryInterceptor((&losesAll{}).intercept))
+	want, got := answered.everyWrite(t), unanswered.everyWrite(t)
 	for i, step := range want {
 		if diff := cmp.Diff(step, got[i]); diff != "" {
-			t.Errorf("%s, its answers lost (-told +lost):\n%s", step.What, diff)
+			t.Errorf("%s, its answers lost (-answered +lost):\n%s", step.What, diff)
 		}
 	}
-	if diff := cmp.Diff(told.dump(t), untold.dump(t), ofContent); diff != "" {
-		t.Errorf("the customers, answers lost (-told +lost):\n%s", diff)
+	if diff := cmp.Diff(answered.dump(t), unanswered.dump(t), ofContent); diff != "" {
+		t.Errorf("the customers, answers lost (-answered +lost):\n%s", diff)
 	}
-	if a, b := told.Count("outbox"), untold.Count("outbox"); a != b {
+	if a, b := answered.Count("outbox"), unanswered.Count("outbox"); a != b {
 		t.Errorf("%d events in the outbox, with answers lost %d", a, b)
 	}
 }
@@ -114,7 +114,7 @@ func (w *harness) everyWrite(t *testing.T) (out []answered) {
 		t.Fatal(err)
 	}
 	single.PickTargets(c, set, nil, w.clock.Now())
-	note("leasing a message", w.LeaseMessage(ctx, single, push.Lease{Owner: "me", Until: w.clock.Now().Add(time.Minute)}), single.Batch.Attempts)
+	note("leasing a message", w.LeaseMessage(ctx, single, push.Lease{Owner: "me", Until: w.clock.Now().Add(time.Minute)}), single.Batch.Leases)
 	single.Batch.ReleaseLease(true)
 	single.Batch.Settled = true
 	single.Batch.ClosePending(push.ResultAccepted)
@@ -148,20 +148,20 @@ func (w *harness) everyWrite(t *testing.T) (out []answered) {
 	note("taking a shard", w.LeaseShard(ctx, sh, until))
 	note("giving it back", w.LeaseShard(ctx, sh, time.Time{}))
 	note("taking it again", w.LeaseShard(ctx, sh, until))
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, 2),
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CreatedAt: w.clock.Now(), Results: make([]push.Result, 2),
 		Targets: []push.Target{{Customer: "anna", Token: "a1", Kind: push.KindToken}, {Customer: "ben", Token: "b1", Kind: push.KindToken}}}
 	sh.Batches, sh.Targeted, sh.Done = 1, 2, true
-	note("cutting", w.CreateBatches(ctx, sh, []*push.Batch{b}), sh.Batches, sh.Done)
+	note("creating batches", w.CreateBatches(ctx, sh, []*push.Batch{b}), sh.Batches, sh.Done)
 	dispatched, err := w.MarkMailingDispatched(ctx, "m")
 	note("marking it dispatched", err, dispatched)
 	if b, err = w.ReadBatch(ctx, b.BatchRef); err != nil {
 		t.Fatal(err)
 	}
-	note("leasing", w.LeaseBatch(ctx, b, push.Lease{Owner: "me", Until: until}), b.Attempts)
+	note("leasing", w.LeaseBatch(ctx, b, push.Lease{Owner: "me", Until: until}), b.Leases)
 	for _, customer := range []string{"anna", "ben"} {
 		token := customer[:1] + "1"
 		f, err := w.FlagToken(ctx, store.Flag{Mailing: "m", Customer: customer, TokenID: push.TokenID(token),
-			Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
+			Code: push.CodeUnregistered, At: w.clock.Now(), BatchCreatedAt: w.clock.Now()})
 		note("flagging "+token, err, f)
 	}
 	b.Results = []push.Result{push.ResultUnregistered, push.ResultUnregistered}

@@ -61,12 +61,12 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.whenLost(t, "taking a shard", func() error { return w.LeaseShard(ctx, sh, w.clock.Now().Add(time.Minute)) })
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, 2),
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CreatedAt: w.clock.Now(), Results: make([]push.Result, 2),
 		Targets: []push.Target{{Customer: "a", Token: "x", Kind: push.KindToken}, {Customer: "b", Token: "y", Kind: push.KindToken}}}
 	sh.After, sh.Batches, sh.Targeted = "0001", 1, 2
-	l.whenLost(t, "cutting", func() error { return w.CreateBatches(ctx, sh, []*push.Batch{b}) })
+	l.whenLost(t, "creating batches", func() error { return w.CreateBatches(ctx, sh, []*push.Batch{b}) })
 	sh.Done = true
-	l.whenLost(t, "cutting the last page", func() error { return w.CreateBatches(ctx, sh, nil) })
+	l.whenLost(t, "finishing the last page", func() error { return w.CreateBatches(ctx, sh, nil) })
 	if b, err = w.ReadBatch(ctx, b.BatchRef); err != nil {
 		t.Fatal(err)
 	}
@@ -82,12 +82,12 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 		t.Fatalf("after the lost answer: %v", err)
 	}
 	check.Equal(t, after.Settled, true, "after the lost answer: after.Settled")
-	check.Equal(t, after.Attempts, 1, "after the lost answer: after.Attempts")
+	check.Equal(t, after.Leases, 1, "after the lost answer: after.Attempts")
 }
 
-// TestSomebodyElsesWriteIsStale: a lease of another call is not taken for the lease of
+// TestAnotherWriteIsAConflict: a lease of another call is not taken for the lease of
 // this one.
-func TestSomebodyElsesWriteIsStale(t *testing.T) {
+func TestAnotherWriteIsAConflict(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	ctx := t.Context()
@@ -106,7 +106,7 @@ func TestSomebodyElsesWriteIsStale(t *testing.T) {
 	if err := w.LeaseShard(ctx, &second, w.clock.Now().Add(2*time.Minute)); !store.IsConflict(err) {
 		t.Errorf("a second call took the shard, too: %v", err)
 	}
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, 1),
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CreatedAt: w.clock.Now(), Results: make([]push.Result, 1),
 		Targets: []push.Target{{Customer: "a", Token: "x", Kind: push.KindToken}}}
 	if err := w.CreateBatches(ctx, sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
@@ -125,6 +125,6 @@ func TestSomebodyElsesWriteIsStale(t *testing.T) {
 	}
 	other.Results = []push.Result{push.ResultAccepted}
 	if err := w.SaveBatch(ctx, &other); !store.IsConflict(err) {
-		t.Errorf("results of a lease that is not held were stored: %v", err)
+		t.Errorf("results of a lease that another call has were stored: %v", err)
 	}
 }

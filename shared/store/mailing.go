@@ -58,7 +58,7 @@ type mailingDoc struct {
 	Shards       int        `firestore:"shards"`
 	Dispatched   bool       `firestore:"dispatched"`
 	Active       bool       `firestore:"active"`
-	Cutting      string     `firestore:"cutting,omitempty"` // see cuttingValue
+	Creating     string     `firestore:"creating,omitempty"` // see creatingValue
 	ResumedAt    *time.Time `firestore:"resumedAt,omitempty"`
 	PublishedAt  *time.Time `firestore:"publishedAt,omitempty"` // written by MarkStartPublished alone
 	Totals       string     `firestore:"totals,omitempty"`      // JSON
@@ -111,7 +111,7 @@ func encodeMailing(m *push.Mailing, l listSummary) (*mailingDoc, error) {
 		CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 		Selection: string(m.Selection), Hours: encodeWindow(m.Hours), Rate: m.RateLimit(), NextSlot: timeOrNil(m.NextSlot), Estimated: m.Estimated, Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
 		PausedPlatforms: m.PausedPlatforms, Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision), SizeAllowed: m.SizeAllowed,
-		Cutting: cuttingValue(m), ResumedAt: timeOrNil(m.ResumedAt), Pauses: encodePauses(m.Pauses),
+		Creating: creatingValue(m), ResumedAt: timeOrNil(m.ResumedAt), Pauses: encodePauses(m.Pauses),
 	}
 	if m.Totals != nil {
 		totals, err := json.Marshal(m.Totals)

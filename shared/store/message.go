@@ -37,7 +37,7 @@ type messageDoc struct {
 	PickedAt      *time.Time `firestore:"pickedAt,omitempty"` // when the targets were chosen
 	NotBefore     *time.Time `firestore:"notBefore,omitempty"`
 	Settled       bool       `firestore:"settled,omitempty"`
-	Attempts      int        `firestore:"attempts,omitempty"`
+	Leases        int        `firestore:"leases,omitempty"`
 	Tries         int        `firestore:"tries,omitempty"`
 	Crashes       int        `firestore:"crashes,omitempty"`
 	Saved         bool       `firestore:"saved,omitempty"`
@@ -75,8 +75,8 @@ func (s *Store) encodeMessage(m *push.Message, w writeID) (*messageDoc, error) {
 		Draft: string(draft), Title: m.Title, Digest: m.Digest, CreatedBy: string(m.CreatedBy),
 		State: string(m.State), Excluded: string(m.Excluded), Refusal: m.Refusal,
 		CreatedAt: m.CreatedAt, CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt, PublishedAt: timeOrNil(m.PublishedAt),
-		PickedAt: timeOrNil(b.CutAt), NotBefore: timeOrNil(b.NotBefore), Settled: b.Settled,
-		Attempts: b.Attempts, Tries: b.Tries, Crashes: b.Crashes, Saved: b.Saved, CrashedWith: b.CrashedWith, UnderWay: b.UnderWay,
+		PickedAt: timeOrNil(b.CreatedAt), NotBefore: timeOrNil(b.NotBefore), Settled: b.Settled,
+		Leases: b.Leases, Tries: b.Tries, Crashes: b.Crashes, Saved: b.Saved, CrashedWith: b.CrashedWith, UnderWay: b.UnderWay,
 		LeaseOwner: b.Lease.Owner, LeaseUntil: timeOrNil(b.Lease.Until), Reason: b.Reason, Results: encodeResults(b.Results),
 		OwedFlags: b.OwedFlags, HeldFlags: b.HeldFlags, InvalidTokens: invalid,
 		ExpireAt: m.ExpiresAt.Add(keepTexts), Write: string(w),
@@ -113,7 +113,7 @@ func decodeMessage(snap *firestore.DocumentSnapshot) (*push.Message, error) {
 		ID: snap.Ref.ID, Title: d.Title, Digest: d.Digest, CreatedBy: push.Caller(d.CreatedBy),
 		State: push.State(d.State), Excluded: push.Exclusion(d.Excluded), Refusal: d.Refusal,
 		CreatedAt: d.CreatedAt, CompletedAt: timeOrZero(d.CompletedAt), ExpiresAt: d.ExpiresAt, PublishedAt: timeOrZero(d.PublishedAt),
-		Picked: d.PickedAt != nil, Touched: d.PickedAt != nil || d.Attempts > 0 || d.PublishedAt != nil,
+		Picked: d.PickedAt != nil, Touched: d.PickedAt != nil || d.Leases > 0 || d.PublishedAt != nil,
 	}
 	if err == nil {
 		err = json.Unmarshal([]byte(d.Draft), &m.MessageDraft)
@@ -132,8 +132,8 @@ func decodeMessage(snap *firestore.DocumentSnapshot) (*push.Message, error) {
 func decodeSingleBatch(m *push.Message, d *messageDoc) (err error) {
 	m.Batch = push.NewMessage(m.ID, m.Digest, m.MessageDraft, m.CreatedAt).Batch
 	b := &m.Batch
-	b.CutAt, b.NotBefore, b.Settled = timeOrZero(d.PickedAt), timeOrZero(d.NotBefore), d.Settled
-	b.Attempts, b.Tries, b.Crashes, b.Saved = d.Attempts, d.Tries, d.Crashes, d.Saved
+	b.CreatedAt, b.NotBefore, b.Settled = timeOrZero(d.PickedAt), timeOrZero(d.NotBefore), d.Settled
+	b.Leases, b.Tries, b.Crashes, b.Saved = d.Leases, d.Tries, d.Crashes, d.Saved
 	b.Lease = push.Lease{Owner: d.LeaseOwner, Until: timeOrZero(d.LeaseUntil)}
 	b.Reason, b.OwedFlags, b.HeldFlags, b.Results = d.Reason, d.OwedFlags, d.HeldFlags, decodeResults(d.Results)
 	if d.InvalidTokens != "" {
@@ -330,7 +330,7 @@ func (d *messageDoc) changedFields(touched bool) []firestore.Update {
 	add("pickedAt", d.PickedAt != nil, d.PickedAt)
 	add("notBefore", d.NotBefore != nil, d.NotBefore)
 	add("settled", d.Settled, d.Settled)
-	add("attempts", d.Attempts > 0, d.Attempts)
+	add("leases", d.Leases > 0, d.Leases)
 	add("tries", d.Tries > 0, d.Tries)
 	add("crashes", d.Crashes > 0, d.Crashes)
 	add("saved", d.Saved, d.Saved)

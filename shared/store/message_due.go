@@ -52,7 +52,7 @@ func nextPublication(m *push.Message, now time.Time) time.Time {
 		return time.Time{}
 	case b.Lease.Until.After(now):
 		return b.Lease.Until
-	case !m.Picked && b.Attempts == 0 && b.NotBefore.IsZero():
+	case !m.Picked && b.Leases == 0 && b.NotBefore.IsZero():
 		return republishTime(m.CreatedAt, now)
 	case b.NotBefore.Before(now.Add(minWait)):
 		return now.Add(minWait)

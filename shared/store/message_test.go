@@ -257,6 +257,6 @@ func TestMessageThatChangedIsNotMarkedAsPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	if marked {
-		t.Error("a settled message was marked as published")
+		t.Error("a settled message was recorded as published")
 	}
 }

@@ -160,7 +160,7 @@ func (s *Store) findRecipients(ctx context.Context, c *push.Customer, list []Cus
 // id, who was erased.
 func (s *Store) findRecipientsInMailing(ctx context.Context, m *push.Mailing, c *push.Customer) ([]push.Recipient, error) {
 	key := push.CustomerKey(c.ID)
-	snaps, err := s.readBatchesOfCustomer(ctx, m.ID, key, m.Hours != nil, "first", "last", "open", "waitUntil", "cutAt", "targets", "recipients", "results")
+	snaps, err := s.readBatchesOfCustomer(ctx, m.ID, key, m.Hours != nil, "first", "last", "open", "waitUntil", "createdAt", "targets", "recipients", "results")
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func findRecipientsInBatch(snap *firestore.DocumentSnapshot, key string, since t
 	if err := snap.DataTo(&d); err != nil {
 		return nil, fmt.Errorf("batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 	}
-	if key < d.First || d.CutAt.Before(since) {
+	if key < d.First || d.CreatedAt.Before(since) {
 		return nil, nil
 	}
 

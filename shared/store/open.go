@@ -14,7 +14,7 @@ import (
 type OpenBatch struct {
 	push.BatchRef
 	Lane        push.Lane
-	CutAt       time.Time
+	CreatedAt   time.Time
 	NotBefore   time.Time // zero: at once
 	LeaseUntil  time.Time // zero: no call has leased it, or the last one released it
 	PublishedAt time.Time // when the message was published that no call has followed by a lease yet; zero: there is no such message
@@ -34,7 +34,7 @@ func (s *Store) ListHoldingBatches(ctx context.Context, mailing string) ([]OpenB
 
 // listOpen lists the batches of a query, without their targets.
 func (s *Store) listOpen(ctx context.Context, mailing string, q firestore.Query) ([]OpenBatch, error) {
-	q = q.Select("lane", "cutAt", "notBefore", "leaseUntil", "publishedAt")
+	q = q.Select("lane", "createdAt", "notBefore", "leaseUntil", "publishedAt")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, classifyError(err, "listing open batches of mailing %s", mailing)
@@ -49,7 +49,7 @@ func (s *Store) listOpen(ctx context.Context, mailing string, q firestore.Query)
 		}
 		out = append(out, OpenBatch{
 			BatchRef: push.BatchRef{Mailing: mailing, Batch: snap.Ref.ID}, Lane: push.Lane(d.Lane),
-			CutAt: d.CutAt, NotBefore: timeOrZero(d.NotBefore), LeaseUntil: timeOrZero(d.LeaseUntil),
+			CreatedAt: d.CreatedAt, NotBefore: timeOrZero(d.NotBefore), LeaseUntil: timeOrZero(d.LeaseUntil),
 			PublishedAt: timeOrZero(d.PublishedAt), Revision: snap.UpdateTime,
 		})
 	}

@@ -20,7 +20,7 @@ type deed struct {
 	What     string
 	Customer string
 	Token    string
-	Cut      time.Duration // how long before the deed the flag's batch was cut
+	Created  time.Duration // how long before the deed the flag's batch was created
 }
 
 var deeds = []string{"register", "register", "register", "flag", "flag", "unflag", "unregister", "erase", "import", "patch", "expire", "late flag"}
@@ -38,15 +38,15 @@ func drawDeed(t *rapid.T) deed {
 		What:     rapid.SampledFrom(deeds).Draw(t, "what"),
 		Customer: rapid.SampledFrom([]string{"anna", "a/../b"}).Draw(t, "customer"),
 		Token:    rapid.SampledFrom([]string{"t1", "t2", "phone", "phone:x", "phone:y"}).Draw(t, "token"),
-		Cut:      time.Duration(rapid.IntRange(0, 20).Draw(t, "cut")) * time.Second,
+		Created:  time.Duration(rapid.IntRange(0, 20).Draw(t, "created")) * time.Second,
 	}
 }
 
 // A crowd does deeds and remembers their events.
 type crowd struct {
 	*harness
-	mu   sync.Mutex
-	told []push.Event
+	mu        sync.Mutex
+	published []push.Event
 }
 
 func newCrowd(t testing.TB) *crowd {
@@ -69,12 +69,12 @@ func (c *crowd) do(t testing.TB, d deed) error {
 		events = r.Events
 	case "flag", "late flag":
 		at := c.tick()
-		cut := at.Add(-d.Cut)
+		created := at.Add(-d.Created)
 		if d.What == "late flag" {
-			cut = at.Add(-24 * time.Hour * 365)
+			created = at.Add(-24 * time.Hour * 365)
 		}
 		var r store.FlagResult
-		r, err = c.FlagToken(ctx, store.Flag{Mailing: cut.Format(time.RFC3339), Customer: d.Customer, TokenID: id, Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, CutAt: cut})
+		r, err = c.FlagToken(ctx, store.Flag{Mailing: created.Format(time.RFC3339), Customer: d.Customer, TokenID: id, Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, BatchCreatedAt: created})
 		events = r.Events
 		if d.What == "late flag" && r.Set {
 			return errors.New("a flag a year late was set")
@@ -96,12 +96,12 @@ func (c *crowd) do(t testing.TB, d deed) error {
 		out, err = c.ExpireTokens(ctx, store.ExpiryCursor{}, 100)
 		events = out.Events
 	case "import":
-		line := store.ImportLine{Customer: d.Customer, Tokens: []push.Registration{{Kind: d.kind(), Value: d.Token, Platform: push.Android, AddedAt: c.clock.Now().Add(-d.Cut)}}}
+		line := store.ImportLine{Customer: d.Customer, Tokens: []push.Registration{{Kind: d.kind(), Value: d.Token, Platform: push.Android, AddedAt: c.clock.Now().Add(-d.Created)}}}
 		_, events, err = c.ImportCustomers(ctx, []store.ImportLine{line})
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.told = append(c.told, events...)
+	c.published = append(c.published, events...)
 	if u := (*push.Unavailable)(nil); errors.As(err, &u) {
 		return nil // too many at once: nothing was promised
 	}
@@ -167,7 +167,7 @@ func (c *crowd) wrongCustomer(t testing.TB, path string, doc map[string]any, own
 		return fmt.Errorf("customer %q is stored as %s", id, path)
 	}
 	valid, first := false, ""
-	for token, d := range doc["devices"].(map[string]any) {
+	for token, d := range doc["tokens"].(map[string]any) {
 		dev := d.(map[string]any)
 		if other, twice := seen[token]; twice {
 			return fmt.Errorf("token %s has two owners, %q and %q", token, id, other)
@@ -175,9 +175,9 @@ func (c *crowd) wrongCustomer(t testing.TB, path string, doc map[string]any, own
 		if seen[token] = id; owners[token] != id {
 			return fmt.Errorf("%q has token %s, and the index says %q", id, token, owners[token])
 		}
-		inv, dead := dev["invalid"].(map[string]any)
+		inv, flagged := dev["invalid"].(map[string]any)
 		expires, _ := dev["expires"].(string)
-		if !dead {
+		if !flagged {
 			if valid = true; first == "" || expires < first {
 				first = expires
 			}
@@ -186,15 +186,15 @@ func (c *crowd) wrongCustomer(t testing.TB, path string, doc map[string]any, own
 		if inv["code"] == push.CodeExpired {
 			continue
 		}
-		cut, err := time.Parse(time.RFC3339, inv["mailing"].(string))
+		created, err := time.Parse(time.RFC3339, inv["mailing"].(string))
 		if err != nil {
 			return err
 		}
-		if dev["seenAt"].(time.Time).After(cut) || dev["addedAt"].(time.Time).After(cut) {
-			return fmt.Errorf("token %s, seen %v, was flagged by a batch cut %v", token, dev["seenAt"], cut)
+		if dev["seenAt"].(time.Time).After(created) || dev["addedAt"].(time.Time).After(created) {
+			return fmt.Errorf("token %s, seen %v, was flagged by a batch created %v", token, dev["seenAt"], created)
 		}
 	}
-	if n := len(doc["devices"].(map[string]any)); n > 2 {
+	if n := len(doc["tokens"].(map[string]any)); n > 2 {
 		return fmt.Errorf("%q has %d tokens", id, n)
 	}
 	if doc["reachable"] != valid {
@@ -221,7 +221,7 @@ func (c *crowd) misled(t testing.TB) error {
 	}
 	last := map[string]news{}
 	ids := map[string]string{}
-	for _, e := range c.told {
+	for _, e := range c.published {
 		if e.Type != push.AvailabilityChanged {
 			continue
 		}

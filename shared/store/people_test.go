@@ -162,7 +162,7 @@ func TestVersionsGrowAfterAnErasure(t *testing.T) {
 	}
 	events = slices.DeleteFunc(events, func(e push.Event) bool { return e.Type == push.CustomerErased })
 	if kinds(events) != "anna=true anna=false anna=true anna=false" {
-		t.Fatalf("told: %s", kinds(events))
+		t.Fatalf("events: %s", kinds(events))
 	}
 	last, ids := int64(0), map[string]bool{}
 	for _, e := range events {

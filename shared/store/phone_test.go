@@ -226,7 +226,7 @@ func TestAFileThatNamesAPhoneTwice(t *testing.T) {
 // TestMigrationFromTokensToFIDs drives a whole base over to FIDs: phones report
 // their registration token, then their FID, in any order among each other, some
 // of them the old name once more. After every step a mailing to everyone would
-// ring each phone exactly once, and no event says that anybody became, or
+// has each phone exactly once, and no event says that anybody became, or
 // stopped being, available.
 func TestMigrationFromTokensToFIDs(t *testing.T) {
 	t.Parallel()
@@ -253,13 +253,13 @@ func TestMigrationFromTokensToFIDs(t *testing.T) {
 					r.Fatalf("step %d: %s", step, kinds([]push.Event{e}))
 				}
 			}
-			rung := map[string]int{}
+			sent := map[string]int{}
 			for _, x := range w.customer(t, fmt.Sprint("c", c)).SelectTokens(push.AllDevices) {
-				rung[push.InstallationOf(x.Kind, x.Value)]++
+				sent[push.InstallationOf(x.Kind, x.Value)]++
 			}
 			for p := range phones {
-				if n := rung[fmt.Sprintf("c%dp%d", c, p)]; n != 1 {
-					r.Fatalf("step %d: phone %d of customer %d rings %d times, want once", step, p, c, n)
+				if n := sent[fmt.Sprintf("c%dp%d", c, p)]; n != 1 {
+					r.Fatalf("step %d: phone %d of customer %d is %d targets, want 1", step, p, c, n)
 				}
 			}
 		}

@@ -26,7 +26,7 @@ type MailingRecipient struct {
 // one read for each. If a phone has reported an opening of the mailing, each costs one more.
 func (s *Store) ListRecipients(ctx context.Context, mailing, after string, n int) ([]MailingRecipient, error) {
 	q := s.mailingDocument(mailing).Collection("batches").OrderBy(firestore.DocumentID, firestore.Asc).
-		Select("open", "waitUntil", "cutAt", "targets", "recipients", "results", "variantOf").Limit(n)
+		Select("open", "waitUntil", "createdAt", "targets", "recipients", "results", "variantOf").Limit(n)
 	if after != "" {
 		q = q.StartAfter(after)
 	}
@@ -85,7 +85,7 @@ func (s *Store) recipientsOfBatch(ctx context.Context, snap *firestore.DocumentS
 	}
 
 	for i := range out {
-		out[i].Batch, out[i].At = snap.Ref.ID, d.CutAt
+		out[i].Batch, out[i].At = snap.Ref.ID, d.CreatedAt
 		if i < len(d.VariantOf) {
 			out[i].Variant = int(d.VariantOf[i])
 		}

@@ -243,7 +243,7 @@ func (s *Store) findInBatches(ctx context.Context, sub *reportSubject, list []pu
 	}
 
 	for keys := slices.Sorted(maps.Keys(byKey)); len(keys) > 0; {
-		snaps, err := s.readBatchesOfCustomer(ctx, sub.id, keys[0], sub.byZone, "first", "last", "open", "cutAt", "targets", "recipients", "results", "variantOf")
+		snaps, err := s.readBatchesOfCustomer(ctx, sub.id, keys[0], sub.byZone, "first", "last", "open", "createdAt", "targets", "recipients", "results", "variantOf")
 		if err != nil || len(snaps) == 0 {
 			return out, err
 		}
@@ -283,11 +283,11 @@ func findInBatch(ctx context.Context, snap *firestore.DocumentSnapshot, sub *rep
 				if !t.BelongsTo(key) {
 					continue
 				}
-				x := targetReport{Report: r, subject: sub, platform: t.Platform, app: t.App, chosenAt: d.CutAt}
+				x := targetReport{Report: r, subject: sub, platform: t.Platform, app: t.App, chosenAt: d.CreatedAt}
 				if i < len(d.VariantOf) {
 					x.variant = int(d.VariantOf[i])
 				}
-				out = append(out, x.withPlausibleTime(d.CutAt))
+				out = append(out, x.withPlausibleTime(d.CreatedAt))
 				break
 			}
 		}

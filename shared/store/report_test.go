@@ -71,7 +71,7 @@ func TestReportsOfTargetsCountOnce(t *testing.T) {
 	first, second, third := targets[0], targets[1], targets[2]
 	w.phone(t, first.Customer, "no-target")
 	w.starts(t, "m1")
-	w.cuts(t, "m1", 0, first)
+	w.storeBatch(t, "m1", 0, first)
 	w.settles(t, "m1", 1, second, third)
 	w.drafts(t, "m2", "Hi", push.Audience{Everyone: true}) // it has not started
 
@@ -177,7 +177,7 @@ func TestReportsOfVariants(t *testing.T) {
 	anna, ben := w.phone(t, "anna", "anna-1"), w.phone(t, "ben", "ben-1")
 	ben.Variant = 1
 	targets := sortedByKey([]push.Target{anna, ben})
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m1", Batch: "00-000000"}, CutAt: w.clock.Now(), Variants: 2, Targets: targets, Results: make([]push.Result, 2)}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m1", Batch: "00-000000"}, CreatedAt: w.clock.Now(), Variants: 2, Targets: targets, Results: make([]push.Result, 2)}
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}

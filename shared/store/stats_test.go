@@ -31,8 +31,8 @@ func TestDayStats(t *testing.T) {
 	if err := errors.Join(append(refused, err)...); err != nil {
 		t.Fatal(err)
 	}
-	// The only token of c1 dies: it counts no more.
-	if _, err := w.FlagToken(t.Context(), store.Flag{Mailing: "m", Customer: "c1", TokenID: push.TokenID("c1-token-0"), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()}); err != nil {
+	// The only token of c1 is flagged: it counts no more.
+	if _, err := w.FlagToken(t.Context(), store.Flag{Mailing: "m", Customer: "c1", TokenID: push.TokenID("c1-token-0"), Code: push.CodeUnregistered, At: w.clock.Now(), BatchCreatedAt: w.clock.Now()}); err != nil {
 		t.Fatal(err)
 	}
 

@@ -24,15 +24,15 @@ func (w *harness) flagAll(t testing.TB, id string, batches, size int) {
 	}
 	_, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}})
 	must(err)
-	cut := w.clock.Now()
+	created := w.clock.Now()
 	for n := range batches {
-		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: cut, Results: make([]push.Result, size)}
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CreatedAt: created, Results: make([]push.Result, size)}
 		lines := make([]store.ImportLine, size)
 		for i := range size {
 			name := fmt.Sprintf("%s-%d-%d", id, n, i)
 			lines[i] = store.ImportLine{Customer: name, Tokens: []push.Registration{{Kind: push.KindToken, Value: name, Platform: push.Android}}}
 			b.Targets = append(b.Targets, push.Target{Customer: name, Token: name, Kind: push.KindToken})
-			b.InvalidTokens = append(b.InvalidTokens, push.InvalidToken{Customer: name, TokenID: push.TokenID(name), Code: push.CodeUnregistered, At: cut})
+			b.InvalidTokens = append(b.InvalidTokens, push.InvalidToken{Customer: name, TokenID: push.TokenID(name), Code: push.CodeUnregistered, At: created})
 		}
 		_, events, err := w.ImportCustomers(t.Context(), lines)
 		must(err)
@@ -40,18 +40,18 @@ func (w *harness) flagAll(t testing.TB, id string, batches, size int) {
 		sh, err := w.ReadShard(t.Context(), id, 0)
 		must(err)
 		sh.Batches, sh.Done = n+1, n+1 == batches
-		dead := b.InvalidTokens
+		flagged := b.InvalidTokens
 		must(w.CreateBatches(t.Context(), sh, []*push.Batch{b}))
 		b, err = w.ReadBatch(t.Context(), b.BatchRef)
 		must(err)
-		b.InvalidTokens, b.Settled = dead, true
+		b.InvalidTokens, b.Settled = flagged, true
 		b.ClosePending(push.ResultUnregistered)
 		must(w.SaveBatch(t.Context(), b))
 		var g errgroup.Group
 		g.SetLimit(8)
-		for _, d := range dead {
+		for _, d := range flagged {
 			g.Go(func() error {
-				_, err := w.FlagToken(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: cut, CutAt: cut})
+				_, err := w.FlagToken(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: created, BatchCreatedAt: created})
 				return err
 			})
 		}
@@ -129,30 +129,30 @@ func TestAfterUnflagNothingIsFlagged(t *testing.T) {
 	w.register(t, "anna", "early")
 	w.register(t, "carl", "late")
 	w.clock.Add(time.Minute)
-	cut := w.clock.Now()
-	first := w.flag(t, "m", "anna", "early", cut)
+	created := w.clock.Now()
+	first := w.flag(t, "m", "anna", "early", created)
 	w.startUnflag(t, "m")
 
-	again := w.flag(t, "m", "anna", "early", cut)
+	again := w.flag(t, "m", "anna", "early", created)
 	if !again.Set {
 		t.Error("a flag that still stands does not count as set")
 	}
 	if kinds(again.Events) != kinds(first.Events) {
-		t.Errorf("a flag that still stands tells %s, want %s", kinds(again.Events), kinds(first.Events))
+		t.Errorf("a flag that is still set has the events %s, want %s", kinds(again.Events), kinds(first.Events))
 	}
 
-	refused := w.flag(t, "m", "carl", "late", cut)
+	refused := w.flag(t, "m", "carl", "late", created)
 	if refused.Set {
 		t.Error("a flag was set after the unflag began")
 	}
 	if len(refused.Events) > 0 {
-		t.Errorf("a flag that was refused tells %s", kinds(refused.Events))
+		t.Errorf("a flag that was refused has the events %s", kinds(refused.Events))
 	}
 	if !w.tokenOf(t, "carl", "late").Valid() {
 		t.Error("a token is invalid though its flag was refused")
 	}
 
-	if other := w.flag(t, "other", "carl", "late", cut); !other.Set {
+	if other := w.flag(t, "other", "carl", "late", created); !other.Set {
 		t.Error("another mailing's flag was refused, too")
 	}
 }
@@ -165,7 +165,7 @@ func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
 	sh.Done = true
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, 40)}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CreatedAt: w.clock.Now(), Results: make([]push.Result, 40)}
 	for i := range b.Results {
 		name := fmt.Sprint("c", i)
 		w.register(t, name, name)
@@ -325,7 +325,7 @@ func TestOneCallHasAnUnflag(t *testing.T) {
 	}
 
 	w.clock.Add(2 * time.Minute)
-	stalled(1) // that call died
+	stalled(1) // that call crashed
 	second, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute))
 	if err != nil {
 		t.Fatalf("w.LeaseUnflag: %v", err)
@@ -391,7 +391,7 @@ func TestOneBadCustomerKeepsNoOtherFromIt(t *testing.T) {
 	w := newHarness(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	w.flagAll(t, "m", 1, 9)
-	if _, err := w.DB().Doc("customers/"+push.CustomerKey("m-0-4")).Set(t.Context(), map[string]any{"id": "m-0-4", "devices": 7}); err != nil {
+	if _, err := w.DB().Doc("customers/"+push.CustomerKey("m-0-4")).Set(t.Context(), map[string]any{"id": "m-0-4", "tokens": 7}); err != nil {
 		t.Fatal(err)
 	}
 	w.startUnflag(t, "m")

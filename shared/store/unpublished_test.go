@@ -20,7 +20,7 @@ func TestFlagOfAnErasedCustomerHasEvents(t *testing.T) {
 	w := newHarness(t)
 	first := w.register(t, "anna", "t").Events[0].Data.(push.AvailabilityData)
 	w.clock.Add(time.Minute)
-	flag := store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID("t"), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()}
+	flag := store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID("t"), Code: push.CodeUnregistered, At: w.clock.Now(), BatchCreatedAt: w.clock.Now()}
 	flagged := func() store.FlagResult {
 		res, err := w.FlagToken(t.Context(), flag)
 		if err != nil {
@@ -39,7 +39,7 @@ func TestFlagOfAnErasedCustomerHasEvents(t *testing.T) {
 	check.MustEqual(t, once.Set, false, "after the erasure: once.Set")
 	check.MustEqual(t, kinds(once.Events), "anna=false", "after the erasure: kinds(once.Events)")
 	check.MustEqual(t, again.Events[0].ID, once.Events[0].ID, "after the erasure: again.Events[0].ID")
-	told := once.Events[0].Data.(push.AvailabilityData)
+	published := once.Events[0].Data.(push.AvailabilityData)
 	w.clock.Add(time.Second)
 	if _, err := w.PatchCustomer(t.Context(), "anna", push.CustomerPatch{}); err != nil {
 		t.Fatal(err)
@@ -52,11 +52,11 @@ func TestFlagOfAnErasedCustomerHasEvents(t *testing.T) {
 	check.Equal(t, f.Events[0].ID, once.Events[0].ID, "flag after the customer came back: f.Events[0].ID")
 	w.clock.Add(time.Second)
 	back := w.register(t, "anna", "u").Events[0].Data.(push.AvailabilityData)
-	if told.Version <= first.Version {
-		t.Errorf("versions: told.Version = %v, want more than %v", told.Version, first.Version)
+	if published.Version <= first.Version {
+		t.Errorf("versions: published.Version = %v, want more than %v", published.Version, first.Version)
 	}
-	if back.Version <= told.Version {
-		t.Errorf("versions: back.Version = %v, want more than %v", back.Version, told.Version)
+	if back.Version <= published.Version {
+		t.Errorf("versions: back.Version = %v, want more than %v", back.Version, published.Version)
 	}
 	if late := flagged(); len(late.Events) != 0 {
 		t.Errorf("anna can be reached, and the flag says %s", kinds(late.Events))

@@ -45,7 +45,7 @@ func (s *Store) waitingBatchesQuery(mailing string) firestore.Query {
 // ListWaitingBatches lists batches of a mailing whose hours begin by a time, at most limit, the
 // first to begin first. A document that cannot be decoded is logged and left out.
 func (s *Store) ListWaitingBatches(ctx context.Context, mailing string, until time.Time, limit int) ([]WaitingBatch, error) {
-	q := s.waitingBatchesQuery(mailing).Where("waitUntil", "<=", until).Limit(limit).Select("lane", "cutAt", "waitUntil", "size")
+	q := s.waitingBatchesQuery(mailing).Where("waitUntil", "<=", until).Limit(limit).Select("lane", "createdAt", "waitUntil", "size")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, classifyError(err, "listing waiting batches of mailing %s", mailing)
@@ -58,7 +58,7 @@ func (s *Store) ListWaitingBatches(ctx context.Context, mailing string, until ti
 			logSkipped(ctx, snap, err)
 			continue
 		}
-		b := OpenBatch{BatchRef: push.BatchRef{Mailing: mailing, Batch: snap.Ref.ID}, Lane: push.Lane(d.Lane), CutAt: d.CutAt, Revision: snap.UpdateTime}
+		b := OpenBatch{BatchRef: push.BatchRef{Mailing: mailing, Batch: snap.Ref.ID}, Lane: push.Lane(d.Lane), CreatedAt: d.CreatedAt, Revision: snap.UpdateTime}
 		out = append(out, WaitingBatch{b, timeOrZero(d.WaitUntil), d.Size})
 	}
 

@@ -92,7 +92,7 @@ run "indexes" {
   }
   assert {
     condition = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 0]) == toset([
-      "customers.devices", "customers.attributes", "customers.categories", "mailings.draft",
+      "customers.tokens", "customers.attributes", "customers.categories", "mailings.draft",
       "customers.id", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
       "customers.revision", "customers.status", "customers.consents", "customers.objected", "customers.usage", "tokens.before",
       "objections.at", "erasures.tokens", "erasures.at", "erasures.after", "erasures.afterExpiry", "batches.first", "batches.last", "batches.recipients", "batches.platformTally", "batches.missingAttribute", "batches.missingAttributeOf", "batches.variantOf", "batches.zone", "mailings.hours", "mailings.rate", "mailings.nextSlot",
@@ -102,11 +102,11 @@ run "indexes" {
       "messages.draft", "messages.title", "messages.digest", "messages.createdBy", "messages.state", "messages.excluded", "messages.refusal", "messages.createdAt", "messages.completedAt",
       "deliveryData.days", "deliveryData.asOf", "stats.fcm", "batches.appTally",
       "reports.openedAt", "reports.createdAt", "reports.write",
-      "messages.expiresAt", "messages.publishedAt", "messages.pickedAt", "messages.notBefore", "messages.settled", "messages.attempts", "messages.tries", "messages.crashes", "messages.saved",
+      "messages.expiresAt", "messages.publishedAt", "messages.pickedAt", "messages.notBefore", "messages.settled", "messages.leases", "messages.tries", "messages.crashes", "messages.saved",
       "messages.crashedWith", "messages.underWay", "messages.leaseOwner", "messages.leaseUntil", "messages.reason", "messages.targets", "messages.recipients", "messages.results", "messages.owedFlags",
       "messages.heldFlags", "messages.invalidTokens", "messages.write",
       "unflags.after", "unflags.owner", "unflags.leaseUntil", "unflags.moved",
-      "batches.cutAt", "batches.notBefore", "batches.publishedAt", "batches.leaseUntil", "batches.leaseOwner", "batches.reason", "batches.attempts", "batches.lane", "batches.shard",
+      "batches.createdAt", "batches.notBefore", "batches.publishedAt", "batches.leaseUntil", "batches.leaseOwner", "batches.reason", "batches.leases", "batches.lane", "batches.shard",
       "shards.after", "shards.from", "shards.upto", "shards.batches", "shards.leaseUntil", "shards.nextSlot", "shards.continueAt", "shards.publishedAt",
     ])
     error_message = "Fields without queries must not be indexed: large ones, those that grow with the clock, and those of the busiest collections."

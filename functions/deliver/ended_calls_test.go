@@ -74,9 +74,9 @@ func (p *crashingPublisher) PublishEvents(ctx context.Context, e ...push.Event) 
 	return errors.Join(p.EventRecorder.PublishEvents(ctx, e...), err)
 }
 
-// TestKilledInTheMiddle: whatever save it dies before, everybody is rung, and
-// at most 250 of the batch are rung again.
-func TestKilledInTheMiddle(t *testing.T) {
+// TestACrashInTheMiddle: whatever save the call crashes before, every token gets the message,
+// and at most 250 of the batch get it again.
+func TestACrashInTheMiddle(t *testing.T) {
 	t.Parallel()
 	saves := 0
 	for killedAfter(t, saves) {
@@ -87,7 +87,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	}
 }
 
-// killedAfter reports whether a call that dies before its next save after so
+// killedAfter reports whether a call that crashes before its next save after so
 // many was killed, or had made its last.
 func killedAfter(t *testing.T, saves int) bool {
 	t.Helper()
@@ -107,14 +107,14 @@ func killedAfter(t *testing.T, saves int) bool {
 	w.clock.Add(time.Hour - time.Minute) // the lease lapses; young enough not to be expired
 	w.deliver(ref)
 	again := 0
-	rung := w.rung("m")
-	for _, n := range rung {
+	sent := w.messagesByToken("m")
+	for _, n := range sent {
 		if n > 2 {
-			t.Errorf("a token was rung %d times", n)
+			t.Errorf("a token got %d messages, want at most 2", n)
 		}
 		again += n - 1
 	}
-	check.Equal(t, len(rung), push.MaxBatch-1, "with %d saves: number of tokens that got the message", saves)
+	check.Equal(t, len(sent), push.MaxBatch-1, "with %d saves: number of tokens that got the message", saves)
 	if again > maxUnsaved {
 		t.Errorf("with %d saves: number of tokens that got it again is %v, want at most %v", saves, again, maxUnsaved)
 	}
@@ -125,13 +125,13 @@ func killedAfter(t *testing.T, saves int) bool {
 	check.Equal(t, m.State, push.Completed, "with %d saves: state", saves)
 	check.Equal(t, totals.Accepted, push.MaxBatch-1, "with %d saves: tokens accepted", saves)
 	if got := w.invalid("t-token-0007"); got != push.CodeUnregistered {
-		t.Errorf("with %d saves the dead token is marked %q", saves, got)
+		t.Errorf("with %d saves the flag of the invalid token is %q", saves, got)
 	}
 	return killed
 }
 
-// TestSigtermSavesResultsFirst: an instance told to stop sends no more, saves
-// what it has, and gives the batch back; nobody is rung twice.
+// TestSigtermSavesResultsFirst: an instance that has to stop sends no more, saves
+// what it has, and gives the batch back; no token gets two messages.
 func TestSigtermSavesResultsFirst(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{Latency: 30 * time.Millisecond})
@@ -157,9 +157,9 @@ func TestSigtermSavesResultsFirst(t *testing.T) {
 	}
 	w.clock.Add(time.Second)
 	w.deliver(ref)
-	for token, n := range w.rung("m") {
+	for token, n := range w.messagesByToken("m") {
 		if n != 1 {
-			t.Errorf("%s was rung %d times", token, n)
+			t.Errorf("token %s got %d messages, want 1", token, n)
 		}
 	}
 	if _, totals := w.totals("m"); totals.Accepted != push.MaxBatch {
@@ -214,7 +214,7 @@ func (s ending) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)
 }
 
 // TestWhatIsUnderWayIsNotForgotten: a call that fails while answers are still
-// to come waits for them and saves them; nobody is rung twice.
+// to come waits for them and saves them; no token gets two messages.
 func TestWhatIsUnderWayIsNotForgotten(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
@@ -223,15 +223,15 @@ func TestWhatIsUnderWayIsNotForgotten(t *testing.T) {
 	deps.Store = storetest.New(w.Store).Before(storetest.FailFrom(2, errKilled), storetest.ReadMailingHeader)
 	deps.Sender = slow{w.deps.Sender, saveEvery + saveEvery/2}
 	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); !errors.Is(err, errKilled) {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("deliverAndFinish returned %v, want errKilled", err)
 	}
 	w.deliver(ref)
 	m, totals := w.totals("m")
 	check.Equal(t, m.State, push.Completed, "state")
 	check.Equal(t, totals.Accepted, 3, "tokens accepted")
-	for token, n := range w.rung("m") {
+	for token, n := range w.messagesByToken("m") {
 		if n != 1 {
-			t.Errorf("%s was rung %d times", token, n)
+			t.Errorf("token %s got %d messages, want 1", token, n)
 		}
 	}
 }

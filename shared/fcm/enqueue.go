@@ -58,14 +58,14 @@ func (s *Sender) enqueueLocked(j *job, now time.Time, out *deferredAnswers) {
 	tooLate := held && (j.singleAttempt || j.isOver(limiter.earliestSend()))
 	switch {
 	case s.closed:
-		out.add(s.giveUpLocked(j, now, now, "the sender is closed"))
+		out.add(s.answerWaitingLocked(j, now, now, "the sender is closed"))
 	case j.ctx.Err() != nil:
-		out.add(s.giveUpLocked(j, now, now, "its time ended"))
+		out.add(s.answerWaitingLocked(j, now, now, "its time ended"))
 	case j.isOver(now), tooLate:
 		if held {
 			j.lastAnswer.HTTP = j.project.holdStatus
 		}
-		out.add(s.giveUpLocked(j, now, until, j.project.waitReason(now)))
+		out.add(s.answerWaitingLocked(j, now, until, j.project.waitReason(now)))
 	default:
 		j.project.scheduler.queue.pushBack(j)
 	}

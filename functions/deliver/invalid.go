@@ -8,21 +8,21 @@ import (
 // payloadEvidence is what is known about the payload of an answer.
 type payloadEvidence struct {
 	breakerOpen bool        // there is more INVALID_ARGUMENT than can be true
-	proven      bool        // FCM accepted this payload before the call, with other ids
+	proven      bool        // FCM is recorded to accept this payload (Mailing.Proven)
 	accepted    bool        // a token of this batch accepted this payload
 	proof       *fcm.Answer // FCM's answer to a proof of it; nil: it was not asked
 }
 
-// A decision is the consequence of an answer that says, or may say, that a token is
-// invalid.
-type decision int
+// An invalidCause says what is at fault for an answer which says, or may say, that a token is
+// invalid, or what has to be done to find out.
+type invalidCause int
 
 const (
-	flagToken    decision = iota + 1 // the token is at fault
-	refuseTarget                     // the payload is at fault: no token is flagged
-	askProof                         // unknown which is at fault: the payload has to be proven
-	waitForProof                     // FCM cannot be asked for a proof now: the target is sent again later
-	stopSending                      // our credentials are at fault
+	tokenAtFault       invalidCause = iota + 1 // its result is invalid
+	payloadAtFault                             // the target is refused: no token is flagged
+	proofNeeded                                // unknown: the payload has to be proven first
+	proofLater                                 // unknown, and FCM cannot be asked for a proof now: the target is sent again later
+	credentialsAtFault                         // nothing more is sent
 )
 
 // classifyInvalid decides whether an answer is the fault of its token. Whether the token is
@@ -32,45 +32,45 @@ const (
 // FCM names the token, unless the breaker is open; other answers of the batch do not
 // matter. If FCM names no field, it is the token's fault if FCM is known to accept
 // the payload.
-func classifyInvalid(a fcm.Answer, e payloadEvidence) decision {
+func classifyInvalid(a fcm.Answer, e payloadEvidence) invalidCause {
 	named := a.Class == fcm.Invalid
 	switch {
 	case named && a.Code != push.CodeInvalidArgument: // UNREGISTERED
-		return flagToken
+		return tokenAtFault
 	case !e.breakerOpen && (named || e.proven || e.accepted):
-		return flagToken
+		return tokenAtFault
 	case e.proof == nil:
-		return askProof
+		return proofNeeded
 	}
 
 	switch e.proof.Class {
 	case fcm.Accepted:
-		return flagToken
+		return tokenAtFault
 	case fcm.Waiting:
-		return waitForProof
+		return proofLater
 	case fcm.Misconfigured:
-		return stopSending
+		return credentialsAtFault
 	}
 
 	if e.proof.Provisional && (named || e.accepted) {
-		return flagToken // the proof failed only because topics have a lower size limit
+		return tokenAtFault // the proof failed only because topics have a lower size limit
 	}
-	return refuseTarget
+	return payloadAtFault
 }
 
-// decideAnswer gives an undecided answer its result by what is known about its payload. It
+// recordCause gives an undecided answer its result by what is known about its payload. It
 // reports whether a proof is needed first that was not asked for yet.
-func (r *results) decideAnswer(a answer, e payloadEvidence) (open bool) {
+func (r *results) recordCause(a answer, e payloadEvidence) (needsProof bool) {
 	switch classifyInvalid(a.Answer, e) {
-	case flagToken:
+	case tokenAtFault:
 		r.setInvalid(a, push.ResultInvalidArgument)
-	case refuseTarget:
-		r.setFailed(a.target, push.ResultRefused, e.proof.Text)
-	case waitForProof:
+	case payloadAtFault:
+		r.setResultWithReason(a.target, push.ResultRefused, e.proof.Text)
+	case proofLater:
 		r.due[a.target] = e.proof.NotBefore
-	case stopSending:
+	case credentialsAtFault:
 		r.stopWith(stop{reason: stopCredentials, answer: *e.proof, project: r.projectOf(a.target)})
-	case askProof:
+	case proofNeeded:
 		return true
 	}
 

@@ -9,10 +9,10 @@ import (
 	"carillon.example/shared/push"
 )
 
-// The event of a flag is published, whichever step the call died before that set the flag,
+// The event of a flag is published, whichever step the call crashed before that set the flag,
 // although the next call can find out nothing and drops flags that are not decided: those of
 // a mailing that was cancelled meanwhile.
-func TestAFlagIsToldThoughItsCallDied(t *testing.T) {
+func TestTheEventOfAFlagIsPublishedAfterACrash(t *testing.T) {
 	t.Parallel()
 	for steps := range 7 {
 		t.Run(fmt.Sprintf("after %d steps", steps), func(t *testing.T) {
@@ -31,21 +31,21 @@ func TestAFlagIsToldThoughItsCallDied(t *testing.T) {
 			if _, err := w.CancelMailing(t.Context(), "m"); err != nil && !push.IsConflict(err) {
 				t.Fatal(err)
 			}
-			w.clock.Add(2 * time.Minute) // the lease of the call that died is over
+			w.clock.Add(2 * time.Minute) // the lease of the call that crashed is over
 			next := w.deps
 			next.CallTimeout = 6 * time.Second // so long it asks FCM in vain
 			if err := newDeliverer(next).deliverAndFinish(t.Context(), ref, ""); err != nil {
 				t.Fatal(err)
 			}
 
-			told := false
+			published := false
 			for _, e := range w.Published() {
 				if d, ok := e.Data.(push.InvalidatedData); ok && d.TokenID == push.TokenID(token) {
-					told = true
+					published = true
 				}
 			}
-			if code := w.invalid(token); code != "" && !told {
-				t.Errorf("the token is flagged as %s, and nobody was told", code)
+			if code := w.invalid(token); code != "" && !published {
+				t.Errorf("the token is flagged as %s, but its event is not published", code)
 			}
 		})
 	}

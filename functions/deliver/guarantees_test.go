@@ -25,7 +25,7 @@ type script struct {
 	lines map[string][]fcm.AnswerClass // by token: the answers to come, the last one stays
 	code  map[string]string            // by token: what an invalid one is invalid by
 	proof fcm.AnswerClass
-	rung  map[string]int
+	sent  map[string]int
 	now   func() time.Time
 	after func(token string) // something that happens meanwhile
 }
@@ -44,7 +44,7 @@ func (s *script) Send(_ context.Context, it fcm.Item, answered func(fcm.Answer))
 	switch o {
 	case fcm.Accepted:
 		if !it.DryRun {
-			s.rung[it.Target]++
+			s.sent[it.Target]++
 		}
 	case fcm.Mismatch:
 		a.Code = push.CodeWrongSender
@@ -71,8 +71,8 @@ type drawn struct {
 	token string
 	line  []fcm.AnswerClass
 	code  string
-	again bool // registered again after the cut
-	moves bool // registered for somebody else after the cut
+	again bool // registered again after the batch was created
+	moves bool // registered for somebody else after the batch was created
 }
 
 func drawToken(t *rapid.T, name string) drawn {
@@ -93,7 +93,7 @@ func drawToken(t *rapid.T, name string) drawn {
 // TestPromises drives random batches through random answers, crashes, doubled
 // messages, clock jumps and late registrations, and holds what is promised:
 // every token ends in one result, sums reconcile all the while, a crash is the
-// only reason to ring twice, and exactly the invalid tokens are flagged, and told.
+// only reason to send twice, and exactly the invalid tokens are flagged, with an event.
 func TestPromises(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
@@ -124,7 +124,7 @@ func (p *promise) run(t *testing.T) {
 		p.tokens = append(p.tokens, drawToken(p.rt, fmt.Sprintf("%s-token-%d", p.id, i)))
 	}
 	p.proven = rapid.IntRange(0, 3).Draw(p.rt, "proven") > 0
-	p.fcm = &script{lines: map[string][]fcm.AnswerClass{}, code: map[string]string{}, rung: map[string]int{}, now: p.clock.Now,
+	p.fcm = &script{lines: map[string][]fcm.AnswerClass{}, code: map[string]string{}, sent: map[string]int{}, now: p.clock.Now,
 		proof: rapid.SampledFrom([]fcm.AnswerClass{fcm.Accepted, fcm.Accepted, fcm.Refused}).Draw(p.rt, "proof")}
 	var names []string
 	for _, d := range p.tokens {
@@ -160,7 +160,7 @@ func (p *promise) lateRegistrations() {
 	}
 }
 
-// round is one delivery, or several at once, perhaps of an instance that dies;
+// round is one delivery, or several at once, perhaps of an instance that crashes;
 // it reports whether the batch is settled.
 func (p *promise) round(round int) bool {
 	copies := rapid.IntRange(1, 2).Draw(p.rt, "copies")
@@ -168,7 +168,7 @@ func (p *promise) round(round int) bool {
 	for i := range copies {
 		deps := p.deps
 		c := &crash{steps: -1}
-		if round < 20 && rapid.IntRange(0, 2).Draw(p.rt, fmt.Sprint("dies", i)) == 0 {
+		if round < 20 && rapid.IntRange(0, 2).Draw(p.rt, fmt.Sprint("crashes", i)) == 0 {
 			c.steps, c.lost = rapid.IntRange(0, 4).Draw(p.rt, "at"), rapid.Bool().Draw(p.rt, "lost")
 			p.crashes++
 		}
@@ -198,47 +198,47 @@ func (p *promise) check(t *testing.T) {
 	// Calls that crash while they set flags give up the flags, and no target has failed.
 	flagsGivenUp := p.crashes >= maxCrashes && strings.HasPrefix(b.Reason, "given up after")
 	givenUp := totals.Failed > 0 && p.crashes >= maxCrashes
-	unrung, unmarked := int64(0), int64(0)
-	told := map[string]bool{}
+	unsent, unflagged := int64(0), int64(0)
+	published := map[string]bool{}
 	for _, e := range p.heard.Published() {
 		if d, ok := e.Data.(push.InvalidatedData); ok {
-			told[d.TokenID] = true
+			published[d.TokenID] = true
 		}
 	}
 	for _, d := range p.tokens {
-		rung := p.fcm.rung[d.token]
+		sent := p.fcm.sent[d.token]
 		end := d.line[len(d.line)-1]
-		if rung > maxCrashes {
-			p.rt.Errorf("%s was rung %d times, want at most %d", d.token, rung, maxCrashes)
+		if sent > maxCrashes {
+			p.rt.Errorf("%s got %d messages, want at most %d", d.token, sent, maxCrashes)
 		}
-		if rung > 1+p.crashes {
-			p.rt.Errorf("%s was rung %d times by %d crashes", d.token, rung, p.crashes)
+		if sent > 1+p.crashes {
+			p.rt.Errorf("%s got %d messages with %d crashes", d.token, sent, p.crashes)
 		}
-		if end == fcm.Accepted && m.State == push.Completed && rung == 0 && totals.Cancelled == 0 {
-			unrung++
+		if end == fcm.Accepted && m.State == push.Completed && sent == 0 && totals.Cancelled == 0 {
+			unsent++
 			if !givenUp {
-				p.rt.Errorf("%s was not rung, and %d crashes are no reason to give the batch up", d.token, p.crashes)
+				p.rt.Errorf("%s got no message, and %d crashes are no reason to give the batch up", d.token, p.crashes)
 			}
 		}
-		if p.checkFlag(d, end, m, told) {
+		if p.checkFlag(d, end, m, published) {
 			continue
 		}
-		unmarked++
+		unflagged++
 		if !givenUp && !flagsGivenUp {
-			p.rt.Errorf("%s is dead and not marked", d.token)
+			p.rt.Errorf("%s is invalid and not flagged", d.token)
 		}
 	}
 	if flagsGivenUp {
-		unmarked = 0
+		unflagged = 0
 	}
-	if unrung+unmarked > totals.Failed {
-		p.rt.Errorf("%d tokens were not rung and %d are dead and not marked, and only %d are told as failed", unrung, unmarked, totals.Failed)
+	if unsent+unflagged > totals.Failed {
+		p.rt.Errorf("%d tokens got no message and %d are invalid and not flagged, and only %d are failed", unsent, unflagged, totals.Failed)
 	}
 }
 
-// checkFlag holds the mark of one token to what FCM said of it. It reports
-// whether every mark is there that should be.
-func (p *promise) checkFlag(d drawn, end fcm.AnswerClass, m *push.Mailing, told map[string]bool) (marked bool) {
+// checkFlag compares the flag of one token with what FCM said of it. It reports whether the
+// token has its flag, or must not have one.
+func (p *promise) checkFlag(d drawn, end fcm.AnswerClass, m *push.Mailing, published map[string]bool) (complete bool) {
 	owner := "c-" + d.token
 	if d.moves {
 		owner = "new-" + d.token
@@ -257,12 +257,12 @@ func (p *promise) checkFlag(d drawn, end fcm.AnswerClass, m *push.Mailing, told 
 		check.Equal(p.rt, d.again, false, "%s is flagged %+v: that it was registered again", d.token, token.Invalid)
 		check.Equal(p.rt, d.moves, false, "%s is flagged %+v: that it has moved", d.token, token.Invalid)
 	}
-	if !token.Valid() && !told[token.ID] {
-		p.rt.Errorf("the mark of %s was not told", d.token)
+	if !token.Valid() && !published[token.ID] {
+		p.rt.Errorf("the event of the flag of %s was not published", d.token)
 	}
 	if c.HasValidToken() != slices.ContainsFunc(c.Tokens, push.Token.Valid) {
 		p.rt.Errorf("availability of %s is wrong", owner)
 	}
-	dead := end == fcm.Invalid && d.code == push.CodeUnregistered && m.State == push.Completed
-	return !token.Valid() || !dead || d.again || d.moves
+	invalid := end == fcm.Invalid && d.code == push.CodeUnregistered && m.State == push.Completed
+	return !token.Valid() || !invalid || d.again || d.moves
 }

@@ -13,15 +13,15 @@ import (
 )
 
 // TestOldBatchIsCheckedAgainstItsCustomers: tokens moved, erased, opted out or
-// flagged since are cancelled, never rung.
+// flagged since are cancelled and never sent to.
 func TestOldBatchIsCheckedAgainstItsCustomers(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
-	ref := w.mailing("m", true, "stays-token", "moves-token", "dies-token", "leaves-token", "declines-token")
+	ref := w.mailing("m", true, "stays-token", "moves-token", "flagged-token", "leaves-token", "declines-token")
 	w.register("somebody-else", "moves-token")
-	w.register("c-dies-token", "a-second-token") // can still be reached
-	_, err := w.FlagToken(t.Context(), store.Flag{Mailing: "other", Customer: "c-dies-token", TokenID: push.TokenID("dies-token"),
-		Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
+	w.register("c-flagged-token", "a-second-token") // can still be reached
+	_, err := w.FlagToken(t.Context(), store.Flag{Mailing: "other", Customer: "c-flagged-token", TokenID: push.TokenID("flagged-token"),
+		Code: push.CodeUnregistered, At: w.clock.Now(), BatchCreatedAt: w.clock.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,12 +35,12 @@ func TestOldBatchIsCheckedAgainstItsCustomers(t *testing.T) {
 	w.clock.Add(6 * time.Minute)
 	w.deliver(ref)
 	_, totals := w.totals("m")
-	rung := w.rung("m")
+	sent := w.messagesByToken("m")
 	check.Equal(t, totals.Cancelled, 4, "tokens cancelled")
-	if len(rung) != 1 {
-		t.Fatalf("number of tokens that got the message is %v, want 1: %+v", len(rung), rung)
+	if len(sent) != 1 {
+		t.Fatalf("number of tokens that got the message is %v, want 1: %+v", len(sent), sent)
 	}
-	check.Equal(t, rung["stays-token"], 1, "number of times that the token stays-token rang")
+	check.Equal(t, sent["stays-token"], 1, "number of messages of stays-token")
 }
 
 func TestEndedMailingsAreClosedUnsent(t *testing.T) {
@@ -93,7 +93,7 @@ func TestCancelledWhileSending(t *testing.T) {
 	if totals.Cancelled == 0 {
 		t.Errorf("tokens cancelled is %v, want some", totals.Cancelled)
 	}
-	check.Equal(t, totals.Accepted, int64(len(w.rung("m"))), "tokens accepted")
+	check.Equal(t, totals.Accepted, int64(len(w.messagesByToken("m"))), "tokens accepted")
 	check.Equal(t, totals.Pending, 0, "tokens pending")
 }
 
@@ -114,7 +114,7 @@ func TestNothingIsSentBeforeItsTime(t *testing.T) {
 	for _, c := range []struct {
 		ahead  time.Duration
 		waits  int
-		claims int
+		leases int
 	}{{3 * time.Second, 1, 1}, {time.Minute, 0, 0}} {
 		w := newBatchHarness(t, phones.Options{})
 		ref := w.mailing("m", true, names("t", 3)...)
@@ -141,7 +141,7 @@ func TestNothingIsSentBeforeItsTime(t *testing.T) {
 		}
 		_, totals := w.totals("m")
 		check.Equal(t, waits, c.waits, "due in %s: waits", c.ahead)
-		check.Equal(t, b.Attempts, c.claims, "due in %s: Attempts", c.ahead)
-		check.Equal(t, totals.Accepted, int64(3*c.claims), "due in %s: tokens accepted", c.ahead)
+		check.Equal(t, b.Leases, c.leases, "due in %s: Leases", c.ahead)
+		check.Equal(t, totals.Accepted, int64(3*c.leases), "due in %s: tokens accepted", c.ahead)
 	}
 }

@@ -73,7 +73,7 @@ func TestAThousandFlagsFitIntoTwoCalls(t *testing.T) {
 	r.latency.Store(0)
 
 	if n := strings.Count(strings.Join(w.types(), " "), push.TokenInvalidated); n != push.MaxBatch {
-		t.Errorf("%d tokens were told to be invalid, want %d", n, push.MaxBatch)
+		t.Errorf("%d tokens have an event that they are invalid, want %d", n, push.MaxBatch)
 	}
 	for _, token := range []string{tokens[0], tokens[push.MaxBatch-1]} {
 		if got := w.invalid(token); got != push.CodeUnregistered {
@@ -115,7 +115,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 		t.Errorf("owed when a slice began: %v, want %v", owed, want)
 	}
 	if n := strings.Count(strings.Join(w.types(), " "), push.TokenInvalidated); n != 2*flagsPerSlice {
-		t.Errorf("%d tokens were told to be invalid, want %d", n, 2*flagsPerSlice)
+		t.Errorf("%d tokens have an event that they are invalid, want %d", n, 2*flagsPerSlice)
 	}
 	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
@@ -145,7 +145,7 @@ func TestACustomerThatDoesNotDecodeKeepsNoBatchOpen(t *testing.T) {
 			w.d = newDeliverer(w.deps)
 			w.phones.SetOutcome("*-token", "UNREGISTERED")
 			ref := w.mailing("m", true, "broken-token", "gone-token")
-			broken := map[string]any{"id": "c-broken-token", "devices": "x"}
+			broken := map[string]any{"id": "c-broken-token", "tokens": "x"}
 			if _, err := l.DB().Doc("customers/"+push.CustomerKey("c-broken-token")).Set(t.Context(), broken); err != nil {
 				t.Fatal(err)
 			}
@@ -160,7 +160,7 @@ func TestACustomerThatDoesNotDecodeKeepsNoBatchOpen(t *testing.T) {
 				t.Errorf("the other token is flagged %q, want %q", got, push.CodeUnregistered)
 			}
 			if !strings.Contains(journal.String(), "cannot be decoded") {
-				t.Errorf("no line tells of it: %s", journal)
+				t.Errorf("no line of the log says so: %s", journal)
 			}
 			list, _, err := w.ListInvalidTokens(t.Context(), "m", 10, "")
 			if err != nil {

@@ -38,10 +38,10 @@ func (o odd) ProvePayloadIn(ctx context.Context, project string, m *fcm.Message)
 	return o.proof(ctx)
 }
 
-// TestAMailingThatCannotBeHeldKeepsItsResults: nobody is rung twice, and the
+// TestAMailingThatCannotBePausedKeepsItsResults: no token gets two messages, and the
 // batch is free at once. Every batch of a mailing that is in trouble writes the
 // document of the mailing, so a pause can fail.
-func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
+func TestAMailingThatCannotBePausedKeepsItsResults(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 100)...)
@@ -54,24 +54,24 @@ func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 		answer: fcm.Answer{Class: fcm.Misconfigured, Text: "no"}}
 	w.d = newDeliverer(w.deps)
 	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
-		t.Error("the mailing could not be held, and nobody is told")
+		t.Error("the mailing could not be paused, and the call returned no error")
 	}
 	_, x := w.totals("m")
 	check.Equal(t, x.Accepted, 99, "tokens accepted")
-	check.Equal(t, len(w.rung("m")), 99, "number of tokens that got mailing m")
+	check.Equal(t, len(w.messagesByToken("m")), 99, "number of tokens that got mailing m")
 	w.deliver(ref)
 	m, x := w.totals("m")
 	check.Equal(t, m.State, push.Paused, "state")
 	check.Equal(t, x.Pending, 1, "tokens pending")
-	for token, n := range w.rung("m") {
+	for token, n := range w.messagesByToken("m") {
 		if n > 1 {
-			t.Errorf("%s was rung %d times", token, n)
+			t.Errorf("%s got %d messages, want 1", token, n)
 		}
 	}
 }
 
 // TestResultsAreSavedBeforeAProof: a proof may take as long as FCM takes, and
-// an instance that is told to stop does not wait for it.
+// an instance that has to stop does not wait for it.
 func TestResultsAreSavedBeforeAProof(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
@@ -89,7 +89,7 @@ func TestResultsAreSavedBeforeAProof(t *testing.T) {
 			select {
 			case <-ctx.Done():
 			case <-time.After(10 * time.Second):
-				t.Error("an instance that was told to stop waits for a proof")
+				t.Error("an instance that has to stop waits for a proof")
 			}
 			return fcm.Answer{Class: fcm.Waiting}
 		}}
@@ -126,7 +126,7 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	owed := w.mailing("owed", false, names("owed", 3)...)
 	w.Fail(errors.New("no Pub/Sub"))
 	if err := w.d.deliverAndFinish(t.Context(), owed, ""); err == nil {
-		t.Error("events could not be published, and nobody is told")
+		t.Error("events could not be published, and the call returned no error")
 	}
 	w.Fail(nil)
 	w.deliver(owed)
@@ -175,7 +175,7 @@ func TestACallThatIsNotReadyGivesItsBatchBack(t *testing.T) {
 	w.deps.Store = storetest.New(w.Store).Before(storetest.FailOnce(errContention), storetest.MarkPayloadProven)
 	w.d = newDeliverer(w.deps)
 	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
-		t.Error("the proof could not be noted, and nobody is told")
+		t.Error("the proof could not be recorded, and the call returned no error")
 	}
 	w.deliver(ref)
 	m, x := w.totals("m")
