@@ -78,7 +78,7 @@ func Start(addr string, o Options) (*Server, error) {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
 
-	s.srv = &http.Server{Handler: loopback.Protect(s.routes()), ReadHeaderTimeout: 10 * time.Second}
+	s.srv = &http.Server{Handler: loopback.ShareWithLocalPages(s.routes()), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.srv.Serve(s.ln) }() // Serve returns after Close
 	return s, nil
 }
