@@ -21,7 +21,7 @@ func TestMissingOperations(t *testing.T) {
 	t.Parallel()
 	c := ours(t)
 	for _, path := range []string{
-		accountsPath + ":sendOobCode", accountsPath + ":resetPassword", accountsPath + ":signInWithEmailLink", accountsPath + ":signInWithIdp",
+		accountsPath + ":signInWithEmailLink", accountsPath + ":signInWithIdp",
 		accountsPath + ":sendVerificationCode", accountsPath + ":signInWithPhoneNumber", c.admin("accounts:batchCreate"), c.admin("accounts:query"),
 	} {
 		t.Run(path, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"net/url"
 	"strings"
 )
 
@@ -60,12 +59,11 @@ func createAuthURI(s *Server, c call, in createAuthURIRequest) (any, error) {
 	if in.ProviderID != "" {
 		return nil, notImplemented("Sign-in with IDP is not yet supported.")
 	}
-	to, uriErr := url.Parse(in.ContinueURI)
 	if err := firstError(
 		refuse(in.Identifier == "", "MISSING_IDENTIFIER"),
 		refuse(in.ContinueURI == "", "MISSING_CONTINUE_URI"),
 		refuse(!isEmail(in.Identifier), "INVALID_IDENTIFIER"),
-		refuse(uriErr != nil || !to.IsAbs(), "INVALID_CONTINUE_URI"),
+		refuse(!isAbsolute(in.ContinueURI), "INVALID_CONTINUE_URI"),
 	); err != nil {
 		return nil, err
 	}
@@ -74,7 +72,7 @@ func createAuthURI(s *Server, c call, in createAuthURIRequest) (any, error) {
 		in.SessionID = randomText(27)
 	}
 	answer := map[string]any{"kind": "identitytoolkit#CreateAuthUriResponse", "sessionId": in.SessionID}
-	if s.openRealm(realmKey{project: c.project}).config.EmailPrivacyConfig.EnableImprovedEmailPrivacy {
+	if s.hidesAccounts(c.project) {
 		return answer, nil
 	}
 	a, methods := c.byEmail[strings.ToLower(in.Identifier)], []string{}
@@ -93,6 +91,12 @@ func clearAccounts(_ *Server, c call, _ struct{}) (any, error) {
 
 // getConfig returns the configuration of a project.
 func getConfig(_ *Server, c call, _ struct{}) (any, error) { return c.config, nil }
+
+// hidesAccounts reports whether errors of a project do not say if an e-mail address has an
+// account. It needs s.mu.
+func (s *Server) hidesAccounts(project string) bool {
+	return s.openRealm(realmKey{project: project}).config.EmailPrivacyConfig.EnableImprovedEmailPrivacy
+}
 
 // configRequest are the fields of a change of the configuration. A nil field is not given.
 type configRequest struct {
@@ -119,8 +123,7 @@ func setConfig(_ *Server, c call, in configRequest) (any, error) {
 	return c.config, nil
 }
 
-// listNothing returns the handler's operation of a list that is always empty: this server
-// sends no codes.
-func listNothing(name string) func(*Server, call, struct{}) (any, error) {
-	return func(*Server, call, struct{}) (any, error) { return map[string]any{name: []any{}}, nil }
+// listNoCodes returns the list of codes that were sent by SMS: this server sends none.
+func listNoCodes(*Server, call, struct{}) (any, error) {
+	return map[string]any{"verificationCodes": []any{}}, nil
 }

@@ -19,6 +19,7 @@ type realm struct {
 	accounts map[string]*account // by user id
 	byEmail  map[string]*account
 	byPhone  map[string]*account
+	codes    []*code // that were not used yet
 	config   config
 }
 

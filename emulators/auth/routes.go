@@ -32,6 +32,7 @@ func (s *Server) routes() http.Handler {
 	m.Handle("GET "+certificates, http.HandlerFunc(s.serveCertificates))
 	m.Handle("GET "+appCheckKeys, http.HandlerFunc(s.serveKeys))
 	m.Handle("/emulator/tokens", methods{"POST": s.serveToken})
+	m.Handle(actionPath, methods{"GET": s.serveAction})
 	m.Handle("/emulator/accounts/{uid}", methods{"PUT": s.serveAccount})
 	s.routeApps(m)
 	s.routeServers(m)
@@ -68,8 +69,8 @@ func (s *Server) routeApps(m *http.ServeMux) {
 		{"accounts:update", "setAccountInfo", handle(s, update)},
 		{"accounts:delete", "deleteAccount", handle(s, deleteAccount)},
 		{"accounts:createAuthUri", "createAuthUri", handle(s, createAuthURI)},
-		{"accounts:sendOobCode", "getOobConfirmationCode", missing("identitytoolkit.accounts.sendOobCode")},
-		{"accounts:resetPassword", "resetPassword", missing("identitytoolkit.accounts.resetPassword")},
+		{"accounts:sendOobCode", "getOobConfirmationCode", handle(s, sendCode)},
+		{"accounts:resetPassword", "resetPassword", handle(s, resetPassword)},
 		{"accounts:signInWithEmailLink", "emailLinkSignin", missing("identitytoolkit.accounts.signInWithEmailLink")},
 		{"accounts:signInWithIdp", "verifyAssertion", missing("identitytoolkit.accounts.signInWithIdp")},
 		{"accounts:sendVerificationCode", "sendVerificationCode", missing("identitytoolkit.accounts.sendVerificationCode")},
@@ -97,8 +98,9 @@ func (s *Server) routeServers(m *http.ServeMux) {
 			m.Handle(at+"accounts:update", methods{"POST": handle(s, update)})
 			m.Handle(at+"accounts:delete", methods{"POST": handle(s, deleteAccount)})
 			m.Handle(at+"accounts:batchDelete", methods{"POST": handle(s, batchDelete)})
+			m.Handle(at+"accounts:sendOobCode", methods{"POST": handle(s, sendCode)})
 			m.Handle(at+"accounts:batchGet", methods{"GET": handle(s, batchGet)})
-			for _, name := range []string{"accounts:batchCreate", "accounts:query", "accounts:sendOobCode"} {
+			for _, name := range []string{"accounts:batchCreate", "accounts:query"} {
 				m.Handle(at+name, methods{"POST": missing("identitytoolkit.projects." + name)})
 			}
 		}
@@ -111,8 +113,8 @@ func (s *Server) routeEmulator(m *http.ServeMux) {
 	m.Handle(at+"accounts", methods{"DELETE": handle(s, clearAccounts)})
 	m.Handle(at+"tenants/{tenant}/accounts", methods{"DELETE": handle(s, clearAccounts)})
 	m.Handle(at+"config", methods{"GET": handle(s, getConfig), "PATCH": handle(s, setConfig)})
-	m.Handle(at+"oobCodes", methods{"GET": handle(s, listNothing("oobCodes"))})
-	m.Handle(at+"verificationCodes", methods{"GET": handle(s, listNothing("verificationCodes"))})
+	m.Handle(at+"oobCodes", methods{"GET": handle(s, listCodes)})
+	m.Handle(at+"verificationCodes", methods{"GET": handle(s, listNoCodes)})
 }
 
 // missing returns the handler of an operation that this server does not have.

@@ -141,7 +141,7 @@ func signInWithPassword(s *Server, c call, in signInWithPasswordRequest) (any, e
 	}
 
 	noAccount, wrongPassword := "EMAIL_NOT_FOUND", "INVALID_PASSWORD"
-	if s.openRealm(realmKey{project: c.project}).config.EmailPrivacyConfig.EnableImprovedEmailPrivacy {
+	if s.hidesAccounts(c.project) {
 		noAccount, wrongPassword = "INVALID_LOGIN_CREDENTIALS", "INVALID_LOGIN_CREDENTIALS"
 	}
 	a := c.byEmail[strings.ToLower(*in.Email)]

@@ -48,6 +48,13 @@ func update(s *Server, c call, in updateRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if in.OobCode != "" {
+		a, used, err := c.applyCode(in.OobCode)
+		if err != nil {
+			return nil, err
+		}
+		return answerUpdate(a, used.NewEmail), nil
+	}
 
 	now := s.now()
 	email := strings.ToLower(in.Email)
@@ -79,15 +86,23 @@ func update(s *Server, c call, in updateRequest) (any, error) {
 		a.deleteParts(in.DeleteAttribute, in.DeleteProvider)
 	})
 
-	answer := updateAnswer{
-		Kind: "identitytoolkit#SetAccountInfoResponse", LocalID: a.LocalID, EmailVerified: a.EmailVerified,
-		ProviderUserInfo: slices.Clone(a.ProviderUserInfo), Email: a.Email, DisplayName: a.DisplayName, PhotoURL: a.PhotoURL,
-		NewEmail: email, PasswordHash: a.PasswordHash,
+	if newEmail && by != byAnonymous && a.InitialEmail != "" {
+		s.newCode(c.realm, recoverEmail, a.InitialEmail, "", "") // its owner can take the change back
 	}
+	answer := answerUpdate(a, email)
 	if ended && by != "" {
 		answer.tokens = s.issueTokens(c.realm, a, by, nil)
 	}
 	return answer, nil
+}
+
+// answerUpdate returns the answer for an account that was changed, without tokens.
+func answerUpdate(a *account, newEmail string) updateAnswer {
+	return updateAnswer{
+		Kind: "identitytoolkit#SetAccountInfoResponse", LocalID: a.LocalID, EmailVerified: a.EmailVerified,
+		ProviderUserInfo: slices.Clone(a.ProviderUserInfo), Email: a.Email, DisplayName: a.DisplayName, PhotoURL: a.PhotoURL,
+		NewEmail: newEmail, PasswordHash: a.PasswordHash,
+	}
 }
 
 // checkUpdate checks a request to change an account, and returns the account. by is how
@@ -109,10 +124,7 @@ func (c call) checkUpdate(in updateRequest) (a *account, by string, err error) {
 	if err == nil && in.CustomAttributes != nil && *in.CustomAttributes != "" {
 		err = checkCustomAttributes(*in.CustomAttributes)
 	}
-	if err == nil && in.OobCode != "" {
-		err = badRequest("INVALID_OOB_CODE") // this server sends no codes
-	}
-	if err != nil {
+	if err != nil || in.OobCode != "" { // a code names its account
 		return nil, "", err
 	}
 

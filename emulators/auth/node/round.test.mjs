@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { deleteApp, initializeApp } from "firebase/app";
 import {
-  connectAuthEmulator, createUserWithEmailAndPassword, deleteUser, EmailAuthProvider, fetchSignInMethodsForEmail, getAuth,
-  linkWithCredential, signInAnonymously, signInWithCustomToken, signInWithEmailAndPassword, signOut, updateEmail, updatePassword, updateProfile,
+  applyActionCode, confirmPasswordReset, connectAuthEmulator, createUserWithEmailAndPassword, deleteUser, EmailAuthProvider,
+  fetchSignInMethodsForEmail, getAuth, linkWithCredential, sendEmailVerification, sendPasswordResetEmail, signInAnonymously,
+  signInWithCustomToken, signInWithEmailAndPassword, signOut, updateEmail, updatePassword, updateProfile, verifyPasswordResetCode,
 } from "firebase/auth";
 
 const host = process.env.AUTH;
@@ -94,6 +95,29 @@ test("a custom token of a server signs in", async () => {
   const { user } = await signInWithCustomToken(auth, JSON.stringify({ uid: `custom-${unique}`, claims: { shop: "riga" } }));
   assert.equal(user.uid, `custom-${unique}`);
   assert.equal((await user.getIdTokenResult(true)).claims.shop, "riga");
+});
+
+// codeFor returns the code of a kind that was made for an address. project is that of the
+// emulator's apps.
+async function codeFor(kind, address, project) {
+  const list = await (await fetch(`http://${host}/emulator/v1/projects/${project}/oobCodes`)).json();
+  return list.oobCodes.find((c) => c.requestType === kind && c.email === address).oobCode;
+}
+
+test("a customer verifies the address and gets a new password", async () => {
+  const { user } = await createUserWithEmailAndPassword(auth, email("mia"), password);
+  const project = (await user.getIdTokenResult()).claims.aud;
+  await sendEmailVerification(user);
+  await applyActionCode(auth, await codeFor("VERIFY_EMAIL", email("mia"), project));
+  await user.reload();
+  assert.equal(user.emailVerified, true);
+
+  await sendPasswordResetEmail(auth, email("mia"));
+  const code = await codeFor("PASSWORD_RESET", email("mia"), project);
+  assert.equal(await verifyPasswordResetCode(auth, code), email("mia"));
+  await confirmPasswordReset(auth, code, "secret-9");
+  await refused(confirmPasswordReset(auth, code, "secret-9"), "auth/invalid-action-code");
+  assert.equal((await signInWithEmailAndPassword(auth, email("mia"), "secret-9")).user.uid, user.uid);
 });
 
 test("a customer changes the password and the address, and deletes the account", async () => {
