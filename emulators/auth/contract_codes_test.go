@@ -124,11 +124,12 @@ func TestContractCodesAreRefused(t *testing.T) {
 	token := c.signUp("ada").text("idToken")
 	anonymous := c.app("signUp", object{}).text("idToken")
 	const path = accountsPath + ":sendOobCode"
+	const badPage = "INVALID_CONTINUE_URI : ((expected an absolute URI with valid scheme and host))"
 	checkRefused(t, c, map[string]refusal{
 		"no kind":             {path, asApp, object{}, "MISSING_REQ_TYPE"},
 		"unspecified":         {path, asApp, object{"requestType": "OOB_REQ_TYPE_UNSPECIFIED"}, "MISSING_REQ_TYPE"},
 		"a link for an app":   {path, asApp, object{"requestType": "PASSWORD_RESET", "email": c.email("ada"), "returnOobLink": true}, "INSUFFICIENT_PERMISSION"},
-		"bad page":            {path, asApp, object{"requestType": "PASSWORD_RESET", "email": c.email("ada"), "continueUrl": "x"}, "INVALID_CONTINUE_URI : ((expected an absolute URI with valid scheme and host))"},
+		"bad page":            {path, asApp, object{"requestType": "PASSWORD_RESET", "email": c.email("ada"), "continueUrl": "x"}, badPage},
 		"no address":          {path, asApp, object{"requestType": "PASSWORD_RESET"}, "MISSING_EMAIL"},
 		"unknown address":     {path, asApp, object{"requestType": "PASSWORD_RESET", "email": c.email("nobody")}, "EMAIL_NOT_FOUND"},
 		"verify nobody":       {path, asApp, object{"requestType": "VERIFY_EMAIL"}, "INVALID_ID_TOKEN"},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -48,34 +49,12 @@ func signUp(s *Server, c call, in signUpRequest) (any, error) {
 		}
 	}
 
-	now := s.now()
-	set := func(a *account) {
-		a.LastLoginAt = milliseconds(now)
-		if c.owner || by == byPassword {
-			a.DisplayName = in.DisplayName
-			verified := c.owner && in.EmailVerified
-			a.EmailVerified = &verified
-		}
-		if c.owner {
-			a.PhotoURL, a.PhoneNumber = in.PhotoURL, in.PhoneNumber
-		}
-		if c.owner && in.Disabled {
-			a.Disabled = new(true)
-		}
-		if in.Email != "" {
-			a.Email = strings.ToLower(in.Email)
-		}
-		if in.Password != "" {
-			a.setPassword(in.Password, now)
-			a.ValidSince = seconds(now)
-		}
-	}
-	a := upgraded
+	now, a := s.now(), upgraded
 	if a != nil {
-		c.change(a, func() { set(a) })
+		c.change(a, func() { a.setSignedUp(in, c.owner, by, now) })
 	} else {
 		a = &account{LocalID: in.LocalID}
-		set(a)
+		a.setSignedUp(in, c.owner, by, now)
 		c.add(a, now)
 	}
 
@@ -84,6 +63,29 @@ func signUp(s *Server, c call, in signUpRequest) (any, error) {
 		answer.tokens = s.issueTokens(c.realm, a, by, nil)
 	}
 	return answer, nil
+}
+
+// setSignedUp sets what a request to create an account says of it. by is how an app signs
+// in, "" for servers.
+func (a *account) setSignedUp(in signUpRequest, owner bool, by string, now time.Time) {
+	a.LastLoginAt = milliseconds(now)
+	if owner || by == byPassword {
+		a.DisplayName = in.DisplayName
+		a.EmailVerified = new(owner && in.EmailVerified)
+	}
+	if owner {
+		a.PhotoURL, a.PhoneNumber = in.PhotoURL, in.PhoneNumber
+	}
+	if owner && in.Disabled {
+		a.Disabled = new(true)
+	}
+	if in.Email != "" {
+		a.Email = strings.ToLower(in.Email)
+	}
+	if in.Password != "" {
+		a.setPassword(in.Password, now)
+		a.ValidSince = seconds(now)
+	}
 }
 
 // checkSignUp checks a request to create an account, and returns how an app that sent it

@@ -3,6 +3,7 @@ package auth
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // updateRequest are the fields of accounts:update. A nil field is not given.
@@ -56,36 +57,26 @@ func update(s *Server, c call, in updateRequest) (any, error) {
 		return answerUpdate(a, used.NewEmail), nil
 	}
 
-	now := s.now()
 	email := strings.ToLower(in.Email)
 	newEmail := email != "" && email != a.Email
 	ended := in.Password != "" || in.ValidSince != "" || newEmail
 	c.change(a, func() {
 		if newEmail {
-			if a.Email != "" && by != byAnonymous && a.InitialEmail == "" {
-				a.InitialEmail = a.Email
-			}
-			a.Email, a.EmailVerified = email, new(false)
-		}
-		if in.Password != "" {
-			a.setPassword(in.Password, now)
-			by = byPassword
+			a.setEmail(email, by != byAnonymous)
 		}
 		if ended {
-			a.ValidSince = seconds(now)
+			a.ValidSince = seconds(s.now())
 		}
-		if in.DisplayName != nil {
-			a.DisplayName = *in.DisplayName
-		}
-		if in.PhotoURL != nil {
-			a.PhotoURL = *in.PhotoURL
-		}
+		a.setByAnyone(in, s.now())
 		if c.owner {
 			a.setByOwner(in)
 		}
 		a.deleteParts(in.DeleteAttribute, in.DeleteProvider)
 	})
 
+	if in.Password != "" {
+		by = byPassword
+	}
 	if newEmail && by != byAnonymous && a.InitialEmail != "" {
 		s.newCode(c.realm, recoverEmail, a.InitialEmail, "", "") // its owner can take the change back
 	}
@@ -157,6 +148,27 @@ func (c call) checkNewValues(a *account, in updateRequest) error {
 		refuse(in.PhoneNumber != "" && !isPhone(in.PhoneNumber), "INVALID_PHONE_NUMBER : Invalid format."),
 		refuse(holder != nil && holder != a, "PHONE_NUMBER_EXISTS"),
 	)
+}
+
+// setEmail sets another address, and keeps the first one if somebody signed in with it.
+func (a *account) setEmail(email string, known bool) {
+	if a.Email != "" && known && a.InitialEmail == "" {
+		a.InitialEmail = a.Email
+	}
+	a.Email, a.EmailVerified = email, new(false)
+}
+
+// setByAnyone sets what apps, too, may change without a check.
+func (a *account) setByAnyone(in updateRequest, now time.Time) {
+	if in.Password != "" {
+		a.setPassword(in.Password, now)
+	}
+	if in.DisplayName != nil {
+		a.DisplayName = *in.DisplayName
+	}
+	if in.PhotoURL != nil {
+		a.PhotoURL = *in.PhotoURL
+	}
 }
 
 // setByOwner sets what only servers may change.
