@@ -16,8 +16,8 @@ func TestCompatibilityPagesNameTestsThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(pages) != 3 {
-		t.Errorf("found the pages %v, want one of each of three emulators", pages)
+	if len(pages) != 4 {
+		t.Errorf("found the pages %v, want one of each of four emulators", pages)
 	}
 	for _, page := range pages {
 		t.Run(filepath.Base(filepath.Dir(page)), func(t *testing.T) {

@@ -1,7 +1,11 @@
-// Package auth is an emulator of Firebase Auth for local runs and tests. It
-// issues ID tokens as Google's servers do. It serves the certificates that
-// verify their signatures. It answers account lookups. Every user id has an
-// account until Set disables or deletes it.
+// Package auth is an emulator of Firebase Auth for local runs and tests. Apps sign up and
+// sign in with an SDK (connectAuthEmulator), with an e-mail address and a password,
+// anonymously or with a custom token. Servers manage accounts with an Admin SDK. The paths
+// and the answers are those of the Auth emulator of Google's suite; COMPAT.md lists what
+// is there.
+//
+// Token issues an ID token for a user id without a sign-in, signed as Google's servers
+// sign, and the server has the certificates that verify the signatures.
 package auth
 
 import (
@@ -27,7 +31,7 @@ type Options struct {
 	Now     func() time.Time // nil: time.Now
 }
 
-// An Account is the state of a user id.
+// An Account is the state of a user id of the project of Options.
 type Account struct {
 	Tenant     string    `json:"tenant"` // the only tenant that has the account; "": the project itself
 	Disabled   bool      `json:"disabled"`
@@ -35,9 +39,10 @@ type Account struct {
 	ValidSince time.Time `json:"validSince"` // tokens issued before this time are revoked
 }
 
-// A Server is Firebase Auth for one project. It is safe for concurrent use.
+// A Server is Firebase Auth. Apps belong to one project, servers name theirs. It is safe
+// for concurrent use.
 type Server struct {
-	project string
+	project string // that of apps
 	now     func() time.Time
 	key     *rsa.PrivateKey
 	keyID   string
@@ -46,10 +51,11 @@ type Server struct {
 	srv     *http.Server
 
 	// mu guards the fields below.
-	mu       sync.Mutex
-	accounts map[string]Account
-	broken   bool
-	asked    int
+	mu     sync.Mutex
+	realms map[realmKey]*realm
+	set    map[string]bool // user ids of which Set says whether they have an account
+	broken bool
+	asked  int
 }
 
 // Start serves on addr until Close. Port 0 selects a free port.
@@ -59,7 +65,7 @@ func Start(addr string, o Options) (*Server, error) {
 		return nil, fmt.Errorf("making the signing key: %w", err)
 	}
 
-	s := &Server{project: cmp.Or(o.Project, "demo-carillon"), now: o.Now, key: key, accounts: map[string]Account{}}
+	s := &Server{project: cmp.Or(o.Project, "demo-carillon"), now: o.Now, key: key, realms: map[realmKey]*realm{}, set: map[string]bool{}}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -72,7 +78,7 @@ func Start(addr string, o Options) (*Server, error) {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
 
-	s.srv = &http.Server{Handler: loopback.Protect(s.adminHandler()), ReadHeaderTimeout: 10 * time.Second}
+	s.srv = &http.Server{Handler: loopback.ShareWithLocalPages(s.routes()), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.srv.Serve(s.ln) }() // Serve returns after Close
 	return s, nil
 }
@@ -83,11 +89,38 @@ func (s *Server) Close() { s.srv.Close() }
 // Addr returns host:port, the value for FIREBASE_AUTH_EMULATOR_HOST.
 func (s *Server) Addr() string { return s.ln.Addr().String() }
 
-// Set replaces the account of a user id.
-func (s *Server) Set(uid string, a Account) {
+// Set says which account a user id of the project has, and that it has no other one. An
+// account that signed up keeps its e-mail address and its password.
+func (s *Server) Set(uid string, to Account) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.accounts[uid] = a
+	s.set[uid] = true
+	for key, m := range s.realms {
+		if a := m.accounts[uid]; a != nil && key.project == s.project && (to.Deleted || key.tenant != to.Tenant) {
+			m.remove(a)
+		}
+	}
+	if to.Deleted {
+		return
+	}
+
+	a := s.ensureAccount(realmKey{s.project, to.Tenant}, uid)
+	a.Disabled, a.ValidSince = new(to.Disabled), ""
+	if !to.ValidSince.IsZero() {
+		a.ValidSince = seconds(to.ValidSince)
+	}
+}
+
+// ensureAccount returns the account of a user id, and creates it first if there is none.
+// It needs s.mu.
+func (s *Server) ensureAccount(key realmKey, uid string) *account {
+	m := s.openRealm(key)
+	a := m.accounts[uid]
+	if a == nil {
+		a = &account{LocalID: uid}
+		m.add(a, s.now())
+	}
+	return a
 }
 
 // Break(true) makes the server answer every request with 403, until

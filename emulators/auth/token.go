@@ -20,8 +20,18 @@ func (s *Server) Header() map[string]any {
 	return map[string]any{"alg": "RS256", "kid": s.keyID, "typ": "JWT"}
 }
 
-// Claims returns the claims of a token that is issued now for a user id.
-func (s *Server) Claims(uid string) map[string]any {
+// Claims returns the claims of a token that is issued now for a user id of the project. The
+// user id has an account from then on, unless Set says that it has none.
+func (s *Server) Claims(uid string) map[string]any { return s.claimsIn("", uid) }
+
+// claimsIn is Claims for a tenant; "" is the project itself.
+func (s *Server) claimsIn(tenant, uid string) map[string]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if uid != "" && !s.set[uid] {
+		s.ensureAccount(realmKey{s.project, tenant}, uid)
+	}
+
 	now := s.now()
 	return map[string]any{
 		"iss": "https://securetoken.google.com/" + s.project, "aud": s.project,
@@ -32,10 +42,12 @@ func (s *Server) Claims(uid string) map[string]any {
 
 // Token issues an ID token for the user id in claims["sub"]. The other claims
 // are added to the default claims or replace them. A claim that is nil is left
-// out.
+// out. The user id has an account from then on, unless Set says that it has none.
 func (s *Server) Token(claims map[string]any) string {
 	uid, _ := claims["sub"].(string)
-	all := s.Claims(uid)
+	firebase, _ := claims["firebase"].(map[string]any)
+	tenant, _ := firebase["tenant"].(string)
+	all := s.claimsIn(tenant, uid)
 	maps.Copy(all, claims)
 	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
 	return Sign(s.Header(), all, s.key)

@@ -10,7 +10,8 @@
 // # Known differences from the service
 //
 // Missing:
-//   - WebChannel, with which the SDKs for browsers listen, and CORS.
+//   - WebChannel, with which the SDKs for browsers listen. Firestore Lite works in
+//     pages of this machine.
 //   - Pipelines (ExecutePipeline) return UNIMPLEMENTED: they belong to the
 //     Enterprise edition. Queries with explain_options do, too.
 //   - Security rules and App Check: every caller has full access, as server SDKs

@@ -76,7 +76,7 @@ func Start(addr string, o Options) (*Server, error) {
 		lis.Close()
 		return nil, fmt.Errorf("firestore emulator: %w", err)
 	}
-	s.http = &http.Server{Handler: loopback.Protect(s.httpHandler(documents)), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: loopback.ShareWithLocalPages(s.httpHandler(documents)), ReadHeaderTimeout: 10 * time.Second}
 	// Both goroutines end with Close. Their errors only say that the listener was closed.
 	go func() { _ = s.grpc.Serve(s.mux.GRPC) }()
 	go func() { _ = s.http.Serve(s.mux.HTTP) }()

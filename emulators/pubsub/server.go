@@ -135,7 +135,7 @@ func (s *Server) serveREST() (err error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Ok") })
 	mux.Handle("/v1/", api)
-	s.http = &http.Server{Handler: loopback.Protect(mux), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: loopback.ShareWithLocalPages(mux), ReadHeaderTimeout: 10 * time.Second}
 	return nil
 }
 
