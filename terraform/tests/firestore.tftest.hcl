@@ -16,16 +16,27 @@ variables {
 
 run "database" {
   assert {
-    condition     = google_firestore_database.this.name == "(default)" && google_firestore_database.this.project == "shop-push" && google_firestore_database.this.location_id == "europe-west1" && google_firestore_database.this.type == "FIRESTORE_NATIVE" && google_firestore_database.this.concurrency_mode == "PESSIMISTIC"
-    error_message = "The database must be the default one, in native mode, in the region."
+    condition     = google_firestore_database.this.name == "carillon" && google_firestore_database.this.project == "shop-push" && google_firestore_database.this.location_id == "europe-west1" && google_firestore_database.this.type == "FIRESTORE_NATIVE" && google_firestore_database.this.concurrency_mode == "PESSIMISTIC"
+    error_message = "The database must be one of its own, in native mode, in the region: a project may have a default database, which apps use."
   }
   assert {
     condition     = google_firestore_database.this.delete_protection_state == "DELETE_PROTECTION_ENABLED" && google_firestore_database.this.deletion_policy == "DELETE" && google_firestore_database.this.point_in_time_recovery_enablement == "POINT_IN_TIME_RECOVERY_ENABLED"
     error_message = "The database must have delete protection and point-in-time recovery."
   }
   assert {
-    condition     = google_firestore_backup_schedule.daily.database == "(default)" && google_firestore_backup_schedule.daily.retention == "604800s" && length(google_firestore_backup_schedule.daily.daily_recurrence) == 1 && google_firestore_backup_schedule.daily.project == "shop-push"
+    condition     = google_firestore_backup_schedule.daily.database == "carillon" && google_firestore_backup_schedule.daily.retention == "604800s" && length(google_firestore_backup_schedule.daily.daily_recurrence) == 1 && google_firestore_backup_schedule.daily.project == "shop-push"
     error_message = "There must be a backup each day."
+  }
+}
+
+run "the_default_database" {
+  variables {
+    database = "(default)"
+  }
+  expect_failures = [check.database_is_not_shared]
+  assert {
+    condition     = google_firebaserules_release.this.name == "cloud.firestore"
+    error_message = "The rules must be released for the default database if it is Carillon's."
   }
 }
 
@@ -106,7 +117,7 @@ run "indexes" {
       "messages.crashedWith", "messages.underWay", "messages.leaseOwner", "messages.leaseUntil", "messages.reason", "messages.targets", "messages.recipients", "messages.results", "messages.owedFlags",
       "messages.heldFlags", "messages.invalidTokens", "messages.write",
       "unflags.after", "unflags.owner", "unflags.leaseUntil", "unflags.moved",
-      "batches.cutAt", "batches.notBefore", "batches.publishedAt", "batches.leaseUntil", "batches.leaseOwner", "batches.reason", "batches.attempts", "batches.lane", "batches.shard",
+      "batches.cutAt", "batches.notBefore", "batches.publishedAt", "batches.leaseUntil", "batches.leaseOwner", "batches.reason", "batches.attempts", "batches.lane", "batches.shard", "batches.settledAt", "batches.limited", "mailings.pauses",
       "shards.after", "shards.from", "shards.upto", "shards.batches", "shards.leaseUntil", "shards.nextSlot", "shards.continueAt", "shards.publishedAt",
     ])
     error_message = "Fields without queries must not be indexed: large ones, those that grow with the clock, and those of the busiest collections."
@@ -135,7 +146,7 @@ run "rules" {
     error_message = "The rules must refuse every request."
   }
   assert {
-    condition     = google_firebaserules_release.this.name == "cloud.firestore" && google_firebaserules_release.this.ruleset_name == google_firebaserules_ruleset.this.name && google_firebaserules_release.this.project == "shop-push"
-    error_message = "The rules must be released for the default database."
+    condition     = google_firebaserules_release.this.name == "cloud.firestore/carillon" && google_firebaserules_release.this.ruleset_name == google_firebaserules_ruleset.this.name && google_firebaserules_release.this.project == "shop-push"
+    error_message = "The rules must be released for Carillon's database. Those of the default database, which apps may use, must stay as they are."
   }
 }
