@@ -111,13 +111,13 @@ run "indexes" {
       "batches.targets", "batches.results", "batches.invalidTokens", "batches.owedFlags", "batches.tries", "batches.crashes", "batches.saved", "batches.crashedWith", "batches.underWay", "batches.heldFlags",
       "batches.write", "mailings.write", "shards.write", "customers.write", "controls.tokens", "audience.customers", "audience.tokens", "audience.owners",
       "messages.draft", "messages.title", "messages.digest", "messages.createdBy", "messages.state", "messages.excluded", "messages.refusal", "messages.createdAt", "messages.completedAt",
-      "deliveryData.days", "deliveryData.asOf", "stats.fcm", "batches.appTally",
+      "deliveryData.days", "deliveryData.asOf", "stats.fcm", "batches.appTally", "batches.settledAt", "batches.limited", "mailings.pauses",
       "reports.openedAt", "reports.createdAt", "reports.write",
       "messages.expiresAt", "messages.publishedAt", "messages.pickedAt", "messages.notBefore", "messages.settled", "messages.attempts", "messages.tries", "messages.crashes", "messages.saved",
       "messages.crashedWith", "messages.underWay", "messages.leaseOwner", "messages.leaseUntil", "messages.reason", "messages.targets", "messages.recipients", "messages.results", "messages.owedFlags",
       "messages.heldFlags", "messages.invalidTokens", "messages.write",
       "unflags.after", "unflags.owner", "unflags.leaseUntil", "unflags.moved",
-      "batches.cutAt", "batches.notBefore", "batches.publishedAt", "batches.leaseUntil", "batches.leaseOwner", "batches.reason", "batches.attempts", "batches.lane", "batches.shard", "batches.settledAt", "batches.limited", "mailings.pauses",
+      "batches.cutAt", "batches.notBefore", "batches.publishedAt", "batches.leaseUntil", "batches.leaseOwner", "batches.reason", "batches.attempts", "batches.lane", "batches.shard",
       "shards.after", "shards.from", "shards.upto", "shards.batches", "shards.leaseUntil", "shards.nextSlot", "shards.continueAt", "shards.publishedAt",
     ])
     error_message = "Fields without queries must not be indexed: large ones, those that grow with the clock, and those of the busiest collections."
