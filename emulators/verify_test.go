@@ -95,6 +95,31 @@ func TestVerifySaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// A deployment may refuse mailings without an Idempotency-Key.
+func TestVerifySendsAKey(t *testing.T) {
+	t.Parallel()
+	r := serveCommand(t)
+	api, err := url.Parse(r.addr["API"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := httputil.NewSingleHostReverseProxy(api)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/mailings" && r.Header.Get("Idempotency-Key") == "" {
+			http.Error(w, "a mailing needs an Idempotency-Key", http.StatusBadRequest)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+
+	out, err := verifyAt(t, s.URL)
+	if err != nil {
+		t.Fatalf("the command fails where a key is required: %v\n%s", err, out)
+	}
+	check.Contains(t, out, "deleted again", "the output")
+}
+
 // An ID token of a service account is valid for one function, so each has its own.
 func TestVerifyWithATokenForEachFunction(t *testing.T) {
 	t.Parallel()

@@ -2,7 +2,10 @@ package terraform_test
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
+	"testing"
 )
 
 // This file computes the costs in README.md. TestTables compares them with its tables.
@@ -44,7 +47,7 @@ const (
 const (
 	ticks      = 30 * 24 * 60
 	tickSec    = 0.2
-	conditions = 28
+	conditions = 37
 )
 
 // A row is one line of the table of costs. units returns how many units n million pushes a
@@ -64,6 +67,38 @@ var rows = []row{
 	{requests, func(n, _ float64) float64 { return n*2*batches + ticks }},
 	{traffic, func(n, _ float64) float64 { return (n*(batches+2*invalid) + ticks) * 2 * kB }},
 	{alerting, func(_, _ float64) float64 { return conditions }},
+}
+
+// TestConditionsArePaid checks that the table of costs has as many conditions of alerts as
+// the module has by default. A test of Terraform counts them.
+func TestConditionsArePaid(t *testing.T) {
+	t.Parallel()
+	const file = "tests/operations.tftest.hcl"
+	counted := regexp.MustCompile(`condition\s+= sum\(.*length\(p\.conditions\)\]\) == (\d+)\n`).FindStringSubmatch(read(t, file))
+	if counted == nil {
+		t.Fatalf("%s does not count the conditions of alerts", file)
+	}
+	if n, err := strconv.Atoi(counted[1]); err != nil || n != conditions {
+		t.Errorf("the table of costs has %d conditions of alerts, and %s counts %s", conditions, file, counted[1])
+	}
+}
+
+// TestFiguresOfDocuments checks that other documents have the sum of the table of costs: for
+// a month of a million pushes a day, and for each million.
+func TestFiguresOfDocuments(t *testing.T) {
+	t.Parallel()
+	month := 0.0
+	for _, r := range rows {
+		month += r.units(30, million) / r.per * r.usd
+	}
+	for _, c := range []struct{ file, figure string }{
+		{"../README.md", fmt.Sprintf("about $%.0f a month", month)},
+		{"../docs/comparison.md", fmt.Sprintf("about $%.2f for a million tokens in bulk", month/30)},
+	} {
+		if !strings.Contains(read(t, c.file), c.figure) {
+			t.Errorf("%s does not say %q", c.file, c.figure)
+		}
+	}
 }
 
 // pricesTable returns the table of list prices.

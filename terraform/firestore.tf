@@ -25,6 +25,13 @@ resource "google_firestore_database" "this" {
   depends_on = [google_project_service.this]
 }
 
+check "database_is_not_shared" {
+  assert {
+    condition     = var.database != "(default)"
+    error_message = "Carillon uses the default database. If an app or other software uses it, too, set database to another name: Carillon's rules refuse every client of this database, its TTL policies and exemptions change every collection of the same name, and terraform destroy deletes all of it."
+  }
+}
+
 resource "google_firestore_backup_schedule" "daily" {
   project   = var.project_id
   database  = google_firestore_database.this.name

@@ -51,6 +51,13 @@ locals {
   ]...)
 }
 
+locals {
+  # What mailings reads as CALLERS. Cloud Scheduler calls it with an account of its own.
+  mailings_callers = var.callers == null ? "" : jsonencode(merge(var.callers, !var.audit.enabled ? {} : {
+    (google_service_account.scheduler.email) = distinct(concat(lookup(var.callers, google_service_account.scheduler.email, []), ["send"]))
+  }))
+}
+
 # A Firestore database has no IAM policy of its own, so the role is granted on the project
 # with a condition that limits it to this database.
 resource "google_project_iam_member" "datastore" {

@@ -43,7 +43,7 @@ resource "google_cloudfunctions2_function" "mailings" {
     timeout_seconds                  = var.functions.mailings.timeout_seconds
 
     environment_variables = merge(local.environment, {
-      CALLERS                 = var.callers == null ? "" : jsonencode(var.callers)
+      CALLERS                 = local.mailings_callers
       CONSOLE_CALLER          = var.console.enabled ? google_service_account.console[0].email : ""
       CALL_TIMEOUT            = "${var.functions.mailings.timeout_seconds}s"
       DELIVERY_DATA_APPS      = local.delivery_data_apps

@@ -46,7 +46,7 @@ locals {
   counters = {
     batches_waiting = {
       filter      = "${local.line["batch_finished"]} AND jsonPayload.settled=false"
-      description = "Attempts at a batch after which some of its targets wait"
+      description = "Calls for a batch after which some of its targets or flags still wait"
       labels      = {}
     }
     batches_given_up = {
@@ -137,9 +137,9 @@ locals {
       description = "Time from the acceptance of a message to one customer to its result"
     }
     mailing_late = {
-      filter      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.prefix}-dispatch\" AND jsonPayload.message=\"mailing state\" AND jsonPayload.late_milliseconds>=0"
+      filter      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.prefix}-dispatch\" AND jsonPayload.message=\"mailing state\" AND jsonPayload.to=\"sending\" AND jsonPayload.late_milliseconds>=0"
       field       = "late_milliseconds"
-      description = "Time from the sendAt or the acceptance of a mailing to its start"
+      description = "Time from the sendAt or the acceptance of a mailing to its start, or from its resume"
     }
   }
 }

@@ -122,7 +122,7 @@ locals {
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        "FCM refuses our own credentials, or too many tokens belong to another sender" = local.any["mailings_paused"]
+        "FCM refuses our own credentials, or said of too many tokens that they are invalid or belong to another sender" = local.any["mailings_paused"]
       }
     }
     message-waits = {

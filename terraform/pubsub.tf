@@ -3,6 +3,9 @@
 # Eventarc trigger cannot be set.
 
 locals {
+  # Without push_config a subscription keeps its messages until somebody pulls them.
+  pushed = var.stopped ? [] : [true]
+
   worker_urls = merge(
     { for lane, f in google_cloudfunctions2_function.deliver : lane => f.service_config[0].uri },
     {
@@ -54,11 +57,14 @@ resource "google_pubsub_subscription" "work" {
   # copy of it at a time, and two calls never send the same message at the same time.
   enable_message_ordering = each.key == "messages"
 
-  push_config {
-    push_endpoint = local.worker_urls[each.key]
-    oidc_token {
-      service_account_email = google_service_account.delivery.email
-      audience              = local.worker_urls[each.key]
+  dynamic "push_config" {
+    for_each = local.pushed
+    content {
+      push_endpoint = local.worker_urls[each.key]
+      oidc_token {
+        service_account_email = google_service_account.delivery.email
+        audience              = local.worker_urls[each.key]
+      }
     }
   }
 
@@ -107,11 +113,14 @@ resource "google_pubsub_subscription" "given_up" {
   message_retention_duration = var.message_retention
   labels                     = local.labels
 
-  push_config {
-    push_endpoint = local.worker_urls[each.key]
-    oidc_token {
-      service_account_email = google_service_account.delivery.email
-      audience              = local.worker_urls[each.key]
+  dynamic "push_config" {
+    for_each = local.pushed
+    content {
+      push_endpoint = local.worker_urls[each.key]
+      oidc_token {
+        service_account_email = google_service_account.delivery.email
+        audience              = local.worker_urls[each.key]
+      }
     }
   }
 

@@ -7,6 +7,7 @@ resource "google_cloud_scheduler_job" "tick" {
   description = "wakes Carillon's tick each minute"
   schedule    = "* * * * *"
   time_zone   = "Etc/UTC"
+  paused      = var.stopped
 
   pubsub_target {
     topic_name = google_pubsub_topic.work["tick"].id
@@ -27,6 +28,7 @@ resource "google_cloud_scheduler_job" "audit" {
   description      = "starts a dry run to everyone, to find invalid tokens"
   schedule         = var.audit.schedule
   time_zone        = var.audit.time_zone
+  paused           = var.stopped
   attempt_deadline = "${max(15, min(1800, var.functions.mailings.timeout_seconds))}s" # Cloud Scheduler accepts 15 s to 30 minutes
 
   http_target {

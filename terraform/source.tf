@@ -50,9 +50,12 @@ data "archive_file" "source" {
   }
 }
 
+# Names of buckets are unique in the world. This one has the region, so that after the loss
+# of a region a new bucket can be made in another while the old one still exists. It has the
+# number of the project, because with the id it could have more than 63 characters.
 resource "google_storage_bucket" "source" {
   project                     = var.project_id
-  name                        = "${var.project_id}-${var.prefix}-source"
+  name                        = "${var.prefix}-source-${data.google_project.this.number}-${var.region}"
   location                    = var.region
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"

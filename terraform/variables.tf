@@ -133,9 +133,9 @@ variable "source_root" {
 
 variable "database" {
   type        = string
-  default     = "(default)"
+  default     = "carillon"
   nullable    = false
-  description = "Name of the Firestore database."
+  description = "Name of the Firestore database. It must be a database of Carillon's own: rules, TTL and indexes are for everything in it. (default) is only for a project in which no app and no other software uses the default database."
 
   validation {
     condition     = var.database == "(default)" || can(regex("^[a-z][a-z0-9-]{2,61}[a-z0-9]$", var.database))
@@ -148,6 +148,13 @@ variable "protect_data" {
   default     = true
   nullable    = false
   description = "Whether the database and the table of reports are protected from deletion. Set it to false and apply before you destroy them."
+}
+
+variable "stopped" {
+  type        = bool
+  default     = false
+  nullable    = false
+  description = "Whether the workers get no work, as for a restore: Pub/Sub keeps their messages and does not push them, and the jobs of Cloud Scheduler are paused. mailings, customers and devices still answer requests."
 }
 
 variable "backup_retention" {
@@ -585,7 +592,7 @@ variable "console" {
 variable "callers" {
   type        = map(list(string))
   default     = null
-  description = "Permissions of callers of the HTTP API: a map from the caller (the e-mail address of a service account or a user, or the subject of the ID token) to a list of read, register, profile, erase, send and settings. null: everyone who may invoke a function has all permissions. A caller needs roles/run.invoker in IAM, too."
+  description = "Permissions of callers of the HTTP API: a map from the caller (the e-mail address of a service account or a user, or the subject of the ID token) to a list of read, register, profile, erase, send and settings. null: everyone who may invoke a function has all permissions. A caller needs roles/run.invoker in IAM, too. With audit the module adds the account of Cloud Scheduler, with send."
 
   validation {
     condition     = alltrue([for p in flatten(values(coalesce(var.callers, {}))) : contains(["read", "register", "profile", "erase", "send", "settings"], p)])
@@ -597,7 +604,12 @@ variable "require_idempotency_key" {
   type        = bool
   default     = false
   nullable    = false
-  description = "Whether a request to create a mailing without an Idempotency-Key is refused (400). A request without a key that is repeated creates a second mailing."
+  description = "Whether a request to create a mailing without an Idempotency-Key is refused (400). A request without a key that is repeated creates a second mailing. It cannot be used with audit, because Cloud Scheduler cannot send another key each week."
+
+  validation {
+    condition     = !(var.require_idempotency_key && var.audit.enabled)
+    error_message = "require_idempotency_key cannot be used with audit: Cloud Scheduler cannot send another key each week, so that mailings would refuse every audit."
+  }
 }
 
 variable "audit" {

@@ -146,6 +146,11 @@ func (p *Problem) Error() string {
 // Call sends body as JSON, or as NDJSON if it is an io.Reader, and decodes the response
 // into answer, unless answer is nil. From status 300 on, the error is that of RefusalOf, and wraps a *Problem.
 func (c *Client) Call(ctx context.Context, method, path string, body, answer any) error {
+	return c.callWithKey(ctx, method, path, "", body, answer)
+}
+
+// callWithKey is Call with an Idempotency-Key; "" sends none.
+func (c *Client) callWithKey(ctx context.Context, method, path, key string, body, answer any) error {
 	var r io.Reader
 	kind := "application/json"
 	switch b := body.(type) {
@@ -166,6 +171,9 @@ func (c *Client) Call(ctx context.Context, method, path string, body, answer any
 	}
 	if r != nil {
 		req.Header.Set("Content-Type", kind)
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
 	}
 
 	resp, err := c.HTTP.Do(req)
@@ -192,6 +200,14 @@ func (c *Client) Call(ctx context.Context, method, path string, body, answer any
 func (c *Client) SendMailing(ctx context.Context, draft any) (string, error) {
 	var m Mailing
 	err := c.Call(ctx, http.MethodPost, "/v1/mailings", draft, &m)
+	return m.ID, err
+}
+
+// SendMailingOnce creates a mailing with an Idempotency-Key and returns its id. The same key
+// and draft create no second mailing. An API that requires a key takes no other mailings.
+func (c *Client) SendMailingOnce(ctx context.Context, key string, draft any) (string, error) {
+	var m Mailing
+	err := c.callWithKey(ctx, http.MethodPost, "/v1/mailings", key, draft, &m)
 	return m.ID, err
 }
 

@@ -140,7 +140,7 @@ func (c *check) sendMailing(ctx context.Context) (result string, err error) {
 		"message": map[string]any{"notification": map[string]string{"title": "Carillon", "body": "This deployment works."}},
 	}
 	began := time.Now()
-	id, err := c.mailings.SendMailing(ctx, draft)
+	id, err := c.mailings.SendMailingOnce(ctx, c.customer, draft) // the id of the customer is new in each run
 	if err != nil {
 		return "", failed(err, adviceFor(err))
 	}

@@ -16,16 +16,27 @@ variables {
 
 run "database" {
   assert {
-    condition     = google_firestore_database.this.name == "(default)" && google_firestore_database.this.project == "shop-push" && google_firestore_database.this.location_id == "europe-west1" && google_firestore_database.this.type == "FIRESTORE_NATIVE" && google_firestore_database.this.concurrency_mode == "PESSIMISTIC"
-    error_message = "The database must be the default one, in native mode, in the region."
+    condition     = google_firestore_database.this.name == "carillon" && google_firestore_database.this.project == "shop-push" && google_firestore_database.this.location_id == "europe-west1" && google_firestore_database.this.type == "FIRESTORE_NATIVE" && google_firestore_database.this.concurrency_mode == "PESSIMISTIC"
+    error_message = "The database must be one of its own, in native mode, in the region: a project may have a default database, which apps use."
   }
   assert {
     condition     = google_firestore_database.this.delete_protection_state == "DELETE_PROTECTION_ENABLED" && google_firestore_database.this.deletion_policy == "DELETE" && google_firestore_database.this.point_in_time_recovery_enablement == "POINT_IN_TIME_RECOVERY_ENABLED"
     error_message = "The database must have delete protection and point-in-time recovery."
   }
   assert {
-    condition     = google_firestore_backup_schedule.daily.database == "(default)" && google_firestore_backup_schedule.daily.retention == "604800s" && length(google_firestore_backup_schedule.daily.daily_recurrence) == 1 && google_firestore_backup_schedule.daily.project == "shop-push"
+    condition     = google_firestore_backup_schedule.daily.database == "carillon" && google_firestore_backup_schedule.daily.retention == "604800s" && length(google_firestore_backup_schedule.daily.daily_recurrence) == 1 && google_firestore_backup_schedule.daily.project == "shop-push"
     error_message = "There must be a backup each day."
+  }
+}
+
+run "the_default_database" {
+  variables {
+    database = "(default)"
+  }
+  expect_failures = [check.database_is_not_shared]
+  assert {
+    condition     = google_firebaserules_release.this.name == "cloud.firestore"
+    error_message = "The rules must be released for the default database if it is Carillon's."
   }
 }
 
@@ -100,7 +111,7 @@ run "indexes" {
       "batches.targets", "batches.results", "batches.invalidTokens", "batches.owedFlags", "batches.tries", "batches.crashes", "batches.saved", "batches.crashedWith", "batches.underWay", "batches.heldFlags",
       "batches.write", "mailings.write", "shards.write", "customers.write", "controls.tokens", "audience.customers", "audience.tokens", "audience.owners",
       "messages.draft", "messages.title", "messages.digest", "messages.createdBy", "messages.state", "messages.excluded", "messages.refusal", "messages.createdAt", "messages.completedAt",
-      "deliveryData.days", "deliveryData.asOf", "stats.fcm", "batches.appTally",
+      "deliveryData.days", "deliveryData.asOf", "stats.fcm", "batches.appTally", "batches.settledAt", "batches.limited", "mailings.pauses",
       "reports.openedAt", "reports.createdAt", "reports.write",
       "messages.expiresAt", "messages.publishedAt", "messages.pickedAt", "messages.notBefore", "messages.settled", "messages.leases", "messages.tries", "messages.crashes", "messages.saved",
       "messages.crashedWith", "messages.underWay", "messages.leaseOwner", "messages.leaseUntil", "messages.reason", "messages.targets", "messages.recipients", "messages.results", "messages.owedFlags",
@@ -135,7 +146,7 @@ run "rules" {
     error_message = "The rules must refuse every request."
   }
   assert {
-    condition     = google_firebaserules_release.this.name == "cloud.firestore" && google_firebaserules_release.this.ruleset_name == google_firebaserules_ruleset.this.name && google_firebaserules_release.this.project == "shop-push"
-    error_message = "The rules must be released for the default database."
+    condition     = google_firebaserules_release.this.name == "cloud.firestore/carillon" && google_firebaserules_release.this.ruleset_name == google_firebaserules_ruleset.this.name && google_firebaserules_release.this.project == "shop-push"
+    error_message = "The rules must be released for Carillon's database. Those of the default database, which apps may use, must stay as they are."
   }
 }

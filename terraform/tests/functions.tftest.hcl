@@ -47,8 +47,20 @@ run "upload" {
     error_message = "An object must be the archive of its function."
   }
   assert {
-    condition     = google_storage_bucket.source.name == "shop-push-carillon-source" && google_storage_bucket.source.location == "europe-west1" && google_storage_bucket.source.uniform_bucket_level_access && google_storage_bucket.source.public_access_prevention == "enforced" && google_storage_bucket.source.force_destroy
-    error_message = "The bucket must be private and in the region."
+    condition     = google_storage_bucket.source.name == "carillon-source-123456789012-europe-west1" && google_storage_bucket.source.location == "europe-west1" && google_storage_bucket.source.uniform_bucket_level_access && google_storage_bucket.source.public_access_prevention == "enforced" && google_storage_bucket.source.force_destroy
+    error_message = "The bucket must be private and in the region, which its name has: after the loss of the region the name cannot be used again."
+  }
+}
+
+run "longest_name_of_a_bucket" {
+  variables {
+    project_id = "a23456789-123456789-123456789z"
+    prefix     = "carillon-eighteenx"
+    region     = "northamerica-northeast1"
+  }
+  assert {
+    condition     = length(google_storage_bucket.source.name) <= 63
+    error_message = "Cloud Storage takes at most 63 characters in the name of a bucket."
   }
 }
 
@@ -117,7 +129,7 @@ run "service" {
 run "environment" {
   assert {
     condition = google_cloudfunctions2_function.mailings.service_config[0].environment_variables == tomap({
-      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "carillon", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
       DISPATCH_TOPIC       = "dispatch", MESSAGES_TOPIC = "messages", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
       CALLERS              = "", REQUIRE_IDEMPOTENCY_KEY = "false", FCM_QUOTA_PER_MINUTE = "600000", FIREBASE_PROJECTS = ""
       CONSOLE_CALLER       = "", DELIVERY_DATA_APPS = ""
@@ -126,14 +138,14 @@ run "environment" {
   }
   assert {
     condition = google_cloudfunctions2_function.customers.service_config[0].environment_variables == tomap({
-      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "carillon", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
       EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CALLERS = "", CONSOLE_CALLER = ""
     })
     error_message = "The environment of customers is wrong."
   }
   assert {
     condition = google_cloudfunctions2_function.dispatch.service_config[0].environment_variables == tomap({
-      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "300s"
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "carillon", LOG_LEVEL = "info", CALL_TIMEOUT = "300s"
       DISPATCH_TOPIC       = "dispatch", DELIVER_TOPIC = "deliver", DELIVER_SMALL_TOPIC = "deliver-small", TICK_TOPIC = "tick"
       EVENTS_TOPIC         = "push-events", FCM_QUOTA_PER_MINUTE = "600000"
     })
@@ -141,7 +153,7 @@ run "environment" {
   }
   assert {
     condition = google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables == google_cloudfunctions2_function.deliver["deliver-small"].service_config[0].environment_variables && google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables == tomap({
-      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "120s"
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "carillon", LOG_LEVEL = "info", CALL_TIMEOUT = "120s"
       EVENTS_TOPIC         = "push-events", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
       FCM_QUOTA_PER_MINUTE = "600000", MAX_INSTANCES = "14", INVALID_SHARE = "0.3", FIREBASE_PROJECTS = "", FIREBASE_QUOTAS = ""
     })
@@ -149,7 +161,7 @@ run "environment" {
   }
   assert {
     condition = google_cloudfunctions2_function.tick.service_config[0].environment_variables == tomap({
-      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "120s"
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "carillon", LOG_LEVEL = "info", CALL_TIMEOUT = "120s"
       DISPATCH_TOPIC       = "dispatch", DELIVER_TOPIC = "deliver", DELIVER_SMALL_TOPIC = "deliver-small", MESSAGES_TOPIC = "messages", EVENTS_TOPIC = "push-events"
       TICK_EVERY           = "60s", TOKEN_LIFE = "6480h", DELIVERY_DATA_APPS = "", DELIVERY_DATA_EVERY = "24h", FCM_DATA_ENDPOINT = "https://fcmdata.googleapis.com"
     })
@@ -228,6 +240,31 @@ run "settings_arrive" {
   }
 }
 
+run "callers_of_an_audit" {
+  variables {
+    callers = { "crm@shop.example" = ["send"], "scheduler@shop-push.iam.gserviceaccount.com" = ["read"] }
+    audit   = { enabled = true }
+  }
+  assert {
+    condition     = jsondecode(google_cloudfunctions2_function.mailings.service_config[0].environment_variables["CALLERS"]) == { "crm@shop.example" = ["send"], "scheduler@shop-push.iam.gserviceaccount.com" = ["read", "send"] }
+    error_message = "With callers, the account that starts the audit must have the permission to send."
+  }
+  assert {
+    condition     = jsondecode(google_cloudfunctions2_function.customers.service_config[0].environment_variables["CALLERS"]) == { "crm@shop.example" = ["send"], "scheduler@shop-push.iam.gserviceaccount.com" = ["read"] }
+    error_message = "The account of the audit must have no new permission in customers."
+  }
+}
+
+run "callers_without_an_audit" {
+  variables {
+    callers = { "crm@shop.example" = ["send"] }
+  }
+  assert {
+    condition     = jsondecode(google_cloudfunctions2_function.mailings.service_config[0].environment_variables["CALLERS"]) == { "crm@shop.example" = ["send"] }
+    error_message = "Without an audit the account of Cloud Scheduler must have no permission."
+  }
+}
+
 run "devices_off" {
   assert {
     condition     = length(google_cloudfunctions2_function.devices) == 0 && length(google_service_account.devices) == 0 && length(google_cloud_run_v2_service_iam_member.public) == 0 && !contains(keys(google_project_iam_member.datastore), "devices") && output.devices_url == null && length(google_project_iam_custom_role.accounts) == 0
@@ -249,7 +286,7 @@ run "devices_on" {
   expect_failures = [check.devices_is_public]
   assert {
     condition = google_cloudfunctions2_function.devices[0].service_config[0].environment_variables == tomap({
-      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "20s"
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "carillon", LOG_LEVEL = "info", CALL_TIMEOUT = "20s"
       EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CUSTOMER_CLAIM = "sub"
       AUTH_TENANT          = "riga-1", CHECK_REVOKED = "true", ALLOWED_ORIGINS = "https://shop.example,http://localhost:3000", APP_CHECK = "off"
 
@@ -264,7 +301,7 @@ run "devices_on" {
   assert {
     condition = join(" ", [
       for f in google_cloudfunctions2_function.devices : "${f.name} ${f.build_config[0].environment_variables.GOOGLE_GOLDFLAGS} ${f.build_config[0].entry_point} ${f.build_config[0].runtime} ${f.build_config[0].service_account} ${f.build_config[0].docker_repository} ${f.build_config[0].source[0].storage_source[0].bucket} ${f.build_config[0].source[0].storage_source[0].object} ${f.location} ${f.service_config[0].all_traffic_on_latest_revision} ${f.service_config[0].ingress_settings} ${f.service_config[0].service_account_email} ${f.service_config[0].available_cpu} ${f.service_config[0].available_memory} ${f.service_config[0].max_instance_request_concurrency} ${f.service_config[0].min_instance_count} ${f.service_config[0].max_instance_count} ${f.service_config[0].timeout_seconds}"
-    ]) == "carillon-devices -s -w devices go126 projects/shop-push/serviceAccounts/build@shop-push.iam.gserviceaccount.com projects/shop-push/locations/europe-west1/repositories/carillon-functions shop-push-carillon-source devices-c0ffee.zip europe-west1 true ALLOW_ALL devices@shop-push.iam.gserviceaccount.com 1 512Mi 80 0 3 20"
+    ]) == "carillon-devices -s -w devices go126 projects/shop-push/serviceAccounts/build@shop-push.iam.gserviceaccount.com projects/shop-push/locations/europe-west1/repositories/carillon-functions carillon-source-123456789012-europe-west1 devices-c0ffee.zip europe-west1 true ALLOW_ALL devices@shop-push.iam.gserviceaccount.com 1 512Mi 80 0 3 20"
     error_message = "The deployment of devices is wrong."
   }
   assert {
@@ -289,7 +326,7 @@ run "devices_without_questions" {
   expect_failures = [check.devices_is_public]
   assert {
     condition = google_cloudfunctions2_function.devices[0].service_config[0].environment_variables == tomap({
-      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "30s"
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "carillon", LOG_LEVEL = "info", CALL_TIMEOUT = "30s"
       EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CUSTOMER_CLAIM = "uid"
       AUTH_TENANT          = "", CHECK_REVOKED = "false", ALLOWED_ORIGINS = "", APP_CHECK = "off"
 
@@ -317,7 +354,7 @@ run "console_on" {
   }
   assert {
     condition = google_cloudfunctions2_function.console[0].service_config[0].environment_variables == tomap({
-      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "300s"
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "carillon", LOG_LEVEL = "info", CALL_TIMEOUT = "300s"
       CONSOLE_IDENTITY     = "iap", CONSOLE_LOOK = "@shop.example", CONSOLE_SEND = "boss@shop.example"
       MAILINGS_URL         = "https://mailings.run.app", CUSTOMERS_URL = "https://customers.run.app"
       IAP_AUDIENCE         = "/projects/${data.google_project.this.number}/locations/europe-west1/services/carillon-console"

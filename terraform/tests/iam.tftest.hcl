@@ -19,7 +19,7 @@ run "functions" {
     error_message = "Each function must use the database with its own account."
   }
   assert {
-    condition     = toset([for m in google_project_iam_member.datastore : m.condition[0].expression]) == toset(["resource.name == \"projects/shop-push/databases/(default)\""])
+    condition     = toset([for m in google_project_iam_member.datastore : m.condition[0].expression]) == toset(["resource.name == \"projects/shop-push/databases/carillon\""])
     error_message = "The role must be limited to the database of Carillon."
   }
   assert {
@@ -86,7 +86,7 @@ run "build" {
     error_message = "A build must be able to write its log."
   }
   assert {
-    condition     = google_storage_bucket_iam_member.build.role == "roles/storage.objectViewer" && google_storage_bucket_iam_member.build.member == "serviceAccount:build@shop-push.iam.gserviceaccount.com" && google_storage_bucket_iam_member.build.bucket == "shop-push-carillon-source"
+    condition     = google_storage_bucket_iam_member.build.role == "roles/storage.objectViewer" && google_storage_bucket_iam_member.build.member == "serviceAccount:build@shop-push.iam.gserviceaccount.com" && google_storage_bucket_iam_member.build.bucket == "carillon-source-123456789012-europe-west1"
     error_message = "A build must be able to read the uploads."
   }
   assert {

@@ -30,7 +30,7 @@ run "apis" {
 
 run "clock" {
   assert {
-    condition     = google_cloud_scheduler_job.tick.schedule == "* * * * *" && google_cloud_scheduler_job.tick.time_zone == "Etc/UTC" && google_cloud_scheduler_job.tick.pubsub_target[0].topic_name == "projects/shop-push/topics/tick" && google_cloud_scheduler_job.tick.region == "europe-west1" && google_cloud_scheduler_job.tick.name == "carillon-tick" && google_cloud_scheduler_job.tick.project == "shop-push"
+    condition     = google_cloud_scheduler_job.tick.schedule == "* * * * *" && google_cloud_scheduler_job.tick.time_zone == "Etc/UTC" && google_cloud_scheduler_job.tick.pubsub_target[0].topic_name == "projects/shop-push/topics/tick" && google_cloud_scheduler_job.tick.region == "europe-west1" && google_cloud_scheduler_job.tick.name == "carillon-tick" && google_cloud_scheduler_job.tick.paused == false && google_cloud_scheduler_job.tick.project == "shop-push"
     error_message = "The job must publish to the topic tick each minute."
   }
   assert {
@@ -66,6 +66,17 @@ run "audit" {
   assert {
     condition     = jsondecode(base64decode(google_cloud_scheduler_job.audit[0].http_target[0].body)) == { message = { data = { audit = "1" } }, audience = { everyone = true }, dryRun = true }
     error_message = "The audit must be a dry run to everyone."
+  }
+}
+
+run "stopped" {
+  variables {
+    stopped = true
+    audit   = { enabled = true }
+  }
+  assert {
+    condition     = google_cloud_scheduler_job.tick.paused == true && google_cloud_scheduler_job.audit[0].paused == true
+    error_message = "Stopped, no job may start anything."
   }
 }
 
@@ -108,8 +119,8 @@ run "metrics" {
     error_message = "There must be a metric of the time from a message's acceptance to its result."
   }
   assert {
-    condition     = "${google_logging_metric.duration["mailing_late"].project} ${google_logging_metric.duration["mailing_late"].name} ${google_logging_metric.duration["mailing_late"].filter} ${google_logging_metric.duration["mailing_late"].value_extractor} ${google_logging_metric.duration["mailing_late"].metric_descriptor[0].metric_kind} ${google_logging_metric.duration["mailing_late"].metric_descriptor[0].value_type}" == "shop-push carillon_mailing_late_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-dispatch\" AND jsonPayload.message=\"mailing state\" AND jsonPayload.late_milliseconds>=0 EXTRACT(jsonPayload.late_milliseconds) DELTA DISTRIBUTION"
-    error_message = "There must be a metric of the time from a mailing's sendAt to its start."
+    condition     = "${google_logging_metric.duration["mailing_late"].project} ${google_logging_metric.duration["mailing_late"].name} ${google_logging_metric.duration["mailing_late"].filter} ${google_logging_metric.duration["mailing_late"].value_extractor} ${google_logging_metric.duration["mailing_late"].metric_descriptor[0].metric_kind} ${google_logging_metric.duration["mailing_late"].metric_descriptor[0].value_type}" == "shop-push carillon_mailing_late_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-dispatch\" AND jsonPayload.message=\"mailing state\" AND jsonPayload.to=\"sending\" AND jsonPayload.late_milliseconds>=0 EXTRACT(jsonPayload.late_milliseconds) DELTA DISTRIBUTION"
+    error_message = "There must be a metric of the time from a mailing's sendAt to its start. A mailing that is paused before it starts has not started."
   }
   assert {
     condition     = alltrue([for m in google_logging_metric.duration : m.metric_descriptor[0].unit == "ms" && m.bucket_options[0].exponential_buckets[0].num_finite_buckets == 20 && m.bucket_options[0].exponential_buckets[0].growth_factor == 2 && m.bucket_options[0].exponential_buckets[0].scale == 10])
@@ -227,6 +238,14 @@ run "alerts" {
   assert {
     condition     = google_monitoring_notification_channel.email["ops@shop.example"].type == "email" && google_monitoring_notification_channel.email["ops@shop.example"].labels["email_address"] == "ops@shop.example"
     error_message = "Alerts must be sent by e-mail."
+  }
+}
+
+# cost_test.go reads the number below: each condition has a price.
+run "conditions_by_default" {
+  assert {
+    condition     = sum([for p in concat(values(google_monitoring_alert_policy.threshold), [google_monitoring_alert_policy.tick_missing], values(google_monitoring_alert_policy.error_budget)) : length(p.conditions)]) == 37
+    error_message = "The table of costs has another number of conditions."
   }
 }
 
@@ -436,7 +455,7 @@ run "prefix" {
     prefix = "push-eu"
   }
   assert {
-    condition     = google_cloudfunctions2_function.tick.name == "push-eu-tick" && google_service_account.tick.account_id == "push-eu-tick" && google_storage_bucket.source.name == "shop-push-push-eu-source" && google_project_iam_custom_role.sender.role_id == "push_eu_sender" && google_logging_metric.counter["ticks"].name == "push_eu_ticks" && google_cloud_scheduler_job.tick.name == "push-eu-tick" && google_artifact_registry_repository.images.repository_id == "push-eu-functions"
+    condition     = google_cloudfunctions2_function.tick.name == "push-eu-tick" && google_service_account.tick.account_id == "push-eu-tick" && google_storage_bucket.source.name == "push-eu-source-123456789012-europe-west1" && google_project_iam_custom_role.sender.role_id == "push_eu_sender" && google_logging_metric.counter["ticks"].name == "push_eu_ticks" && google_cloud_scheduler_job.tick.name == "push-eu-tick" && google_artifact_registry_repository.images.repository_id == "push-eu-functions"
     error_message = "Names must begin with the prefix."
   }
 }

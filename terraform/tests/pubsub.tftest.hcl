@@ -71,6 +71,21 @@ run "workers" {
   }
 }
 
+run "stopped" {
+  variables {
+    stopped = true
+    reports = { enabled = true }
+  }
+  assert {
+    condition     = length(flatten([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up)) : s.push_config])) == 0
+    error_message = "Stopped, no worker may get a message."
+  }
+  assert {
+    condition     = length(google_pubsub_subscription.reports[0].bigquery_config) == 1
+    error_message = "Stopped, events must still be stored in BigQuery."
+  }
+}
+
 run "ordering" {
   assert {
     condition     = { for k, s in google_pubsub_subscription.work : k => s.enable_message_ordering if s.enable_message_ordering } == { messages = true }

@@ -398,6 +398,26 @@ run "refused_36" {
   expect_failures = [var.functions]
 }
 
+run "audit_and_required_keys" {
+  command = plan
+  variables {
+    audit                   = { enabled = true }
+    require_idempotency_key = true
+  }
+  expect_failures = [var.require_idempotency_key]
+}
+
+run "required_keys_alone" {
+  command = plan
+  variables {
+    require_idempotency_key = true
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.mailings.service_config[0].environment_variables["REQUIRE_IDEMPOTENCY_KEY"] == "true"
+    error_message = "The setting must arrive."
+  }
+}
+
 run "taken_1" {
   command = plan
   variables {
@@ -465,7 +485,7 @@ run "taken_3" {
     scheduler_region     = null
     prefix               = "a-1"
     labels               = {}
-    database             = "(default)"
+    database             = "abc-1"
     backup_retention     = "1209600s"
     backoff              = { minimum = "30s", maximum = "30s" }
     message_retention    = "86400s"
