@@ -47,7 +47,7 @@ const (
 const (
 	ticks      = 30 * 24 * 60
 	tickSec    = 0.2
-	conditions = 37
+	conditions = 38
 )
 
 // A row is one line of the table of costs. units returns how many units n million pushes a

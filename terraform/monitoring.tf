@@ -125,6 +125,21 @@ locals {
         "FCM refuses our own credentials, or said of too many tokens that they are invalid or belong to another sender" = local.any["mailings_paused"]
       }
     }
+    ttl-late = {
+      title    = "expired documents are deleted late"
+      severity = "WARNING"
+      duration = "0s"
+      conditions = {
+        "one in a hundred was deleted more than three days after it expired" = {
+          filter    = "resource.type=\"firestore.googleapis.com/Database\" AND resource.labels.database_id=\"${google_firestore_database.this.name}\" AND metric.type=\"firestore.googleapis.com/document/ttl_expiration_to_deletion_delays\""
+          above     = 259200
+          aligner   = "ALIGN_PERCENTILE_99"
+          reducer   = "REDUCE_MAX"
+          ratio_of  = null
+          alignment = "3600s"
+        }
+      }
+    }
     message-waits = {
       title    = "messages to one customer wait"
       severity = "ERROR"

@@ -174,6 +174,7 @@ run "alerts" {
       batch-given-up   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_batches_given_up\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       breaker-open     = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_breaker_open\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       mailing-paused   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_paused\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      ttl-late         = toset(["resource.type=\"firestore.googleapis.com/Database\" AND resource.labels.database_id=\"carillon\" AND metric.type=\"firestore.googleapis.com/document/ttl_expiration_to_deletion_delays\" | COMPARISON_GT | 259200 | 0s | ALIGN_PERCENTILE_99 | REDUCE_MAX | 3600s"])
       message-waits    = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_messages_waiting\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       platform-paused  = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_platforms_paused\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       instance-crashed = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_crashes\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
@@ -224,7 +225,7 @@ run "alerts" {
     error_message = "Five minutes without tick must raise an alert."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == merge({ for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-paused", "message-waits", "platform-paused", "instances-at-maximum", "instance-crashed", "given-up-waits", "fcm-quota", "reports-wait", "audit-failed", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }, { instances-at-maximum-api = file("../docs/runbooks/instances-at-maximum.md") })
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == merge({ for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-paused", "message-waits", "ttl-late", "platform-paused", "instances-at-maximum", "instance-crashed", "given-up-waits", "fcm-quota", "reports-wait", "audit-failed", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }, { instances-at-maximum-api = file("../docs/runbooks/instances-at-maximum.md") })
     error_message = "Every alert must contain its runbook."
   }
   assert {
@@ -232,7 +233,7 @@ run "alerts" {
     error_message = "Every alert must use all notification channels."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-paused = "ERROR", message-waits = "ERROR", platform-paused = "ERROR", instances-at-maximum = "WARNING", instances-at-maximum-api = "WARNING", instance-crashed = "ERROR", given-up-waits = "ERROR", fcm-quota = "WARNING", reports-wait = "WARNING", audit-failed = "WARNING", tick-missing = "CRITICAL" }
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-paused = "ERROR", message-waits = "ERROR", ttl-late = "WARNING", platform-paused = "ERROR", instances-at-maximum = "WARNING", instances-at-maximum-api = "WARNING", instance-crashed = "ERROR", given-up-waits = "ERROR", fcm-quota = "WARNING", reports-wait = "WARNING", audit-failed = "WARNING", tick-missing = "CRITICAL" }
     error_message = "The severities of alerts are wrong."
   }
   assert {
@@ -244,7 +245,7 @@ run "alerts" {
 # cost_test.go reads the number below: each condition has a price.
 run "conditions_by_default" {
   assert {
-    condition     = sum([for p in concat(values(google_monitoring_alert_policy.threshold), [google_monitoring_alert_policy.tick_missing], values(google_monitoring_alert_policy.error_budget)) : length(p.conditions)]) == 37
+    condition     = sum([for p in concat(values(google_monitoring_alert_policy.threshold), [google_monitoring_alert_policy.tick_missing], values(google_monitoring_alert_policy.error_budget)) : length(p.conditions)]) == 38
     error_message = "The table of costs has another number of conditions."
   }
 }
