@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -55,8 +54,12 @@ func TestInstancesOfDeliver(t *testing.T) {
 	}
 
 	for _, pid := range before {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
+		p, err := os.FindProcess(pid)
+		if err != nil {
+			t.Fatalf("finding process %d: %v", pid, err)
+		}
+		if err := p.Kill(); err != nil {
+			t.Fatalf("killing process %d: %v", pid, err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -31,6 +31,7 @@ type options struct {
 	platform  string
 	app       string
 	maxTokens int
+	tokenLife time.Duration
 	write     bool
 	to        client.Remote
 }
@@ -45,6 +46,7 @@ func (o *options) registerFlags(f *flag.FlagSet) {
 	f.StringVar(&o.firestore.customer, "id-field", "", "with -firestore: the field with the customer's id (default: the id of the document)")
 	f.StringVar(&o.firestore.platform, "platform-field", "", "with -firestore: the field with the platform")
 	f.StringVar(&o.firestore.addedAt, "time-field", "", "with -firestore: the field with the time when the token was stored")
+	f.StringVar(&o.firestore.seenAt, "seen-field", "", "with -firestore: the field with the time when the phone was last seen")
 	f.StringVar(&o.csv, "csv", "", "CSV `file`, also .gz")
 	f.StringVar(&o.columns.customer, "id-column", "id", "with -csv: the column with the customer's id")
 	f.StringVar(&o.columns.token, "token-column", "token", "with -csv: the column with the token")
@@ -56,6 +58,7 @@ func (o *options) registerFlags(f *flag.FlagSet) {
 	f.StringVar(&o.platform, "platform", "", "platform of tokens for which the source has none: android, ios or web")
 	f.StringVar(&o.app, "app", "", "app of tokens for which the source has none")
 	f.IntVar(&o.maxTokens, "max-tokens", defaultMaxTokens, "most tokens of a customer, as MAX_TOKENS of the function customers")
+	f.DurationVar(&o.tokenLife, "token-life", push.TokenLife, "how long an Android token may be unseen, as TOKEN_LIFE of the functions")
 	f.BoolVar(&o.write, "write", false, "import the tokens; without it nothing is written")
 	o.to.RegisterFlags(f, "to")
 }
@@ -83,6 +86,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	customers := p.customers()
 	p.print(out, customers)
+	printExpired(out, customers, time.Now(), o.tokenLife)
 	if !o.write {
 		fmt.Fprintln(out, "Nothing was written. Run the command again with -write to import these tokens.")
 		return nil
@@ -120,46 +124,6 @@ func (o *options) readSource(ctx context.Context, each func(entry)) error {
 		return readCSV(o.oneSignal, oneSignal, defaults, each)
 	}
 	return readFirestore(ctx, o.firestore, defaults, each)
-}
-
-// print prints what becomes of the tokens.
-func (p *plan) print(out io.Writer, customers []adoptedCustomer) {
-	tokens, platforms := 0, map[push.Platform]int{}
-	for _, c := range customers {
-		tokens += len(c.tokens)
-		for _, e := range c.tokens {
-			platforms[e.platform]++
-		}
-	}
-
-	fmt.Fprintf(out, "%d entries read\n", p.read)
-	fmt.Fprintf(out, "%d tokens of %d customers to import", tokens, len(customers))
-	for _, platform := range []push.Platform{push.Android, push.IOS, push.Web, ""} {
-		if n := platforms[platform]; n > 0 && platform == "" {
-			fmt.Fprintf(out, ", %d without a platform", n)
-		} else if n > 0 {
-			fmt.Fprintf(out, ", %d %s", n, platform)
-		}
-	}
-	fmt.Fprintln(out)
-	for _, why := range reasons {
-		if p.leftOut[why] == 0 {
-			continue
-		}
-		fmt.Fprintf(out, "%d %s\n", p.leftOut[why], why)
-		for _, e := range p.examples[why] {
-			fmt.Fprintf(out, "    %s: customer %q, token %s\n", e.place, push.Truncate(e.customer, 60), shortToken(e.token))
-		}
-	}
-}
-
-// shortToken returns the beginning of a token: whoever has a whole one may send to its phone
-// with the right credentials, and reports are passed on.
-func shortToken(token string) string {
-	if len(token) <= shownTokenSize {
-		return fmt.Sprintf("%q", token)
-	}
-	return fmt.Sprintf("%q (%d bytes)", push.Truncate(token, shownTokenSize), len(token))
 }
 
 // importLine is a line of an import.
@@ -204,14 +168,15 @@ func importCustomers(ctx context.Context, c *client.Client, customers []adoptedC
 	return nil
 }
 
-// lineOf makes the line of a customer. Where the source does not say when a phone was last
-// seen, it was when its token was stored; the API would take the time of the import.
+// lineOf makes the line of a customer. The time when a token was stored is no sign of life:
+// apps often store a token once and do not report it again. Without seenAt the API takes the
+// time of the import, so that such a token does not expire before FCM was asked about it.
 func lineOf(c adoptedCustomer) importLine {
 	line := importLine{ID: c.id}
 	for _, e := range c.tokens {
 		t := importToken{Token: e.token, Platform: e.platform, App: e.app}
 		if !e.addedAt.IsZero() {
-			t.AddedAt, t.SeenAt = &e.addedAt, &e.addedAt
+			t.AddedAt = &e.addedAt
 		}
 		if !e.seenAt.IsZero() {
 			t.SeenAt = &e.seenAt

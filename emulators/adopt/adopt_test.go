@@ -34,6 +34,7 @@ func TestPlanDecidesAboutEveryEntry(t *testing.T) {
 		"two devices":            {[]entry{{customer: "anna", token: "token-a1"}, {customer: "anna", token: "token-a2"}}, "anna:token-a1,token-a2", nil},
 		"the newest first":       {[]entry{{customer: "anna", token: "token-a1", addedAt: spring}, {customer: "anna", token: "token-a2", addedAt: summer}}, "anna:token-a2,token-a1", nil},
 		"too many":               {[]entry{{customer: "anna", token: "token-a1", addedAt: spring}, {customer: "anna", token: "token-a2", addedAt: summer}, {customer: "anna", token: "token-a3", addedAt: summer}}, "anna:token-a2,token-a3", map[reason]int{tooMany: 1}},
+		"the last seen first":    {[]entry{{customer: "anna", token: "token-a1", addedAt: spring, seenAt: summer}, {customer: "anna", token: "token-a2", addedAt: spring.AddDate(0, 1, 0)}}, "anna:token-a1,token-a2", nil},
 		"given twice":            {[]entry{{customer: "anna", token: "token-a1"}, {customer: "anna", token: "token-a1"}}, "anna:token-a1", map[reason]int{givenTwice: 1}},
 		"the last one gets it":   {[]entry{{customer: "anna", token: "token-a1"}, {customer: "ben", token: "token-a1"}}, "ben:token-a1", map[reason]int{otherCustomer: 1}},
 		"the later one gets it":  {[]entry{{customer: "anna", token: "token-a1", addedAt: summer}, {customer: "ben", token: "token-a1", addedAt: spring}}, "anna:token-a1", map[reason]int{otherCustomer: 1}},
@@ -44,6 +45,7 @@ func TestPlanDecidesAboutEveryEntry(t *testing.T) {
 		"Expo":                   {[]entry{{customer: "anna", token: "ExponentPushToken[xxxxxxxx]"}}, "", map[reason]int{expoToken: 1}},
 		"too long":               {[]entry{{customer: "anna", token: long}}, "", map[reason]int{badToken: 1}},
 		"a space":                {[]entry{{customer: "anna", token: "null or undefined"}}, "", map[reason]int{badToken: 1}},
+		"a dot":                  {[]entry{{customer: "anna", token: "token.a1"}}, "", map[reason]int{badToken: 1}},
 		"a short word":           {[]entry{{customer: "anna", token: "null"}}, "", map[reason]int{badToken: 1}},
 		"unsubscribed":           {[]entry{{customer: "anna", token: "token-a1", leaveOut: unsubscribed}}, "", map[reason]int{unsubscribed: 1}},
 	} {

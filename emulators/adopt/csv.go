@@ -24,7 +24,7 @@ type columns struct {
 	leaveOut func(cell func(string) string) bool
 	// platforms translates the cells of the platform; nil: android, ios and web in any case.
 	platforms map[string]push.Platform
-	// timeLayouts are the layouts in which times may be written.
+	// timeLayouts are the layouts in which times may be written; nil: defaultTimeLayouts.
 	timeLayouts []string
 }
 
@@ -119,10 +119,10 @@ func (c *columns) entryOf(header, row []string, e entry) (entry, error) {
 		e.platform = platform
 	}
 	var err error
-	if e.addedAt, err = c.readTime(cell(c.addedAt)); err != nil {
+	if e.addedAt, err = parseTime(cell(c.addedAt), c.timeLayouts); err != nil {
 		return e, err
 	}
-	if e.seenAt, err = c.readTime(cell(c.seenAt)); err != nil {
+	if e.seenAt, err = parseTime(cell(c.seenAt), c.timeLayouts); err != nil {
 		return e, err
 	}
 	if c.leaveOut != nil && c.leaveOut(cell) {
@@ -147,21 +147,4 @@ func parsePlatform(text string) (push.Platform, error) {
 		return p, nil
 	}
 	return "", fmt.Errorf("the platform is %q, want android, ios or web", push.Truncate(text, 40))
-}
-
-// readTime reads the cell of a time; "" is zero. Times without a zone are in UTC.
-func (c *columns) readTime(text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	layouts := c.timeLayouts
-	if layouts == nil {
-		layouts = []string{time.RFC3339, "2006-01-02 15:04:05", time.DateOnly}
-	}
-	for _, layout := range layouts {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at.UTC(), nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is no time as %s", push.Truncate(text, 40), layouts[0])
 }

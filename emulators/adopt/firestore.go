@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"cloud.google.com/go/firestore"
 )
@@ -19,7 +18,8 @@ type fields struct {
 	subcollection     string // of each document of the collection, where the tokens are; "": in the document itself
 	token             string // a field, or a path with dots: a text, a list of texts, or a map with tokens as keys or values
 	customer          string // field with the customer's id; "": the id of the document in the collection
-	platform, addedAt string // fields; "": there is none
+	platform          string // a field; "": there is none
+	addedAt, seenAt   string // fields with times; "": there is none
 }
 
 // readFirestore reads the tokens of a database of a project.
@@ -34,7 +34,7 @@ func readFirestore(ctx context.Context, f fields, defaults entry, each func(entr
 
 // readDocuments reads the documents in pages. Each document costs one read.
 func (f *fields) readDocuments(ctx context.Context, client *firestore.Client, defaults entry, each func(entry)) error {
-	paths := slices.DeleteFunc([]string{f.token, f.customer, f.platform, f.addedAt}, func(path string) bool { return path == "" })
+	paths := slices.DeleteFunc([]string{f.token, f.customer, f.platform, f.addedAt, f.seenAt}, func(path string) bool { return path == "" })
 	query := client.Collection(f.collection).Select(paths...)
 	if f.subcollection != "" {
 		query = client.CollectionGroup(f.subcollection).Select(paths...)
@@ -80,8 +80,12 @@ func (f *fields) readDocument(snap *firestore.DocumentSnapshot, e entry, each fu
 		}
 		e.platform = platform
 	}
-	if at, ok := valueAt(snap, f.addedAt).(time.Time); ok {
-		e.addedAt = at.UTC()
+	var err error
+	if e.addedAt, err = timeOf(valueAt(snap, f.addedAt)); err != nil {
+		return fmt.Errorf("%s: field %s: %w", e.place, f.addedAt, err)
+	}
+	if e.seenAt, err = timeOf(valueAt(snap, f.seenAt)); err != nil {
+		return fmt.Errorf("%s: field %s: %w", e.place, f.seenAt, err)
 	}
 
 	tokens := tokensIn(valueAt(snap, f.token))

@@ -14,10 +14,18 @@ type entry struct {
 	token    string
 	platform push.Platform // "": not known
 	app      string
-	addedAt  time.Time // zero: not known
+	addedAt  time.Time // when the token was stored; zero: not known
 	seenAt   time.Time // when the phone last showed a sign of life; zero: not known
 	leaveOut reason    // why the source says that it is of no use; "": it may be
 	place    string    // where it stands in the source
+}
+
+// latest returns the latest time that the source has of the token, zero if it has none.
+func (e *entry) latest() time.Time {
+	if e.seenAt.After(e.addedAt) {
+		return e.seenAt
+	}
+	return e.addedAt
 }
 
 // A reason says why a token is left out, in the words of the report.
@@ -47,7 +55,7 @@ var reasons = []reason{noCustomer, badCustomer, noToken, apnsToken, expoToken, b
 var (
 	apnsForm = regexp.MustCompile(`^[0-9a-fA-F]{64,200}$`)
 	expoForm = regexp.MustCompile(`^Expo(nent)?PushToken\[`)
-	fcmForm  = regexp.MustCompile(`^[A-Za-z0-9_:.-]{8,}$`)
+	fcmForm  = regexp.MustCompile(`^[A-Za-z0-9_:-]{8,}$`)
 )
 
 // A plan says what becomes of every token of a source. It holds all tokens in memory.
@@ -78,13 +86,13 @@ func (p *plan) addEntry(e entry) {
 		p.byToken[e.token] = &e
 		p.tokens = append(p.tokens, &e)
 	case other.customer == e.customer:
-		if e.addedAt.After(other.addedAt) {
+		if e.latest().After(other.latest()) {
 			e, *other = *other, e
 		}
 		p.leave(e, givenTwice)
 	default:
 		// The later one in the source counts as later, where the times do not tell.
-		if !e.addedAt.Before(other.addedAt) {
+		if !e.latest().Before(other.latest()) {
 			e, *other = *other, e
 		}
 		p.leave(e, otherCustomer)
@@ -143,7 +151,7 @@ func (p *plan) customers() []adoptedCustomer {
 
 	for i := range out {
 		tokens := out[i].tokens
-		slices.SortStableFunc(tokens, func(a, b *entry) int { return b.addedAt.Compare(a.addedAt) })
+		slices.SortStableFunc(tokens, func(a, b *entry) int { return b.latest().Compare(a.latest()) })
 		for len(tokens) > p.maxTokens {
 			p.leave(*tokens[len(tokens)-1], tooMany)
 			tokens = tokens[:len(tokens)-1]

@@ -133,7 +133,7 @@ func (f *Fleet) startProcess(ctx context.Context, fn string) (*exec.Cmd, io.Clos
 
 	// WithoutCancel: the process must outlive the call that starts it.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), f.binary, "function", fn)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = ownProcessGroup()
 	cmd.Stdout, cmd.Stderr = w, f.log
 	stdin, err := cmd.StdinPipe()
 	if err == nil {
@@ -193,7 +193,11 @@ func (f *Fleet) End(x *Instance, sig syscall.Signal) {
 	if sig == syscall.SIGKILL {
 		f.Calls.MarkKilled(x)
 	}
-	_ = cmd.Process.Signal(sig) // an error means that the process has ended already
+	if err := cmd.Process.Signal(sig); err != nil {
+		// The process has ended already, or the system is Windows, which cannot send SIGTERM:
+		// then the end of its standard input asks it to end.
+		stdin.Close()
+	}
 	f.stats[fn+" "+sig.String()]++
 	f.Mu.Unlock()
 	// A process that ignores SIGTERM is killed, so that End always returns.

@@ -5,8 +5,6 @@ import (
 	"io"
 	"net/http"
 	"reflect"
-	"syscall"
-	"time"
 
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/local"
@@ -101,22 +99,4 @@ func (m *Result) recordQuota(l *local.Cloud) {
 func (m *Result) printQuota(out io.Writer) {
 	fmt.Fprintf(out, "%.1f %% of the quota used, %d answers of 429 (%d of them because of the quota), %.0f tokens a second\n",
 		100*m.QuotaShare, m.FCM.Answers429, m.FCM.OverQuota, m.TokensPerSecond)
-}
-
-func cpuSeconds() float64 {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
-}
-
-// peakRSS returns the largest resident memory of this process, in MiB; 0 if the system
-// does not report it.
-func peakRSS() int64 {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return int64(u.Maxrss) / 1024
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/firestore"
+
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
@@ -122,6 +124,47 @@ func TestABatchThatCrashesItsInstanceIsStopped(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTheLogSaysWhyTargetsAreGivenUp: also of a batch that has the reason of another target,
+// and has kept it.
+func TestTheLogSaysWhyTargetsAreGivenUp(t *testing.T) {
+	t.Parallel()
+	cloud := testcloud.New(t)
+	w := newBatchHarnessOver(t, phones.Options{}, cloud)
+	journal := &testcloud.LogBuffer{}
+	w.deps.Log = journal.Logger()
+	w.d = newDeliverer(w.deps)
+	ref := w.mailing("m", true, names("t", 2)...)
+	if _, err := cloud.DB().Doc("mailings/m/batches/"+ref.Batch).Update(t.Context(), []firestore.Update{
+		{Path: "crashedWith", Value: []byte{maxCrashes, 0}}, {Path: "reason", Value: "refused: another target"},
+	}); err != nil {
+		t.Fatalf("storing the crashes: %v", err)
+	}
+
+	w.deliver(ref)
+
+	b, err := w.ReadBatch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, totals := w.totals("m")
+	check.Equal(t, totals.Failed, 1, "failed tokens")
+	check.Equal(t, totals.Accepted, 1, "accepted tokens")
+	check.Equal(t, b.Reason, "refused: another target", "the reason of the batch")
+	line := lineWith(journal.String(), "targets given up")
+	check.Contains(t, line, fmt.Sprintf("given up after %d crashes", maxCrashes), "the log line")
+	check.NotContains(t, line, "another target", "the log line")
+}
+
+// lineWith returns the first line of a log that has a text.
+func lineWith(log, text string) string {
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, text) {
+			return line
+		}
+	}
+	return ""
 }
 
 // TestTheWindowShrinksAfterEachCrash: each crash may send a smaller window again. From the

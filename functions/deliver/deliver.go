@@ -134,7 +134,7 @@ func (d *deliverer) receiveFromPubSub(ctx context.Context, m queue.Message) queu
 	ref, message, ok := decodeRef(m.Data)
 	switch {
 	case !ok:
-		d.Log.ErrorContext(ctx, "the message names no batch", "message", m.ID)
+		d.Log.ErrorContext(ctx, "the message names no batch", "pubsub_message_id", m.ID)
 		return settlementFor(m, errNoBatch)
 	case message.Message != "":
 		return d.receiveSingleMessage(ctx, message, m)

@@ -300,8 +300,7 @@ func (w *batchHarness) fids(id string, young bool, fids ...string) push.BatchRef
 	return w.record(id, true, d, targets)
 }
 
-// An outage is an FCM that refuses every token once it has refused one of the
-// second hundred.
+// outage is a sender: after FCM has called one token invalid, FCM calls every token invalid.
 type outage struct {
 	sender
 	w *batchHarness

@@ -35,17 +35,18 @@ func (d *delivery) prepareBatch(ctx context.Context) error {
 // giveUpTargets closes targets that too many calls crashed with, without sending
 // them. The other targets of the batch go on.
 func (d *delivery) giveUpTargets(ctx context.Context) {
-	closed := 0
+	closed, reason := 0, "" // the reason of the batch may be that of other targets
 	for _, i := range d.batch.PendingTargets() {
 		if d.crashesWith(i) < maxCrashes {
 			continue
 		}
-		d.setResultWithReason(i, push.ResultFailed, fmt.Sprintf("given up after %d crashes: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashesWith(i)))
+		reason = fmt.Sprintf("given up after %d crashes: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashesWith(i))
+		d.setResultWithReason(i, push.ResultFailed, reason)
 		closed++
 	}
 	if closed > 0 {
 		d.Log.ErrorContext(ctx, "targets given up", "mailing", d.batch.Mailing, "batch", d.batch.Batch, "leases", d.batch.Leases,
-			"closed", closed, "reason", d.batch.Reason)
+			"closed", closed, "reason", reason)
 	}
 }
 

@@ -105,7 +105,7 @@ func newDispatcher(d Deps) *dispatcher {
 func (d *dispatcher) receiveFromPubSub(ctx context.Context, m queue.Message) queue.Settlement {
 	var o push.DispatchMessage
 	if err := json.Unmarshal(m.Data, &o); err != nil || o.Mailing == "" {
-		d.Log.ErrorContext(ctx, "the message names no mailing", "message", m.ID, "error", err)
+		d.Log.ErrorContext(ctx, "the message names no mailing", "pubsub_message_id", m.ID, "error", err)
 		return queue.Redeliver
 	}
 	err := d.handleMessage(ctx, o)

@@ -16,7 +16,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// nextStep is what the sender does after an answer that is not final.
+// nextStep is what the sender does after an answer: with stepFinal the caller gets the answer,
+// with the others the sender tries again.
 type nextStep int
 
 const (

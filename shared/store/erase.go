@@ -24,6 +24,10 @@ type erasureDoc struct {
 	At       time.Time `firestore:"at"`
 	ExpireAt time.Time `firestore:"expireAt"`
 
+	// TracesErased is whether the traces were removed once more, so that only the
+	// recipients are left.
+	TracesErased bool `firestore:"tracesErased,omitempty"`
+
 	// The last mailing whose settled batches were searched, and when it expires.
 	After       string    `firestore:"after,omitempty"`
 	AfterExpiry time.Time `firestore:"afterExpiry,omitempty"`
@@ -33,6 +37,7 @@ type erasureDoc struct {
 type erasure struct {
 	key      string
 	revision time.Time // of the stored document, zero before it is stored
+	changed  bool      // the stored document lacks what finishErasures has done
 	erasureDoc
 }
 
@@ -42,10 +47,14 @@ const (
 	lateBatchTime = time.Minute
 	// eraseAgainAfter is when traces are removed once more.
 	eraseAgainAfter = 2 * lateBatchTime
-	// keepErasures is how long the removal of traces is tried at most.
-	keepErasures = 7 * 24 * time.Hour
-	// erasuresAtOnce is how many erasures one call of finishErasures handles.
+	// keepErasures is how long the removal of traces is tried at most: until TTL has deleted
+	// the last batch that may have the customer.
+	keepErasures = push.MaxLifetime + KeepBatches + 24*time.Hour
+	// erasuresAtOnce is of how many customers one call of finishErasures removes the traces.
 	erasuresAtOnce = 200
+	// erasuresListed is how many erasures one call of finishErasures lists. It searches
+	// mailings for all of them together.
+	erasuresListed = 2000
 )
 
 func (s *Store) objectionDocument(customer string) *firestore.DocumentRef {
@@ -134,28 +143,40 @@ func (s *Store) finishErasures(ctx context.Context) error {
 		return err
 	}
 
-	due, left, err := s.eraseDueTraces(ctx, due)
-	faults := []error{err}
-	budget := mailingsSearchedPerCall
+	var searched, again []erasure
 	for _, x := range due {
-		if !left[x.key] {
-			faults = append(faults, s.finishErasure(ctx, x, &budget))
+		if x.TracesErased {
+			searched = append(searched, x)
+		} else if len(again) < erasuresAtOnce {
+			again = append(again, x)
 		}
 	}
 
-	return errors.Join(faults...)
+	faults := []error{}
+	if len(again) > 0 {
+		done, left, err := s.eraseDueTraces(ctx, again)
+		faults = append(faults, err)
+		for _, x := range done {
+			if !left[x.key] {
+				x.TracesErased, x.changed = true, true
+				searched = append(searched, x)
+			}
+		}
+	}
+
+	return errors.Join(append(faults, s.eraseRecipients(ctx, searched))...)
 }
 
 // dueErasures lists the erasures whose traces are to be removed once more, at most
-// erasuresAtOnce. It begins at a random key, so that erasures that have to wait do not
+// erasuresListed. It begins at a random key, so that erasures that have to wait do not
 // hide the others for ever.
 func (s *Store) dueErasures(ctx context.Context) ([]erasure, error) {
 	all := s.db.Collection("erasures").OrderBy(firestore.DocumentID, firestore.Asc)
 	begin := push.CustomerKey(rand.Text())
-	snaps, err := all.StartAt(begin).Limit(erasuresAtOnce).Documents(ctx).GetAll()
-	if err == nil && len(snaps) < erasuresAtOnce {
+	snaps, err := all.StartAt(begin).Limit(erasuresListed).Documents(ctx).GetAll()
+	if err == nil && len(snaps) < erasuresListed {
 		var rest []*firestore.DocumentSnapshot
-		rest, err = all.EndBefore(begin).Limit(erasuresAtOnce - len(snaps)).Documents(ctx).GetAll()
+		rest, err = all.EndBefore(begin).Limit(erasuresListed - len(snaps)).Documents(ctx).GetAll()
 		snaps = append(snaps, rest...)
 	}
 	if err != nil {
@@ -199,23 +220,4 @@ func (s *Store) eraseDueTraces(ctx context.Context, due []erasure) (done []erasu
 	}
 
 	return done, left, errors.Join(faults...)
-}
-
-// finishErasure removes an erased customer from recipients, as far as the budget
-// allows, and ends the erasure when nothing is left.
-func (s *Store) finishErasure(ctx context.Context, x erasure, budget *int) error {
-	done, err := s.eraseRecipients(ctx, x, budget)
-	if err != nil {
-		return classifyError(err, "erasing the recipients of customer %s", x.key)
-	}
-	if !done {
-		return nil
-	}
-
-	// The precondition: a later erasure of the same customer stays.
-	_, err = s.erasureDocument(x.key).Delete(ctx, firestore.LastUpdateTime(x.revision))
-	if err != nil && !isNotFound(err) && !isPreconditionFailed(err) {
-		return classifyError(err, "deleting erasure %s", x.key)
-	}
-	return nil
 }

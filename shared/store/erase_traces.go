@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -49,7 +51,8 @@ func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string
 func (s *Store) eraseTracesInMailing(ctx context.Context, snap *firestore.DocumentSnapshot, xs []erasure, left map[string]bool) error {
 	var d mailingDoc
 	if err := snap.DataTo(&d); err != nil {
-		return err
+		logSkipped(ctx, snap, err) // it would stop every erasure
+		return nil
 	}
 	mailing := snap.Ref.ID
 	before := slices.DeleteFunc(slices.Clone(xs), func(x erasure) bool { return d.CreatedAt.After(x.At) })
@@ -192,7 +195,8 @@ func (s *Store) eraseFromList(ctx context.Context, ref *firestore.DocumentRef, x
 		}
 		var d listDoc
 		if err := snap.DataTo(&d); err != nil {
-			return err
+			logSkipped(ctx, snap, err)
+			return nil
 		}
 
 		n := len(d.Customers) + len(d.Tokens)
@@ -221,7 +225,8 @@ func (s *Store) eraseTargetsInBatches(ctx context.Context, mailing string, batch
 	for _, snap := range snaps {
 		var d batchDoc
 		if err := snap.DataTo(&d); err != nil {
-			return err
+			logSkipped(ctx, snap, err) // deliver or tick closes it, and so deletes its targets
+			continue
 		}
 		inside := slices.DeleteFunc(slices.Clone(xs), func(x erasure) bool {
 			return x.key < d.First || x.key > d.Last || d.CreatedAt.After(x.At.Add(lateBatchTime))
@@ -288,6 +293,11 @@ func (s *Store) eraseTargetsInBatch(ctx context.Context, ref push.BatchRef, xs [
 func (s *Store) eraseInvalidTokens(ctx context.Context, mailing string, xs []erasure) error {
 	for after := ""; ; {
 		id, tokens, err := s.nextInvalidTokens(ctx, mailing, after)
+		if errors.Is(err, ErrUndecodable) {
+			slog.ErrorContext(ctx, "invalid tokens cannot be decoded and are skipped", "batch", id, "error", err)
+			after = id
+			continue
+		}
 		if err != nil || id == "" {
 			return err
 		}

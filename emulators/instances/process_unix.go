@@ -1,0 +1,8 @@
+//go:build unix
+
+package instances
+
+import "syscall"
+
+// ownProcessGroup returns the attributes of a process that has a process group of its own.
+func ownProcessGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
