@@ -299,7 +299,7 @@ func TestErasuresSkipWhatDoesNotDecode(t *testing.T) {
 		w.starts(t, id)
 		w.settles(t, id, 0, target)
 	}
-	open := w.cuts(t, "open", 1, target)
+	open := w.storeBatch(t, "open", 1, target)
 	w.drafts(t, "list", "Hi", push.Audience{Customers: []string{tracelessID, "stays"}})
 	w.settles(t, "whole", 1, target)
 	if _, err := w.DB().Doc("mailings/whole/batches/00-000001").Update(ctx, []firestore.Update{{Path: "hasInvalidTokens", Value: true}, {Path: "invalidTokens", Value: "nonsense"}}); err != nil {
