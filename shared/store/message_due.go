@@ -17,6 +17,9 @@ const (
 	// call of deliver has stored anything about it: the function that stored it may have
 	// crashed before it published it.
 	orphanedAfter = 2 * time.Minute
+	// orphanedAtMost is how long a message waits at most until it is published again. After an
+	// outage of hours a message whose copies were lost waits no longer.
+	orphanedAtMost = 10 * time.Minute
 	// minWait is how long a message waits at least that cannot be sent now.
 	minWait = 5 * time.Second
 	// dueMessagesAtOnce is how many messages of one shard ListDueMessages lists.
@@ -64,9 +67,10 @@ func nextPublication(m *push.Message, now time.Time) time.Time {
 }
 
 // republishTime returns when to publish a message again that is published now. The queue may be
-// long, so the time doubles, and there are few copies while no call works on the message.
+// long, so the time doubles up to a limit, and there are few copies while no call works on the
+// message.
 func republishTime(createdAt, now time.Time) time.Time {
-	return now.Add(max(orphanedAfter, now.Sub(createdAt)))
+	return now.Add(min(max(orphanedAfter, now.Sub(createdAt)), orphanedAtMost))
 }
 
 // DueMessage is a message that tick has to publish again.

@@ -260,3 +260,42 @@ func TestMessageThatChangedIsNotMarkedAsPublished(t *testing.T) {
 		t.Error("a settled message was recorded as published")
 	}
 }
+
+// TestAMessageIsPublishedAgainInTime: the time until a message is published again grows with
+// its age, and has a limit, so that a copy that is lost after an outage of hours costs minutes.
+func TestAMessageIsPublishedAgainInTime(t *testing.T) {
+	t.Parallel()
+	w := newHarness(t)
+	w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
+	for _, test := range []struct{ passed, want time.Duration }{
+		{2 * time.Minute, 2 * time.Minute}, {2 * time.Minute, 4 * time.Minute}, {4 * time.Minute, 8 * time.Minute},
+		{8 * time.Minute, 10 * time.Minute}, {10 * time.Hour, 10 * time.Minute},
+	} {
+		w.clock.Add(test.passed)
+		due, err := w.ListDueMessages(t.Context(), w.clock.Now())
+		if err != nil {
+			t.Fatalf("listing what is due: %v", err)
+		}
+		if len(due) != 1 {
+			t.Fatalf("%s later %d messages are due, want 1", test.passed, len(due))
+		}
+		if marked, err := w.MarkMessagePublished(t.Context(), due[0], w.clock.Now()); err != nil || !marked {
+			t.Fatalf("marking it as published: %t, %v", marked, err)
+		}
+
+		before, err := w.ListDueMessages(t.Context(), w.clock.Now().Add(test.want-time.Second))
+		if err != nil {
+			t.Fatalf("listing what is due before: %v", err)
+		}
+		if len(before) != 0 {
+			t.Errorf("a message %s old is due in less than %s", w.clock.Now().Sub(due[0].CreatedAt), test.want)
+		}
+		after, err := w.ListDueMessages(t.Context(), w.clock.Now().Add(test.want))
+		if err != nil {
+			t.Fatalf("listing what is due after: %v", err)
+		}
+		if len(after) != 1 {
+			t.Errorf("a message %s old is not due in %s", w.clock.Now().Sub(due[0].CreatedAt), test.want)
+		}
+	}
+}
