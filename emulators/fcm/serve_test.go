@@ -73,7 +73,7 @@ func TestOtherPathsAreNotFound(t *testing.T) {
 		}
 	}
 	if st := s.Stats(); st.Requests != 0 {
-		t.Errorf("stats %+v", st)
+		t.Errorf("%d requests were counted, want none: %+v", st.Requests, st)
 	}
 }
 
@@ -99,7 +99,7 @@ func TestAuthorization(t *testing.T) {
 		}
 	}
 	if st := s.Stats(); st.Outcomes["UNAUTHENTICATED"] != 3 {
-		t.Errorf("stats %+v", st)
+		t.Errorf("%d sends were UNAUTHENTICATED, want 3: %+v", st.Outcomes["UNAUTHENTICATED"], st)
 	}
 }
 

@@ -214,7 +214,7 @@ func busy(t *testing.T, c *sdk.Client, i int) {
 	ref := col.Doc(fmt.Sprint(i % 8))
 	for range 4 {
 		if _, err := ref.Set(ctx, doc{"n": sdk.Increment(1), "i": i % 4}, sdk.MergeAll); err != nil {
-			t.Errorf("set: %v", err)
+			t.Errorf("the error of Set is %v, want none", err)
 		}
 		if _, err := col.Where("i", "==", i%4).OrderBy(sdk.DocumentID, sdk.Asc).Documents(ctx).GetAll(); err != nil {
 			t.Errorf("query: %v", err)

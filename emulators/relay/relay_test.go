@@ -98,7 +98,7 @@ func TestARequestThatFailsIsNotDone(t *testing.T) {
 	})
 	_, err := w.db.Doc("a/x").Set(t.Context(), map[string]any{"n": 1})
 	if status.Code(err) != codes.PermissionDenied {
-		t.Errorf("%v, want the fault", err)
+		t.Errorf("the error of Set is %v, want PermissionDenied", err)
 	}
 	switch c := asked.Load(); {
 	case c == nil:
@@ -125,11 +125,11 @@ func TestALostAnswerIsOfSomethingDone(t *testing.T) {
 	})
 	_, err := w.db.Doc("a/x").Set(t.Context(), map[string]any{"n": 1})
 	if status.Code(err) != codes.PermissionDenied {
-		t.Errorf("%v, want the fault", err)
+		t.Errorf("the error of Set is %v, want PermissionDenied", err)
 	}
 	w.SetFaultAfter(nil)
 	if _, err := w.db.Doc("a/x").Get(t.Context()); err != nil {
-		t.Errorf("%v; the write was not passed on", err)
+		t.Errorf("reading the document: %v, want it stored", err)
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package console is the Cloud function that shows people a page on which they see
 // mailings and customers, and send. It serves the page and passes the page's requests on
-// to mailings and customers.
+// to mailings and customers. The files of the page are in shared/page.
 package console
 
 import (

@@ -33,7 +33,7 @@ func TestHalfAnIDIsNobody(t *testing.T) {
 	w := newHarness(t)
 	bad := w.importing(1, `{"id":"\ud83d"}`+"\n"+`{"id":"\udd14"}`+"\n"+`{"id":"\ud83d\udd14"}`)
 	if len(bad) != 2 {
-		t.Errorf("%v", bad)
+		t.Errorf("the failed lines are %v, want 2", bad)
 	}
 	w.want(http.StatusOK, "GET", "/v1/customers/"+escape("🔔"), "")
 	w.want(http.StatusBadRequest, "POST", anna+"/tokens", `{"token":"\ud800"}`)

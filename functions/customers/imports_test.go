@@ -76,9 +76,8 @@ func TestImportKeepsGoodLinesAndNamesBadOnes(t *testing.T) {
 	got := w.want(http.StatusOK, "GET", "/v1/customers/one", "")
 	check.Equal(t, got["pushAvailable"], true, "pushAvailable")
 	check.Equal(t, fmt.Sprint(got["segments"]), "[riga]", "segments")
-	if got := w.want(http.StatusOK, "GET", "/v1/customers/three", ""); got["pushAvailable"] != true {
-		t.Errorf("%v", got)
-	}
+	three := w.want(http.StatusOK, "GET", "/v1/customers/three", "")
+	check.Equal(t, three["pushAvailable"], true, "pushAvailable of three")
 	w.want(http.StatusNotFound, "GET", "/v1/customers/x", "")
 }
 
@@ -89,7 +88,7 @@ func TestImportLimits(t *testing.T) {
 	w.want(http.StatusRequestEntityTooLarge, "POST", "/v1/imports", strings.Repeat(" ", 16<<20), "Content-Type", ndjson)
 	w.want(http.StatusUnsupportedMediaType, "POST", "/v1/imports", "a,b", "Content-Type", "text/plain")
 	if bad := w.importing(0, strings.Repeat("x\n", 3)); len(bad) != 3 {
-		t.Errorf("%v", bad)
+		t.Errorf("the failed lines are %v, want 3", bad)
 	}
 }
 

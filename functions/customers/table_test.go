@@ -226,7 +226,7 @@ func TestAttributesCountAsTheyWereSent(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	if bad := w.importingAs(csvType, 1, "id,attributes.a\nanna,"+strings.Repeat("<", push.MaxAttributeBytes-100)+"\n"); len(bad) > 0 {
-		t.Errorf("%v", bad)
+		t.Errorf("the failed rows are %v, want none", bad)
 	}
 }
 

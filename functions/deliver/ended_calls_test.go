@@ -162,9 +162,8 @@ func TestSigtermSavesResultsFirst(t *testing.T) {
 			t.Errorf("token %s got %d messages, want 1", token, n)
 		}
 	}
-	if _, totals := w.totals("m"); totals.Accepted != push.MaxBatch {
-		t.Errorf("%+v", totals)
-	}
+	_, totals := w.totals("m")
+	check.Equal(t, totals.Accepted, int64(push.MaxBatch), "accepted tokens")
 }
 
 // TestAStoppingInstanceSendsNothing: a call that starts after SIGTERM sends no message,

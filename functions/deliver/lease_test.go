@@ -89,9 +89,8 @@ func TestLeaseKeepsASecondCopyOut(t *testing.T) {
 			t.Errorf("%s got %d messages, want 1", token, n)
 		}
 	}
-	if _, totals := w.totals("m"); totals.Accepted != 300 {
-		t.Errorf("%+v", totals)
-	}
+	_, totals := w.totals("m")
+	check.Equal(t, totals.Accepted, int64(300), "accepted tokens")
 }
 
 // TestNothingIsSentAfterTheLease: whatever is handed to the sender ends before
@@ -128,9 +127,8 @@ func TestNothingIsSentAfterTheLease(t *testing.T) {
 		}}
 		w.d = newDeliverer(w.deps)
 		w.deliver(ref)
-		if _, totals := w.totals("m"); totals.Accepted != 3 {
-			t.Errorf("%+v", totals)
-		}
+		_, totals := w.totals("m")
+		check.Equal(t, totals.Accepted, int64(3), "accepted tokens")
 	}
 }
 

@@ -17,7 +17,7 @@ type payloadSet []*payload
 func (s payloadSet) payloadFor(t push.Target) *payload { return s[min(t.Variant, len(s)-1)] }
 
 // newPayloadSet compiles the payloads of a mailing. Errors are push.Faults. The mailing
-// was checked when it was handed in, so a fault means that another version checked it.
+// was checked when it was created, so a fault means that another version checked it.
 func newPayloadSet(m *push.Mailing) (payloadSet, error) {
 	var set payloadSet
 	for _, v := range m.ListPayloads() {

@@ -2,7 +2,7 @@ package deliver
 
 import "carillon.example/shared/push"
 
-// A tokenGroup is a set of push tokens that FCM can judge wrongly together. An
+// A tokenGroup is a set of push tokens about which FCM can be wrong together. An
 // outage, a wrong project or a faulty SDK release affects one kind, platform or app,
 // or all registrations of the last days. Answers are weighed within a group and never
 // across groups.

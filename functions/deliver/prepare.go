@@ -97,7 +97,7 @@ func (d *delivery) refuseMailing(ctx context.Context, reason string) error {
 	return nil
 }
 
-// proveFirst proves the payload of a mailing that was handed in while FCM was out of
+// proveFirst proves the payload of a mailing that was created while FCM was out of
 // reach, before its first batch is sent; of a mailing with variants, each of them. It
 // does so in the default project, for which Mailing.Proven stands, and in the projects of
 // the batch.

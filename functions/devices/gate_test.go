@@ -96,7 +96,7 @@ func TestClaim(t *testing.T) {
 		return issuer.Token(map[string]any{"sub": "ada", "https://shop.example/customer": v})
 	}
 	if a := w.register(as("c-42"), "token-by-claim"); a.Code != 201 {
-		t.Fatalf("%v", a)
+		t.Fatalf("%s was answered %v, want 201", a.Request, a)
 	}
 	check.Equal(t, len(w.tokens("c-42")), 1, "number of tokens of c-42")
 	if w.tokens("ada") != nil {

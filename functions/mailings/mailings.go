@@ -88,7 +88,7 @@ type timelineStore interface {
 
 // publisher publishes dispatch messages, and messages to one customer.
 type publisher interface {
-	PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error
+	PublishDispatch(ctx context.Context, messages ...push.DispatchMessage) error
 	PublishMessages(ctx context.Context, refs ...push.MessageRef) error
 }
 

@@ -47,7 +47,7 @@ func TestMessageIsAcceptedAndPublished(t *testing.T) {
 		t.Errorf("published %s, want %s", data, want)
 	}
 	if shown := testcloud.Decode[sent](w.Ask("GET", "/v1/messages/"+got.ID, ""), http.StatusOK); shown.State != push.Accepted {
-		t.Errorf("it is shown as %s, want %s", shown.State, push.Accepted)
+		t.Errorf("the state of the message is %s, want %s", shown.State, push.Accepted)
 	}
 }
 

@@ -1,5 +1,7 @@
 package mailings
 
+import "carillon.example/shared/push"
+
 // schemas are the schemas that are not in the code.
 var schemas = map[string]map[string]any{
 	"Message": {
@@ -32,7 +34,7 @@ const schemaPrefix = "#/components/schemas/"
 
 var (
 	textSchema      = map[string]any{"type": "string"}
-	textListSchema  = map[string]any{"type": "array", "items": textSchema, "maxItems": 10_000}
+	textListSchema  = map[string]any{"type": "array", "items": textSchema, "maxItems": push.MaxListed}
 	anyObjectSchema = map[string]any{"type": "object", "additionalProperties": true}
 )
 

@@ -63,7 +63,7 @@ func TestWhatIsSent(t *testing.T) {
 	s.Send(t.Context(), Item{Message: m, Customer: "c3", Target: testToken(3), DryRun: true}, collect)
 	for range 3 {
 		if a := <-got; a.Class != Accepted {
-			t.Errorf("%+v", a)
+			t.Errorf("the answer is %+v, want %s", a, Accepted)
 		}
 	}
 

@@ -42,7 +42,7 @@ func TestOutageBacksOffAlone(t *testing.T) {
 
 		b.mu.Unlock()
 		if got := b.countClasses(); got[Accepted] != 501 {
-			t.Errorf("outcomes %v", got)
+			t.Errorf("answers by class are %v, want 501 accepted", got)
 		}
 
 		for i, least := range []time.Duration{0, 10 * time.Second, 20 * time.Second, 40 * time.Second} {
@@ -182,7 +182,7 @@ func TestConnectionsFollow(t *testing.T) {
 		b := newAnswerBook(t, s)
 		b.sendMany(t.Context(), 3000, time.Time{})
 		if got := b.countClasses(); got[Accepted] != 3000 {
-			t.Errorf("outcomes %v", got)
+			t.Errorf("answers by class are %v, want 3000 accepted", got)
 		}
 
 		st := s.Stats()

@@ -11,7 +11,7 @@ import (
 
 // Limits of a draft.
 const (
-	MaxListed       = 10_000               // customers or tokens named in one request
+	MaxListed       = 10_000               // customers or tokens named in one request; also in the doc tags of Audience, compose.js and docs/api.md
 	MaxSegments     = 30                   // values of array-contains-any (Firestore)
 	MaxName         = 100                  // bytes of a segment's, category's or mailing's name
 	MaxMessage      = 64 << 10             // bytes of the message object; FCM itself takes 4,096 of payload

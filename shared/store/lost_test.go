@@ -82,7 +82,7 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 		t.Fatalf("after the lost answer: %v", err)
 	}
 	check.Equal(t, after.Settled, true, "after the lost answer: after.Settled")
-	check.Equal(t, after.Leases, 1, "after the lost answer: after.Attempts")
+	check.Equal(t, after.Leases, 1, "after the lost answer: after.Leases")
 }
 
 // TestAnotherWriteIsAConflict: a lease of another call is not taken for the lease of
