@@ -100,9 +100,9 @@ func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, erro
 			m.Unflag = &push.Unflag{State: push.UnflagCompleted, StartedAt: now, CompletedAt: &now}
 			return nil
 		case m.StartedAt.IsZero():
-			return &push.Conflict{Why: "mailing " + id + " has not started: it has marked no token"}
+			return &push.Conflict{Why: "mailing " + id + " has not started: it has flagged no token"}
 		case now.After(m.ExpiresAt.Add(KeepBatches)):
-			return &push.Conflict{Why: "mailing " + id + " ended more than 30 days ago: the list of what it marked has been deleted"}
+			return &push.Conflict{Why: "the lifetime of mailing " + id + " ended more than 30 days ago: the list of its flags has been deleted"}
 		default:
 			m.Unflag = &push.Unflag{State: push.UnflagRunning, StartedAt: now}
 			return tx.Set(s.unflagMarkDocument(id), unflagMark{Moved: now, ExpireAt: m.ExpiresAt.Add(keepUnflags)})
