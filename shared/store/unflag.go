@@ -102,7 +102,7 @@ func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, erro
 		case m.StartedAt.IsZero():
 			return &push.Conflict{Why: "mailing " + id + " has not started: it has flagged no token"}
 		case now.After(m.ExpiresAt.Add(KeepBatches)):
-			return &push.Conflict{Why: "mailing " + id + " ended more than 30 days ago: the list of the tokens that it flagged has been deleted"}
+			return &push.Conflict{Why: "the lifetime of mailing " + id + " ended more than 30 days ago: the list of its flags has been deleted"}
 		default:
 			m.Unflag = &push.Unflag{State: push.UnflagRunning, StartedAt: now}
 			return tx.Set(s.unflagMarkDocument(id), unflagMark{Moved: now, ExpireAt: m.ExpiresAt.Add(keepUnflags)})
