@@ -44,6 +44,7 @@ func TestWhoLooksChangesNothing(t *testing.T) {
 		body         any
 	}{
 		{"POST", "/v1/mailings", draft}, {"POST", "/v1/mailings/" + id + "/pause", nil}, {"POST", "/v1/mailings/" + id + "/resume", nil}, {"POST", "/v1/mailings/" + id + "/cancel", nil}, {"POST", "/v1/mailings/" + id + "/unflag", nil},
+		{"POST", "/v1/mailings/" + id + "/flag-held", nil}, {"POST", "/v1/mailings/" + id + "/drop-held", nil},
 		{"POST", "/v1/messages", map[string]any{"customer": "l0000", "message": message("x")}}, {"DELETE", "/v1/customers/l0000", nil}, {"PUT", "/v1/settings", map[string]any{"devices": "latest"}},
 	} {
 		b, err := json.Marshal(o.body)

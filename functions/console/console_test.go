@@ -18,7 +18,7 @@ import (
 // written by hand, so that an operation with the wrong role fails.
 var changes = []string{
 	"POST /v1/mailings", "POST /v1/mailings/{id}/pause", "POST /v1/mailings/{id}/resume", "POST /v1/mailings/{id}/cancel",
-	"POST /v1/mailings/{id}/unflag", "POST /v1/messages", "DELETE /v1/customers/{customer}", "PUT /v1/settings",
+	"POST /v1/mailings/{id}/unflag", "POST /v1/mailings/{id}/flag-held", "POST /v1/mailings/{id}/drop-held", "POST /v1/messages", "DELETE /v1/customers/{customer}", "PUT /v1/settings",
 }
 
 // TestOperationsThatChangeNeedSend checks the table of operations against the list.

@@ -32,6 +32,8 @@ var operations = []operation{
 	{http.MethodPost, "/v1/mailings/{id}/resume", RoleSend, mailings, ""},
 	{http.MethodPost, "/v1/mailings/{id}/cancel", RoleSend, mailings, ""},
 	{http.MethodPost, "/v1/mailings/{id}/unflag", RoleSend, mailings, ""},
+	{http.MethodPost, "/v1/mailings/{id}/flag-held", RoleSend, mailings, ""},
+	{http.MethodPost, "/v1/mailings/{id}/drop-held", RoleSend, mailings, ""},
 	{http.MethodPost, "/v1/messages", RoleSend, mailings, ""},
 	{http.MethodGet, "/v1/messages/{id}", RoleLook, mailings, ""},
 	{http.MethodGet, "/v1/customers/{customer}", RoleLook, customers, ""},

@@ -196,6 +196,8 @@ export class Sheet {
         ["accepted", "sending", "scheduled"].includes(m.state) && this.#act("pause", "Pause"),
         m.state === "paused" && this.#act("resume", "Resume", "primary"),
         m.state && !over && this.#cancel(),
+        sum(m.held) > 0 && !over && this.#act("flag-held", "FCM is right: flag them"),
+        sum(m.held) > 0 && !over && this.#act("drop-held", "FCM is wrong: flag none"),
         sum(m.tokens?.invalid) > 0 && this.#act("unflag", "Undo its flags")));
   }
 

@@ -82,9 +82,12 @@ const actions = {
   resume: { label: "Resume", title: "Resume this mailing?", text: (m) => [`It goes on at once, to about ${number(m.tokens.pending + ahead(m))} more phones.`] },
   cancel: { label: "Cancel the mailing", title: "Cancel this mailing for good?", danger: true, text: (m) => [`About ${number(m.tokens.pending + ahead(m))} phones will not get it. ${number(m.tokens.accepted)} were accepted already, and cannot be taken back.`, "A cancelled mailing cannot be resumed."] },
   unflag: { label: "Undo its flags", title: "Undo the flags of this mailing?", danger: true, text: (m) => [`${plural(sum(m.tokens.invalid), "token")} that this mailing found invalid will count as valid again, and later mailings are sent to them.`, "Do this only if FCM's answers were wrong, for example after a mistake in the app's project."] },
+  "flag-held": { label: "FCM is right: flag them", title: "Flag the phones that wait?", danger: true, text: (m) => [`${plural(sum(m.held), "phone")} that FCM called invalid will be flagged, and later mailings leave them out.`, "What this mailing still finds is flagged, too. If it is paused because of them, it goes on."] },
+  "drop-held": { label: "FCM is wrong: flag none", title: "Flag none of the phones that wait?", text: (m) => [`${plural(sum(m.held), "phone")} that FCM called invalid will stay valid, and later mailings are sent to them.`, "What this mailing still finds is not flagged either. If it is paused because of them, it goes on."] },
 };
 
 const allowed = (m) => [
+  sum(m.held) > 0 && !final.has(m.state) && "flag-held", sum(m.held) > 0 && !final.has(m.state) && "drop-held",
   ["accepted", "sending", "scheduled"].includes(m.state) && "pause", m.state === "paused" && "resume", !final.has(m.state) && "cancel",
   sum(m.tokens.invalid) > 0 && m.unflag?.state !== "running" && "unflag",
 ].filter(Boolean);
@@ -105,11 +108,11 @@ function drawActions(sheet, m) {
 
 async function act(sheet, name) {
   const a = actions[name];
-  const label = { pause: "Pause it", resume: "Resume it", cancel: "Cancel it for good", unflag: "Undo the flags" }[name];
+  const label = { pause: "Pause it", resume: "Resume it", cancel: "Cancel it for good", unflag: "Undo the flags", "flag-held": "Flag them", "drop-held": "Flag none" }[name];
   if (!await confirmed({ title: a.title, text: a.text(sheet.m), label, danger: a.danger })) return;
   try {
     await post(mailingPath(sheet.m.id, `/${name}`));
-    toast({ pause: "The mailing is paused.", resume: "The mailing goes on.", cancel: "The mailing is cancelled.", unflag: "The flags are being undone." }[name]);
+    toast({ pause: "The mailing is paused.", resume: "The mailing goes on.", cancel: "The mailing is cancelled.", unflag: "The flags are being undone.", "flag-held": "The phones are being flagged.", "drop-held": "None of them is flagged." }[name]);
   } catch (e) {
     toast(`${a.label}: ${e.message}`);
   }
