@@ -17,8 +17,7 @@ const (
 	// call of deliver has stored anything about it: the function that stored it may have
 	// crashed before it published it.
 	orphanedAfter = 2 * time.Minute
-	// orphanedAtMost is how long a message waits at most until it is published again. After an
-	// outage of hours a message whose copies were lost waits no longer.
+	// orphanedAtMost is how long a message waits at most until it is published again.
 	orphanedAtMost = 10 * time.Minute
 	// minWait is how long a message waits at least that cannot be sent now.
 	minWait = 5 * time.Second
@@ -56,7 +55,7 @@ func nextPublication(m *push.Message, now time.Time) time.Time {
 	case b.Lease.Until.After(now):
 		return b.Lease.Until
 	case !m.Picked && b.Leases == 0 && b.NotBefore.IsZero():
-		return republishTime(m.CreatedAt, now)
+		return now.Add(orphanedAfter)
 	case b.NotBefore.Before(now.Add(minWait)):
 		return now.Add(minWait)
 	case m.ExpiresAt.After(now) && b.NotBefore.After(m.ExpiresAt):
@@ -66,19 +65,23 @@ func nextPublication(m *push.Message, now time.Time) time.Time {
 	return b.NotBefore
 }
 
-// republishTime returns when to publish a message again that is published now. The queue may be
+// republishTime returns when to publish a message again that is published now. publishedAt is
+// when it was published again before, zero if a call has worked on it since. The queue may be
 // long, so the time doubles up to a limit, and there are few copies while no call works on the
 // message.
-func republishTime(createdAt, now time.Time) time.Time {
-	return now.Add(min(max(orphanedAfter, now.Sub(createdAt)), orphanedAtMost))
+func republishTime(publishedAt, now time.Time) time.Time {
+	if publishedAt.IsZero() {
+		return now.Add(orphanedAfter)
+	}
+	return now.Add(min(max(orphanedAfter, 2*now.Sub(publishedAt)), orphanedAtMost))
 }
 
 // DueMessage is a message that tick has to publish again.
 type DueMessage struct {
 	push.MessageRef
-	At        time.Time // when it is due
-	CreatedAt time.Time
-	Revision  time.Time // the revision that MarkMessagePublished expects
+	At          time.Time // when it is due
+	PublishedAt time.Time // when it was published again before; zero if a call has worked on it since
+	Revision    time.Time // the revision that MarkMessagePublished expects
 }
 
 // ListDueMessages lists messages that have to be published again by a time, of every shard
@@ -109,7 +112,7 @@ func (s *Store) ListDueMessages(ctx context.Context, until time.Time) ([]DueMess
 func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) ([]DueMessage, error) {
 	prefix := duePrefix(shard)
 	q := s.db.Collection("messages").Where("due", ">=", prefix).Where("due", "<=", prefix+until.UTC().Format(dueFormat)).
-		OrderBy("due", firestore.Asc).Select("draft", "due", "createdAt").Limit(dueMessagesAtOnce)
+		OrderBy("due", firestore.Asc).Select("draft", "due", "publishedAt").Limit(dueMessagesAtOnce)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, err
@@ -123,7 +126,7 @@ func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) (
 		if snap.DataTo(&d) == nil {
 			_ = json.Unmarshal([]byte(d.Draft), &m.MessageDraft)
 		}
-		out = append(out, DueMessage{MessageRef: m.PublishedRef(), At: decodeDue(d.Due), CreatedAt: d.CreatedAt, Revision: snap.UpdateTime})
+		out = append(out, DueMessage{MessageRef: m.PublishedRef(), At: decodeDue(d.Due), PublishedAt: timeOrZero(d.PublishedAt), Revision: snap.UpdateTime})
 	}
 
 	return out, nil
@@ -134,7 +137,7 @@ func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) (
 // round has published it, or a call of deliver has stored something.
 func (s *Store) MarkMessagePublished(ctx context.Context, x DueMessage, at time.Time) (bool, error) {
 	_, err := s.messageDocument(x.Message).Update(ctx, []firestore.Update{
-		{Path: "publishedAt", Value: at}, {Path: "due", Value: encodeDue(x.Message, republishTime(x.CreatedAt, at))},
+		{Path: "publishedAt", Value: at}, {Path: "due", Value: encodeDue(x.Message, republishTime(x.PublishedAt, at))},
 	}, firestore.LastUpdateTime(x.Revision))
 	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
