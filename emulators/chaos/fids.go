@@ -50,9 +50,12 @@ func (m *testCustomers) registerFIDs() {
 }
 
 // addUnknownFIDs registers one more FID, which FCM does not know, for each migrating
-// customer.
-func (m *testCustomers) addUnknownFIDs(ctx context.Context) {
+// customer, until the update ends. A registration that has begun finishes.
+func (m *testCustomers) addUnknownFIDs(ctx, update context.Context) {
 	for _, p := range m.all {
+		if update.Err() != nil {
+			return
+		}
 		if !p.migrating || len(p.tokens) >= push.MaxTokens-1 {
 			continue
 		}

@@ -89,7 +89,17 @@ func (c *chaosRun) startUnreliableFCM(ctx, faultCtx context.Context, all *sync.W
 	long := time.Duration(c.Minutes * float64(time.Minute))
 	var kinds []unreliableKind
 	if c.Weather[faultUnknownFIDs] {
-		kinds = append(kinds, unreliableKind{"an app update registers FIDs that FCM does not know", func() { m.addUnknownFIDs(ctx) }, m.registerFIDs})
+		// Registrations are slow while other things fail, too. They go on beside the other
+		// kinds, so that they make none of them longer.
+		update, endUpdate := context.WithCancel(ctx)
+		var adding sync.WaitGroup
+		kinds = append(kinds, unreliableKind{"an app update registers FIDs that FCM does not know",
+			func() { adding.Go(func() { m.addUnknownFIDs(ctx, update) }) },
+			func() {
+				endUpdate()
+				adding.Wait()
+				m.registerFIDs()
+			}})
 	}
 	if c.Weather[faultOtherProject] {
 		kinds = append(kinds, unreliableKind{"the tokens belong to another project",
