@@ -44,7 +44,7 @@ func TestAServerGoesOnWithTheDocumentsOfAnother(t *testing.T) {
 
 func TestAServerDoesNotStartWithAPartOfASnapshot(t *testing.T) {
 	t.Parallel()
-	s, err := firestore.Start("127.0.0.1:0", firestore.Options{Snapshot: strings.NewReader(`{"snapshot":"firestore","version":1}` + "\n")})
+	s, err := firestore.Start("127.0.0.1:0", firestore.Options{Snapshot: strings.NewReader(`{"snapshot":"firestore","version":1,"at":"2026-11-28T00:00:00Z"}` + "\n")})
 	if err == nil {
 		s.Close()
 	}

@@ -12,10 +12,13 @@ import (
 
 // A header is the first line.
 type header struct {
-	Snapshot string    `json:"snapshot"`
-	Version  int       `json:"version"`
-	At       time.Time `json:"at"`
+	Snapshot string `json:"snapshot"`
+	Version  int    `json:"version"`
+	At       string `json:"at"`
 }
+
+// timeForm writes the time of the first line always with the same length.
+const timeForm = "2006-01-02T15:04:05.000000Z07:00"
 
 // An ending is the last line.
 type ending struct {
@@ -42,7 +45,7 @@ type Writer struct {
 // its lines, and at is the time of the state.
 func NewWriter(w io.Writer, emulator string, version int, at time.Time) *Writer {
 	s := &Writer{out: bufio.NewWriterSize(w, bufferSize)}
-	s.writeJSON(header{emulator, version, at.UTC()})
+	s.writeJSON(header{emulator, version, at.UTC().Format(timeForm)})
 	return s
 }
 
@@ -120,7 +123,9 @@ func NewReader(r io.Reader, emulator string, version int) (*Reader, error) {
 		return nil, fmt.Errorf("it has version %d of the form, and this program reads version %d only", h.Version, version)
 	}
 
-	s.at = h.At
+	if s.at, err = time.Parse(time.RFC3339, h.At); err != nil {
+		return nil, fmt.Errorf("the first line has no valid time: %w", err)
+	}
 	return s, nil
 }
 

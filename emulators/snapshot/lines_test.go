@@ -81,7 +81,7 @@ func TestAFileIsCompleteOrRefused(t *testing.T) {
 func TestAReaderThatFailsIsNoCutFile(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the disk is broken")
-	head := `{"snapshot":"test","version":1}` + "\n"
+	head := `{"snapshot":"test","version":1,"at":"2026-11-28T00:00:00Z"}` + "\n"
 	for _, text := range []string{"", head, head + `{"x":`, head + `{"end":{"lines":0}}` + "\n"} {
 		if err := readAll(io.MultiReader(strings.NewReader(text), &failing{broken})); !errors.Is(err, broken) {
 			t.Errorf("after %q the error is %v, want %v", text, err, broken)

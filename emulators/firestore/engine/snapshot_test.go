@@ -280,6 +280,7 @@ func TestFaultsOfASnapshotAreNamed(t *testing.T) {
 		"no snapshot":         {"{}\n", "not that of a snapshot"},
 		"another emulator":    {strings.Replace(head, "firestore", "pubsub", 1), `a snapshot of "pubsub", want one of "firestore"`},
 		"another version":     {strings.Replace(head, `"version":1`, `"version":2`, 1), "has version 2 of the form, and this program reads version 1 only"},
+		"no time of it":       {`{"snapshot":"firestore","version":1}` + "\n" + end, "the first line has no valid time"},
 		"no last line":        {head + document("a/b", early, late, ""), "the file is cut"},
 		"a line is missing":   {head + end, "has 0 lines between the first and the last one, and its last line says 1"},
 		"more text":           {head + document("a/b", early, late, "") + end + "{}\n", "goes on after its last line"},
