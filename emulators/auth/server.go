@@ -12,6 +12,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -25,6 +26,9 @@ import (
 type Options struct {
 	Project string           // project of the tokens; "": demo-carillon
 	Now     func() time.Time // nil: time.Now
+	// Snapshot is what Save of another server of the same project wrote: the server starts with
+	// these accounts. nil: it starts without any.
+	Snapshot io.Reader
 }
 
 // An Account is the state of a user id.
@@ -44,28 +48,33 @@ type Server struct {
 	cert    string // PEM
 	ln      net.Listener
 	srv     *http.Server
+	loaded  int // accounts that Options.Snapshot had
 
 	// mu guards the fields below.
 	mu       sync.Mutex
 	accounts map[string]Account
+	changes  uint64 // of accounts
 	broken   bool
 	asked    int
 }
 
-// Start serves on addr until Close. Port 0 selects a free port.
+// Start serves on addr until Close. Port 0 selects a free port. It fails when addr is in use, or
+// when Snapshot is not complete or of another project.
 func Start(addr string, o Options) (*Server, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return nil, fmt.Errorf("making the signing key: %w", err)
-	}
-
-	s := &Server{project: cmp.Or(o.Project, "demo-carillon"), now: o.Now, key: key, accounts: map[string]Account{}}
+	s := &Server{project: cmp.Or(o.Project, "demo-carillon"), now: o.Now, accounts: map[string]Account{}}
 	if s.now == nil {
 		s.now = time.Now
 	}
+	if err := s.loadSnapshot(o.Snapshot); err != nil {
+		return nil, err
+	}
 
+	var err error
+	if s.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		return nil, fmt.Errorf("making the signing key: %w", err)
+	}
 	s.keyID = "key-" + rand.Text()
-	if s.cert, err = makeCertificate(key); err != nil {
+	if s.cert, err = makeCertificate(s.key); err != nil {
 		return nil, err
 	}
 	if s.ln, err = net.Listen("tcp", addr); err != nil {
@@ -88,6 +97,7 @@ func (s *Server) Set(uid string, a Account) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accounts[uid] = a
+	s.changes++
 }
 
 // Break(true) makes the server answer every request with 403, until
