@@ -46,7 +46,8 @@ func (s *Server) Save(w io.Writer) (accounts int, err error) {
 	return len(all), out.End()
 }
 
-// Changes returns a number that grows with every change of an account.
+// Changes returns a number that grows with every change of an account. It begins at 0 when the
+// snapshot is loaded.
 func (s *Server) Changes() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

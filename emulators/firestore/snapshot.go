@@ -19,7 +19,8 @@ type Contents = engine.Contents
 // google.firestore.v1.Document, with createTime and updateTime.
 func (s *Server) Save(w io.Writer) (Contents, error) { return s.engine.Save(w) }
 
-// Changes returns a number that grows with every change of a document.
+// Changes returns a number that grows with every change of a document. It begins at 0 when the
+// snapshot is loaded.
 func (s *Server) Changes() uint64 { return s.engine.Changes() }
 
 // Loaded returns what Options.Snapshot had.

@@ -44,6 +44,7 @@ func (s *Server) loadSnapshot(r io.Reader) error {
 	}
 
 	s.loaded.Topics, s.loaded.Subscriptions = len(s.topics), len(s.subs)
+	s.changes.Store(0)
 	return nil
 }
 

@@ -165,7 +165,8 @@ func (e *entry) savedLine(subscription string, message []byte) savedLine {
 	return savedLine{Unacknowledged: m}
 }
 
-// Changes returns a number that grows with every change of what Save writes.
+// Changes returns a number that grows with every change of what Save writes. It begins at 0 when
+// the snapshot is loaded.
 func (s *Server) Changes() uint64 { return s.changes.Load() }
 
 // Loaded returns what Options.Snapshot had.

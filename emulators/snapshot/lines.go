@@ -92,8 +92,17 @@ func (s *Writer) write(object []byte) {
 	}
 }
 
+// An InvalidError says why a snapshot cannot be used: it is cut, it is of another emulator or
+// version, or a line is wrong. Reading it again does not help.
+type InvalidError struct{ reason string }
+
+// Error implements error.
+func (e *InvalidError) Error() string { return e.reason }
+
+func invalid(format string, args ...any) error { return &InvalidError{fmt.Sprintf(format, args...)} }
+
 // errCut is the error of a snapshot that has no last line.
-var errCut = errors.New("the file is cut: its last line, which has the number of lines, is missing")
+var errCut = invalid("the file is cut: its last line, which has the number of lines, is missing")
 
 // A Reader reads a snapshot line by line.
 type Reader struct {
@@ -103,8 +112,8 @@ type Reader struct {
 	lines int    // lines of the emulator that were read
 }
 
-// NewReader reads the first line. It returns an error that names the difference if the snapshot
-// is of another emulator or another version.
+// NewReader reads the first line. It returns an InvalidError that names the difference if the
+// snapshot is of another emulator or another version.
 func NewReader(r io.Reader, emulator string, version int) (*Reader, error) {
 	s := &Reader{in: bufio.NewReaderSize(r, bufferSize)}
 	text, err := s.readLine()
@@ -114,17 +123,17 @@ func NewReader(r io.Reader, emulator string, version int) (*Reader, error) {
 
 	var h header
 	if err := json.Unmarshal(text, &h); err != nil || h.Snapshot == "" {
-		return nil, errors.New("the first line is not that of a snapshot")
+		return nil, invalid("the first line is not that of a snapshot")
 	}
 	if h.Snapshot != emulator {
-		return nil, fmt.Errorf("it is a snapshot of %q, want one of %q", h.Snapshot, emulator)
+		return nil, invalid("it is a snapshot of %q, want one of %q", h.Snapshot, emulator)
 	}
 	if h.Version != version {
-		return nil, fmt.Errorf("it has version %d of the form, and this program reads version %d only", h.Version, version)
+		return nil, invalid("it has version %d of the form, and this program reads version %d only", h.Version, version)
 	}
 
 	if s.at, err = time.Parse(time.RFC3339, h.At); err != nil {
-		return nil, fmt.Errorf("the first line has no valid time: %w", err)
+		return nil, invalid("the first line has no valid time: %v", err)
 	}
 	return s, nil
 }
@@ -133,8 +142,8 @@ func NewReader(r io.Reader, emulator string, version int) (*Reader, error) {
 func (s *Reader) At() time.Time { return s.at }
 
 // Next returns the next line, without its line break, until the following call. It returns
-// io.EOF after the last line if the snapshot is complete. Every other error means that it is
-// not.
+// io.EOF after the last line if the snapshot is complete, an InvalidError if it is not, and
+// another error if the reader below fails.
 func (s *Reader) Next() ([]byte, error) {
 	text, err := s.readLine()
 	if err != nil {
@@ -147,22 +156,22 @@ func (s *Reader) Next() ([]byte, error) {
 
 	var e ending
 	if err := json.Unmarshal(text, &e); err != nil || e.End == nil || e.End.Lines == nil {
-		return nil, errors.New("the last line is not valid")
+		return nil, invalid("the last line is not valid")
 	}
 	if *e.End.Lines != s.lines {
-		return nil, fmt.Errorf("the file has %d lines between the first and the last one, and its last line says %d", s.lines, *e.End.Lines)
+		return nil, invalid("the file has %d lines between the first and the last one, and its last line says %d", s.lines, *e.End.Lines)
 	}
 	switch _, err := s.in.ReadByte(); {
 	case err == nil:
-		return nil, errors.New("the file goes on after its last line")
+		return nil, invalid("the file goes on after its last line")
 	case !errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("reading: %w", err)
 	}
 	return nil, io.EOF
 }
 
-// Fault returns an error about the line that Next returned last.
-func (s *Reader) Fault(err error) error { return fmt.Errorf("line %d: %w", s.lines+1, err) }
+// Fault returns an InvalidError about the line that Next returned last.
+func (s *Reader) Fault(err error) error { return invalid("line %d: %v", s.lines+1, err) }
 
 // readLine returns a line that ends with a line break. A line that has none is cut.
 func (s *Reader) readLine() ([]byte, error) {
