@@ -127,19 +127,17 @@ func (d *dataFolder) replaceFiles() error {
 	return nil
 }
 
-// saveRegularly saves every interval, until Close. An error is logged, and the next interval
-// tries again.
+// saveRegularly saves, with an interval between the end of a save and the next one, until stop is
+// called. An error is logged, and the next save tries again.
 func (d *dataFolder) saveRegularly(interval time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
-		t := time.NewTicker(interval)
-		defer t.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-t.C:
+			case <-time.After(interval):
 				if err := d.saveChanges(); err != nil {
 					slog.Error("saving the data of the emulators", "folder", d.dir, "error", err)
 				}

@@ -138,6 +138,28 @@ func TestAFailedSaveChangesNoFile(t *testing.T) {
 	check.Equal(t, text, "saved in "+dir+": a2, b2", "what the end says")
 }
 
+// TestDocumentsAreReplacedBeforeMessages lets the replacement of the first file fail. The second
+// one, whose messages are about documents of the first one, must stay too.
+func TestDocumentsAreReplacedBeforeMessages(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, a, b := newFolder(t, dir)
+	b.change("b1")
+	d.mustSave(t)
+	if err := os.MkdirAll(filepath.Join(dir, "a", "a folder is not replaced"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+
+	a.change("a2")
+	b.change("b2")
+	check.Error(t, "a save whose first file cannot be replaced", d.saveChanges(), "replacing "+filepath.Join(dir, "a"))
+	text, err := os.ReadFile(filepath.Join(dir, "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check.Equal(t, string(text), "b1", "the second file")
+}
+
 // TestAChangeDuringASaveIsSavedNext changes the state after it was read.
 func TestAChangeDuringASaveIsSavedNext(t *testing.T) {
 	t.Parallel()
