@@ -102,6 +102,11 @@ func variedServer(t *testing.T) (w *harness, ackID string) {
 	for range 4 {
 		next(t, pushes)
 	}
+	for deadline := time.Now().Add(20 * time.Second); strings.Count(w.save(), `"backOff":"10m0s"`) < 3; {
+		if time.Now().After(deadline) {
+			t.Fatalf("three pushes that were refused are not in back-off after 20 s: %s", w.save())
+		}
+	}
 
 	got := w.pull(pull, 2)
 	check.MustEqual(t, dataOf(got), []string{"leased\x00\xff", "hang"}, "the pulled messages")
