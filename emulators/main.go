@@ -83,6 +83,11 @@ func serveEmulators(ctx context.Context, args []string, out io.Writer) error {
 	l.Print(out)
 	fmt.Fprintln(out, "ready")
 	<-ctx.Done()
+	l.Close()
+	saved, err := l.SavedAtEnd()
+	if saved != "" {
+		fmt.Fprintln(out, saved)
+	}
 	fmt.Fprintln(out, l.LostAtEnd())
-	return nil
+	return err
 }

@@ -21,9 +21,21 @@ type target struct {
 	RefreshToken    string `json:"refreshToken"`
 }
 
-// handle returns the handler of an operation, whose request has the fields of T. The
-// operation runs with s.mu held.
+// handle returns the handler of an operation that may change what Save writes. The request
+// has the fields of T. The operation runs with s.mu held; if it fails, it has changed nothing
+// of that.
 func handle[T any](s *Server, operation func(*Server, call, T) (any, error)) http.HandlerFunc {
+	return handleUncounted(s, func(s *Server, c call, in T) (any, error) {
+		answer, err := operation(s, c, in)
+		if err == nil {
+			s.changes++ // with s.mu still held: a snapshot that has the change does not miss the count
+		}
+		return answer, err
+	})
+}
+
+// handleUncounted is handle for an operation that changes nothing of what Save writes.
+func handleUncounted[T any](s *Server, operation func(*Server, call, T) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		answer, err := answerCall(s, r, operation)
 		if err != nil {

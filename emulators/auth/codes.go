@@ -261,14 +261,18 @@ func (s *Server) act(q url.Values) (map[string]any, error) {
 		if in.NewPassword == "" {
 			return nil, badRequest("MISSING_PASSWORD : add it to this address, as &newPassword=…")
 		}
-		_, err := resetPassword(s, call{realm: m}, in)
-		return map[string]any{"success": "the password was changed", "email": found.Email}, err
+		if _, err := resetPassword(s, call{realm: m}, in); err != nil {
+			return nil, err
+		}
+		s.changes++
+		return map[string]any{"success": "the password was changed", "email": found.Email}, nil
 	}
 
 	a, _, err := m.applyCode(found.OobCode)
 	if err != nil {
 		return nil, err
 	}
+	s.changes++
 	return map[string]any{"success": "the address is verified", "email": a.Email}, nil
 }
 

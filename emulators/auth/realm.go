@@ -21,6 +21,7 @@ type realm struct {
 	byPhone  map[string]*account
 	codes    []*code // that were not used yet
 	config   config
+	set      map[string]bool // user ids of which Set says whether they have an account; empty for a tenant
 }
 
 // config is the configuration of a project that the paths of the emulator change.
@@ -76,7 +77,7 @@ const (
 )
 
 func newRealm(key realmKey) *realm {
-	m := &realm{realmKey: key}
+	m := &realm{realmKey: key, set: map[string]bool{}}
 	m.clear()
 	return m
 }

@@ -65,11 +65,11 @@ func (s *Server) routeApps(m *http.ServeMux) {
 		{"accounts:signUp", "signupNewUser", handle(s, signUp)},
 		{"accounts:signInWithPassword", "verifyPassword", handle(s, signInWithPassword)},
 		{"accounts:signInWithCustomToken", "verifyCustomToken", handle(s, signInWithCustomToken)},
-		{"accounts:lookup", "getAccountInfo", handle(s, lookup)},
+		{"accounts:lookup", "getAccountInfo", handleUncounted(s, lookup)},
 		{"accounts:update", "setAccountInfo", handle(s, update)},
 		{"accounts:delete", "deleteAccount", handle(s, deleteAccount)},
-		{"accounts:createAuthUri", "createAuthUri", handle(s, createAuthURI)},
-		{"accounts:sendOobCode", "getOobConfirmationCode", handle(s, sendCode)},
+		{"accounts:createAuthUri", "createAuthUri", handleUncounted(s, createAuthURI)},
+		{"accounts:sendOobCode", "getOobConfirmationCode", handleUncounted(s, sendCode)},
 		{"accounts:resetPassword", "resetPassword", handle(s, resetPassword)},
 		{"accounts:signInWithEmailLink", "emailLinkSignin", missing("identitytoolkit.accounts.signInWithEmailLink")},
 		{"accounts:signInWithIdp", "verifyAssertion", missing("identitytoolkit.accounts.signInWithIdp")},
@@ -79,8 +79,8 @@ func (s *Server) routeApps(m *http.ServeMux) {
 		m.Handle(identityToolkit+"/v1/"+o.path, methods{"POST": o.handler})
 		m.Handle(relyingParty+o.older, methods{"POST": o.handler})
 	}
-	m.Handle(identityToolkit+"/v1/projects", methods{"GET": handle(s, getProject)})
-	m.Handle(relyingParty+"getProjectConfig", methods{"GET": handle(s, getProject)})
+	m.Handle(identityToolkit+"/v1/projects", methods{"GET": handleUncounted(s, getProject)})
+	m.Handle(relyingParty+"getProjectConfig", methods{"GET": handleUncounted(s, getProject)})
 	m.Handle(identityToolkit+"/v2/recaptchaConfig", methods{"GET": missing("identitytoolkit.getRecaptchaConfig")})
 	m.Handle(identityToolkit+"/v2/passwordPolicy", methods{"GET": missing("identitytoolkit.getPasswordPolicy")})
 	m.Handle(identityToolkit+"/v2/accounts:revokeToken", methods{"POST": missing("identitytoolkit.accounts.revokeToken")})
@@ -94,12 +94,12 @@ func (s *Server) routeServers(m *http.ServeMux) {
 		for _, realm := range []string{"/v1/projects/{project}/", "/v1/projects/{project}/tenants/{tenant}/"} {
 			at := host + realm
 			m.Handle(at+"accounts", methods{"POST": handle(s, signUp)})
-			m.Handle(at+"accounts:lookup", methods{"POST": handle(s, lookup)})
+			m.Handle(at+"accounts:lookup", methods{"POST": handleUncounted(s, lookup)})
 			m.Handle(at+"accounts:update", methods{"POST": handle(s, update)})
 			m.Handle(at+"accounts:delete", methods{"POST": handle(s, deleteAccount)})
 			m.Handle(at+"accounts:batchDelete", methods{"POST": handle(s, batchDelete)})
-			m.Handle(at+"accounts:sendOobCode", methods{"POST": handle(s, sendCode)})
-			m.Handle(at+"accounts:batchGet", methods{"GET": handle(s, batchGet)})
+			m.Handle(at+"accounts:sendOobCode", methods{"POST": handleUncounted(s, sendCode)})
+			m.Handle(at+"accounts:batchGet", methods{"GET": handleUncounted(s, batchGet)})
 			for _, name := range []string{"accounts:batchCreate", "accounts:query"} {
 				m.Handle(at+name, methods{"POST": missing("identitytoolkit.projects." + name)})
 			}
@@ -112,9 +112,9 @@ func (s *Server) routeEmulator(m *http.ServeMux) {
 	const at = "/emulator/v1/projects/{project}/"
 	m.Handle(at+"accounts", methods{"DELETE": handle(s, clearAccounts)})
 	m.Handle(at+"tenants/{tenant}/accounts", methods{"DELETE": handle(s, clearAccounts)})
-	m.Handle(at+"config", methods{"GET": handle(s, getConfig), "PATCH": handle(s, setConfig)})
-	m.Handle(at+"oobCodes", methods{"GET": handle(s, listCodes)})
-	m.Handle(at+"verificationCodes", methods{"GET": handle(s, listNoCodes)})
+	m.Handle(at+"config", methods{"GET": handleUncounted(s, getConfig), "PATCH": handle(s, setConfig)})
+	m.Handle(at+"oobCodes", methods{"GET": handleUncounted(s, listCodes)})
+	m.Handle(at+"verificationCodes", methods{"GET": handleUncounted(s, listNoCodes)})
 }
 
 // missing returns the handler of an operation that this server does not have.

@@ -16,6 +16,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -29,6 +30,9 @@ import (
 type Options struct {
 	Project string           // project of the tokens; "": demo-carillon
 	Now     func() time.Time // nil: time.Now
+	// Snapshot is what Save of another server wrote: the server starts with these accounts.
+	// nil: it starts without any.
+	Snapshot io.Reader
 }
 
 // An Account is the state of a user id of the project of Options.
@@ -49,29 +53,33 @@ type Server struct {
 	cert    string // PEM
 	ln      net.Listener
 	srv     *http.Server
+	loaded  int // accounts that Options.Snapshot had
 
 	// mu guards the fields below.
-	mu     sync.Mutex
-	realms map[realmKey]*realm
-	set    map[string]bool // user ids of which Set says whether they have an account
-	broken bool
-	asked  int
+	mu      sync.Mutex
+	realms  map[realmKey]*realm
+	changes uint64 // what Changes returns
+	broken  bool
+	asked   int
 }
 
-// Start serves on addr until Close. Port 0 selects a free port.
+// Start serves on addr until Close. Port 0 selects a free port. It fails when addr is in use, or
+// when Snapshot is not complete.
 func Start(addr string, o Options) (*Server, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return nil, fmt.Errorf("making the signing key: %w", err)
-	}
-
-	s := &Server{project: cmp.Or(o.Project, "demo-carillon"), now: o.Now, key: key, realms: map[realmKey]*realm{}, set: map[string]bool{}}
+	s := &Server{project: cmp.Or(o.Project, "demo-carillon"), now: o.Now, realms: map[realmKey]*realm{}}
 	if s.now == nil {
 		s.now = time.Now
 	}
+	if err := s.loadSnapshot(o.Snapshot); err != nil {
+		return nil, err
+	}
 
+	var err error
+	if s.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		return nil, fmt.Errorf("making the signing key: %w", err)
+	}
 	s.keyID = "key-" + rand.Text()
-	if s.cert, err = makeCertificate(key); err != nil {
+	if s.cert, err = makeCertificate(s.key); err != nil {
 		return nil, err
 	}
 	if s.ln, err = net.Listen("tcp", addr); err != nil {
@@ -94,7 +102,8 @@ func (s *Server) Addr() string { return s.ln.Addr().String() }
 func (s *Server) Set(uid string, to Account) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.set[uid] = true
+	s.changes++
+	s.openRealm(realmKey{project: s.project}).set[uid] = true
 	for key, m := range s.realms {
 		if a := m.accounts[uid]; a != nil && key.project == s.project && (to.Deleted || key.tenant != to.Tenant) {
 			m.remove(a)

@@ -28,8 +28,10 @@ func (s *Server) Claims(uid string) map[string]any { return s.claimsIn("", uid) 
 func (s *Server) claimsIn(tenant, uid string) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if uid != "" && !s.set[uid] {
-		s.ensureAccount(realmKey{s.project, tenant}, uid)
+	key := realmKey{s.project, tenant}
+	if uid != "" && !s.openRealm(realmKey{project: s.project}).set[uid] && s.openRealm(key).accounts[uid] == nil {
+		s.ensureAccount(key, uid)
+		s.changes++
 	}
 
 	now := s.now()

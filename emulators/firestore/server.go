@@ -2,6 +2,7 @@ package firestore
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -27,6 +28,9 @@ type Options struct {
 	// transactions take no locks unless they ask for them. The others are PESSIMISTIC, the
 	// default of the Standard edition.
 	Optimistic []string
+	// Snapshot is what Save of another server wrote: the server starts with these documents.
+	// nil: it starts empty.
+	Snapshot io.Reader
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -39,12 +43,14 @@ type Server struct {
 	grpc   *grpc.Server
 	http   *http.Server
 	rest   *grpc.ClientConn // to this server, for requests in the REST form
+	loaded Contents         // what Options.Snapshot had
 	before atomic.Pointer[Fault]
 	after  atomic.Pointer[Fault]
 }
 
 // Start listens on addr ("127.0.0.1:0" for any free port) and serves until
-// Close. It fails when addr is in use or RequireIndexes has faults.
+// Close. It fails when addr is in use, when RequireIndexes has faults, or when Snapshot is not
+// complete.
 func Start(addr string, o Options) (*Server, error) {
 	eo := engine.Options{Now: o.Now, Optimistic: o.Optimistic}
 	if o.RequireIndexes != nil {
@@ -55,12 +61,17 @@ func Start(addr string, o Options) (*Server, error) {
 		eo.IndexRules = ix
 	}
 
+	s := &Server{engine: engine.New(eo)}
+	if err := s.loadSnapshot(o.Snapshot); err != nil {
+		return nil, fmt.Errorf("firestore emulator: %w", err)
+	}
+
 	lis, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("firestore emulator: listen on %s: %w", addr, err)
 	}
 
-	s := &Server{engine: engine.New(eo), mux: connmux.New(lis)}
+	s.mux = connmux.New(lis)
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxReceive), grpc.MaxSendMsgSize(math.MaxInt32),

@@ -94,13 +94,28 @@ func (o *Options) checkRequired() error {
 // wasGiven reports whether the user set a flag.
 func (o *Options) wasGiven(name string) bool { return slices.Contains(o.Given, name) }
 
-// LostAtEnd returns a sentence that lists the data that is lost when the command ends.
+// checkData returns an error if -data has nothing to keep.
+func (o *Options) checkData() error {
+	if o.DataDir == "" {
+		return nil
+	}
+	if o.DataEvery <= 0 {
+		return fmt.Errorf("-data-every: %s, but the value must be above 0", o.DataEvery)
+	}
+	if !slices.ContainsFunc(o.listenAddresses(), func(a listenAddress) bool { return a.flag == "firestore" || a.flag == "pubsub" || a.flag == "auth" }) {
+		return errors.New("-data keeps the data of Firestore, Pub/Sub and Auth, and this command starts none of them")
+	}
+	return nil
+}
+
+// LostAtEnd returns a sentence that lists the data that is lost when the command ends: all that
+// -data does not keep.
 func (l *Cloud) LostAtEnd() string {
 	var what []string
-	if l.Firestore != nil {
+	if l.Firestore != nil && l.data == nil {
 		what = append(what, "the documents in Firestore")
 	}
-	if l.PubSub != nil {
+	if l.PubSub != nil && l.data == nil {
 		what = append(what, "the messages in Pub/Sub")
 	}
 	if l.Phones != nil {

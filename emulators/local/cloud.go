@@ -28,9 +28,10 @@ type Cloud struct {
 	FirestoreHost, PubSubHost string
 	APIURL, PushURL           string
 	UIURL                     string
-	devicesURL                string // "" if the function for apps is off
-	consoleURL                string // "" if the page for people is off
-	authAddr                  string // of Firebase Auth; "": the service itself
+	devicesURL                string      // "" if the function for apps is off
+	consoleURL                string      // "" if the page for people is off
+	authAddr                  string      // of Firebase Auth; "": the service itself
+	data                      *dataFolder // nil: nothing is kept
 	closers                   []func()
 }
 
@@ -41,6 +42,8 @@ func Start(ctx context.Context, o Options) (l *Cloud, err error) {
 		if err != nil {
 			l.Close()
 			l = nil
+		} else if l.data != nil {
+			l.OnClose(l.data.saveRegularly(o.DataEvery))
 		}
 	}()
 	if err := l.StartEmulators(); err != nil {
@@ -88,32 +91,71 @@ func (l *Cloud) Close() {
 func (l *Cloud) OnClose(f func()) { l.closers = append(l.closers, f) }
 
 // StartEmulators starts the emulators that the options select.
-func (l *Cloud) StartEmulators() (err error) {
+func (l *Cloud) StartEmulators() error {
+	if err := l.openData(); err != nil {
+		return err
+	}
 	if l.FirestoreHost = os.Getenv("FIRESTORE_EMULATOR_HOST"); l.FirestoreHost == "" && l.WithFirestore && l.FirestoreAddr != "" {
-		var indexes []byte
-		if l.Indexes != "" {
-			if indexes, err = os.ReadFile(l.Indexes); err != nil {
-				return fmt.Errorf("-require-indexes: %w", err)
-			}
+		if err := l.startFirestore(); err != nil {
+			return err
 		}
-		if l.Firestore, err = firestore.Start(l.FirestoreAddr, firestore.Options{RequireIndexes: indexes, Optimistic: strings.Split(l.Optimistic, ",")}); err != nil {
-			return fmt.Errorf("starting Firestore on %s: %w", l.FirestoreAddr, err)
-		}
-		l.OnClose(l.Firestore.Close)
-		l.FirestoreHost = l.Firestore.Addr()
 	}
 	if l.PubSubHost = os.Getenv("PUBSUB_EMULATOR_HOST"); l.PubSubHost == "" && l.WithPubSub && l.PubSubAddr != "" {
-		if l.PubSub, err = pubsub.Start(l.PubSubAddr, pubsub.Options{TimeScale: l.BackOff, InFlightOf: l.maxInFlight()}); err != nil {
-			return fmt.Errorf("starting Pub/Sub on %s: %w", l.PubSubAddr, err)
+		if err := l.startPubSub(); err != nil {
+			return err
 		}
-		l.OnClose(l.PubSub.Close)
-		l.PubSubHost = l.PubSub.Addr()
+	}
+	if l.data != nil {
+		l.OnClose(l.saveAtEnd)
 	}
 	if !l.WithFCM || l.FCMAddr == "" {
 		return nil
 	}
 
 	return l.startFCM()
+}
+
+// startFirestore starts Firestore with the documents of -data.
+func (l *Cloud) startFirestore() (err error) {
+	var indexes []byte
+	if l.Indexes != "" {
+		if indexes, err = os.ReadFile(l.Indexes); err != nil {
+			return fmt.Errorf("-require-indexes: %w", err)
+		}
+	}
+	err = l.data.startKept("firestore.ndjson", func(r io.Reader) (_ *keptEmulator, err error) {
+		l.Firestore, err = firestore.Start(l.FirestoreAddr, firestore.Options{RequireIndexes: indexes, Optimistic: strings.Split(l.Optimistic, ","), Snapshot: r})
+		if err != nil {
+			return nil, fmt.Errorf("starting Firestore on %s: %w", l.FirestoreAddr, err)
+		}
+		return keptFirestore(l.Firestore), nil
+	})
+	if err != nil {
+		return err
+	}
+
+	l.OnClose(l.Firestore.Close)
+	l.FirestoreHost = l.Firestore.Addr()
+	return nil
+}
+
+// startPubSub starts Pub/Sub with the messages of -data. The workers get another address in each
+// process, so nothing is pushed before Subscribe.
+func (l *Cloud) startPubSub() error {
+	err := l.data.startKept("pubsub.ndjson", func(r io.Reader) (_ *keptEmulator, err error) {
+		l.PubSub, err = pubsub.Start(l.PubSubAddr, pubsub.Options{TimeScale: l.BackOff, InFlightOf: l.maxInFlight(), Snapshot: r, HoldPushes: l.WithFunctions})
+		if err != nil {
+			return nil, fmt.Errorf("starting Pub/Sub on %s: %w", l.PubSubAddr, err)
+		}
+		return keptPubSub(l.PubSub), nil
+	})
+	if err != nil {
+		return err
+	}
+
+	l.OnClose(l.PubSub.Close)
+	l.PubSubHost = l.PubSub.Addr()
+	return nil
 }
 
 // startFCM starts FCM, and writes its certificate to a file if it uses TLS.
@@ -211,6 +253,7 @@ func (l *Cloud) Print(out io.Writer) {
 
 	line("Inbox", l.UIURL)
 	line("project", l.Project)
+	l.printLoaded(out)
 	if l.Firestore != nil && l.Indexes != "" {
 		fmt.Fprintf(out, "Firestore requires the composite indexes that %s declares; -require-indexes '' requires none\n", l.Indexes)
 	}

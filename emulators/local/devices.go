@@ -2,6 +2,7 @@ package local
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -18,9 +19,15 @@ func (l *Cloud) serveDevices() (err error) {
 		return nil
 	}
 	if l.authAddr = os.Getenv("FIREBASE_AUTH_EMULATOR_HOST"); l.authAddr == "" && strings.HasPrefix(l.Project, "demo-") {
-		accounts, err := auth.Start(l.AuthAddr, auth.Options{Project: l.Project})
+		var accounts *auth.Server
+		err := l.data.startKept("auth.ndjson", func(r io.Reader) (_ *keptEmulator, err error) {
+			if accounts, err = auth.Start(l.AuthAddr, auth.Options{Project: l.Project, Snapshot: r}); err != nil {
+				return nil, fmt.Errorf("starting Firebase Auth on %s: %w", l.AuthAddr, err)
+			}
+			return keptAuth(accounts), nil
+		})
 		if err != nil {
-			return fmt.Errorf("starting Firebase Auth on %s: %w", l.AuthAddr, err)
+			return err
 		}
 		l.OnClose(accounts.Close)
 		l.authAddr = accounts.Addr()

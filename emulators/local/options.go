@@ -25,15 +25,17 @@ type Options struct {
 	Attempts                                            int           // after which a message becomes a dead letter; 0: 20
 	LogLevel                                            string
 	FCMLatency, FCMJitter                               time.Duration
-	FCMAuth                                             bool     // FCM requires a bearer token
-	FCMTLS                                              string   // the file for FCM's certificate; "": clear text
-	DispatchCalls                                       int      // concurrent calls of dispatch; 0: as many as Pub/Sub's default
-	Quota                                               int      // FCM messages a minute, for the emulator and the functions; 0: the emulator has no quota
-	QuotaShape                                          string   // how the emulator counts the quota
-	Given                                               []string // names of the flags that the user set
-	Instances                                           int      // processes of deliver; 0: it runs in this process
-	Optimistic                                          string   // ids of Firestore databases in the concurrency mode OPTIMISTIC, separated by commas
-	Indexes                                             string   // path of firestore.indexes.json; a query whose index is missing there is refused; "": no query is
+	FCMAuth                                             bool          // FCM requires a bearer token
+	FCMTLS                                              string        // the file for FCM's certificate; "": clear text
+	DispatchCalls                                       int           // concurrent calls of dispatch; 0: as many as Pub/Sub's default
+	Quota                                               int           // FCM messages a minute, for the emulator and the functions; 0: the emulator has no quota
+	QuotaShape                                          string        // how the emulator counts the quota
+	Given                                               []string      // names of the flags that the user set
+	Instances                                           int           // processes of deliver; 0: it runs in this process
+	Optimistic                                          string        // ids of Firestore databases in the concurrency mode OPTIMISTIC, separated by commas
+	DataDir                                             string        // the folder in which the emulators keep their state; "": nothing is kept
+	DataEvery                                           time.Duration // interval between two saves
+	Indexes                                             string        // path of firestore.indexes.json; a query whose index is missing there is refused; "": no query is
 }
 
 // Defaults returns the options of the command without flags.
@@ -43,7 +45,7 @@ func Defaults() Options {
 		APIAddr: "127.0.0.1:5001", FirestoreAddr: "127.0.0.1:8080", PubSubAddr: "127.0.0.1:8085",
 		FCMAddr: "127.0.0.1:9599", UIAddr: "127.0.0.1:4000", AuthAddr: "127.0.0.1:9099",
 		WithFirestore: true, WithPubSub: true, WithFCM: true, WithFunctions: true,
-		Clock: time.Second, BackOff: 1, LogLevel: "info", Quota: 600_000, Indexes: declaredIndexes(),
+		Clock: time.Second, BackOff: 1, LogLevel: "info", Quota: 600_000, DataEvery: 30 * time.Second, Indexes: declaredIndexes(),
 	}
 }
 
@@ -86,6 +88,8 @@ func (o *Options) RegisterFlags(f *flag.FlagSet) {
 	f.StringVar(&o.FCMTLS, "fcm-tls", o.FCMTLS, "with -only: FCM serves TLS with a new certificate, and writes the certificate to this `file`")
 	f.StringVar(&o.Indexes, "require-indexes", o.Indexes, "a `file` like firestore.indexes.json: Firestore refuses queries whose composite index is missing in it; '' (the default with -only) refuses none")
 	f.StringVar(&o.Optimistic, "firestore-optimistic", o.Optimistic, "`ids` of Firestore databases, separated by commas, whose transactions take no locks unless they ask for them (concurrency mode OPTIMISTIC)")
+	f.StringVar(&o.DataDir, "data", o.DataDir, "a `folder` in which Firestore, Pub/Sub and Auth keep their data: they start with it, and save it there; '' keeps nothing")
+	f.DurationVar(&o.DataEvery, "data-every", o.DataEvery, "with -data: interval between two saves; there is one more at the end")
 	f.StringVar(&o.LogLevel, "log", o.LogLevel, "level of the log: debug, info, warn or error")
 }
 
@@ -111,6 +115,7 @@ func (o *Options) Check() error {
 	if o.DispatchCalls < 0 {
 		faults = append(faults, fmt.Errorf("-dispatch-calls: %d calls at the same time, but the value must be at least 0", o.DispatchCalls))
 	}
+	faults = append(faults, o.checkData())
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.LogLevel)); err != nil {
 		faults = append(faults, fmt.Errorf("-log: unknown level %q: use debug, info, warn or error", o.LogLevel))

@@ -127,6 +127,10 @@ func (l *Cloud) Subscribe(ctx context.Context) error {
 			return err
 		}
 	}
+
+	if l.PubSub != nil {
+		l.PubSub.StartPushes() // all subscriptions of -data have their new endpoints
+	}
 	return nil
 }
 

@@ -47,6 +47,8 @@ func (b *subscription) checkPullLocked() error {
 	switch {
 	case b.closed:
 		return notFound(b.name)
+	case b.stopped:
+		return status.Error(codes.Unavailable, "The server is stopping.")
 	case b.conf.GetDetached():
 		return status.Errorf(codes.FailedPrecondition, "Subscription is detached (resource=%s).", b.name)
 	case b.endpoint != nil:
@@ -82,6 +84,7 @@ func (b *subscription) scaleDeadline(deadline time.Duration) time.Duration {
 func (b *subscription) endLeaseLocked(e *entry) {
 	delete(b.leased, e.lease)
 	e.lease = 0
+	b.s.changes.Add(1)
 	if e.owner != nil {
 		e.owner.addHeldLocked(e, -1)
 		e.owner = nil

@@ -53,12 +53,19 @@ func (p publisher) CreateTopic(_ context.Context, t *pb.Topic) (*pb.Topic, error
 	}
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
-	if p.s.topics[t.GetName()] != nil {
-		return nil, alreadyExists(t.GetName())
-	}
 	t.State = pb.Topic_ACTIVE
-	p.s.topics[t.GetName()] = &topic{conf: t, memory: memory{keep: p.s.opt.Keep}}
-	return t, nil
+	return t, p.s.addTopic(t)
+}
+
+// addTopic adds a topic that does not exist. s.mu must be held, unless the server is not in use
+// yet.
+func (s *Server) addTopic(t *pb.Topic) error {
+	if s.topics[t.GetName()] != nil {
+		return alreadyExists(t.GetName())
+	}
+	s.topics[t.GetName()] = &topic{conf: t, memory: memory{keep: s.opt.Keep}}
+	s.changes.Add(1)
+	return nil
 }
 
 func (p publisher) UpdateTopic(_ context.Context, r *pb.UpdateTopicRequest) (*pb.Topic, error) {
@@ -78,6 +85,7 @@ func (p publisher) UpdateTopic(_ context.Context, r *pb.UpdateTopicRequest) (*pb
 	}
 
 	t.conf = conf
+	p.s.changes.Add(1)
 	return conf, nil
 }
 
@@ -133,6 +141,7 @@ func (p publisher) DeleteTopic(_ context.Context, r *pb.DeleteTopicRequest) (*em
 		return nil, notFound(r.GetTopic())
 	}
 	delete(p.s.topics, r.GetTopic())
+	p.s.changes.Add(1)
 	for _, b := range t.subs {
 		b.updateConfig(func(c *pb.Subscription) { c.Topic = deletedTopic })
 	}
@@ -149,7 +158,7 @@ func (p publisher) DetachSubscription(_ context.Context, r *pb.DetachSubscriptio
 	}
 	p.s.detachLocked(b)
 	b.updateConfig(func(c *pb.Subscription) { c.Detached = true })
-	b.dropMatching(func(*entry) bool { return true })
+	b.dropAll()
 	return &pb.DetachSubscriptionResponse{}, nil
 }
 
@@ -198,6 +207,8 @@ func (s *Server) publishMessages(topic string, msgs []*pb.PubsubMessage) error {
 	t.memory.add(msgs)
 	s.owed.add(1) // so that the server is not idle between two subscriptions
 	defer s.owed.add(-1)
+	s.publishing.RLock()
+	defer s.publishing.RUnlock()
 	for _, b := range subs {
 		b.enqueue(msgs)
 	}

@@ -22,7 +22,7 @@ import (
 // startWorkersLocked starts workers for ready messages, up to the limit of concurrent
 // pushes. A worker ends when nothing is ready, so an idle subscription has none.
 func (b *subscription) startWorkersLocked() {
-	for b.workers < b.s.opt.inFlight(b.name) && !b.closed && b.s.ctx.Err() == nil {
+	for b.workers < b.s.opt.inFlight(b.name) && !b.stopped && !b.s.held.Load() && b.s.ctx.Err() == nil {
 		e := b.takeReadyLocked()
 		if e == nil {
 			return
@@ -62,7 +62,7 @@ func (b *subscription) settlePush(e *entry, d Delivery) (*endpoint, *pb.Subscrip
 		b.scheduleRetryLocked(e)
 	}
 
-	if b.endpoint != nil && !b.closed {
+	if b.endpoint != nil && !b.stopped {
 		if e := b.takeReadyLocked(); e != nil {
 			b.hands[e] = true
 			return b.endpoint, b.conf, e

@@ -3,6 +3,7 @@ package pubsub
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -38,6 +39,12 @@ type Options struct {
 	// Keep is the number of messages of each topic that Messages returns; 0:
 	// 10,000, negative: none.
 	Keep int
+	// Snapshot is what Save of another server wrote: the server starts with these topics,
+	// subscriptions and messages. nil: it starts empty.
+	Snapshot io.Reader
+	// HoldPushes holds all pushes back until StartPushes, because the endpoints of a
+	// snapshot may have moved.
+	HoldPushes bool
 }
 
 func (o Options) withDefaults() Options {
@@ -84,6 +91,13 @@ type Server struct {
 	usage    meter
 	chaos    atomic.Pointer[Chaos]
 	ids      atomic.Uint64
+	changes  atomic.Uint64
+	held     atomic.Bool // pushes wait for StartPushes
+	loaded   Contents    // what Options.Snapshot had
+
+	// publishing is read-locked by each publish, and locked while a snapshot copies the
+	// messages.
+	publishing sync.RWMutex
 
 	mu     sync.RWMutex // guards topics and subs, and conf and subs of each topic
 	topics map[string]*topic
@@ -95,18 +109,18 @@ type Server struct {
 const requestLimit = 16 << 20
 
 // Start listens on addr, host:port, and serves and pushes until Close. Port 0 is any free
-// port.
+// port. It fails when addr is in use, or when Snapshot is not complete.
 func Start(addr string, o Options) (*Server, error) {
+	s := newServer(o)
+	if err := s.loadSnapshot(o.Snapshot); err != nil {
+		return nil, fmt.Errorf("starting the Pub/Sub emulator: %w", err)
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("starting the Pub/Sub emulator on %s: %w", addr, err)
 	}
 
-	s := &Server{opt: o.withDefaults(), listener: connmux.New(l), topics: map[string]*topic{}, subs: map[string]*subscription{}}
-	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.client = pushClient(s.opt)
-	s.chaos.Store(&Chaos{})
-	s.ids.Store(uint64(time.Now().UnixMicro())) // 16 digits, as in the service
+	s.listener = connmux.New(l)
 	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(requestLimit), grpc.WaitForHandlers(true))
 	pb.RegisterPublisherServer(s.grpc, publisher{s: s})
 	pb.RegisterSubscriberServer(s.grpc, subscriber{s: s})
@@ -114,11 +128,23 @@ func Start(addr string, o Options) (*Server, error) {
 		l.Close()
 		return nil, fmt.Errorf("starting the Pub/Sub emulator: %w", err)
 	}
+	s.resumeLoaded()
 	// Both return after Close.
 	go func() { _ = s.grpc.Serve(s.listener.GRPC) }()
 	go func() { _ = s.http.Serve(s.listener.HTTP) }()
 	go s.listener.AcceptConns()
 	return s, nil
+}
+
+// newServer returns a server without a listener.
+func newServer(o Options) *Server {
+	s := &Server{opt: o.withDefaults(), topics: map[string]*topic{}, subs: map[string]*subscription{}}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.client = pushClient(s.opt)
+	s.chaos.Store(&Chaos{})
+	s.held.Store(o.HoldPushes)
+	s.ids.Store(uint64(time.Now().UnixMicro())) // 16 digits, as in the service
+	return s
 }
 
 // serveREST makes the HTTP server of the REST form of both services.
@@ -156,9 +182,20 @@ func pushClient(o Options) *http.Client {
 // Addr returns host:port of the server, the value for PUBSUB_EMULATOR_HOST.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Close stops the server at once. Calls and pushes under way are cancelled, and nothing is
-// pushed after Close has returned. It may be called again.
+// Close stops the server at once, as Stop does, and drops all messages. It may be called again.
 func (s *Server) Close() {
+	s.Stop()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, b := range s.subs {
+		b.dropAll()
+	}
+}
+
+// Stop stops the server at once. Calls and pushes under way are cancelled, and nothing is pushed
+// after Stop has returned. The messages stay, so that Save can write them. It may be called
+// again.
+func (s *Server) Stop() {
 	s.stop()
 	s.listener.Close()
 	s.rest.Close()
@@ -167,7 +204,7 @@ func (s *Server) Close() {
 
 	s.mu.RLock()
 	for _, b := range s.subs {
-		b.close()
+		b.stop()
 	}
 	s.mu.RUnlock()
 

@@ -3,6 +3,7 @@ package pubsub_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -180,5 +181,21 @@ func none[T any](t testing.TB, c <-chan T) {
 	case x := <-c:
 		t.Errorf("one more came: %+v", x)
 	default:
+	}
+}
+
+// endpointOf returns an endpoint that answers 500, and for a message "hang" only after hanging is
+// closed. pushes gets the data and the attempt of each push.
+func endpointOf(t testing.TB, hanging <-chan bool, pushes chan<- string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var e envelope
+		if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
+			t.Errorf("a push is not JSON: %v", err)
+		}
+		pushes <- fmt.Sprintf("%s %d", e.Message.Data, e.DeliveryAttempt)
+		if string(e.Message.Data) == "hang" {
+			<-hanging
+		}
+		w.WriteHeader(http.StatusInternalServerError)
 	}
 }

@@ -54,6 +54,7 @@ func (r subscriber) CreateSubscription(_ context.Context, c *pb.Subscription) (*
 	}
 
 	r.s.subs[b.name] = b
+	r.s.changes.Add(1)
 	t.subs = append(slices.Clone(t.subs), b)
 	return c, nil
 }
@@ -143,6 +144,7 @@ func (r subscriber) DeleteSubscription(_ context.Context, q *pb.DeleteSubscripti
 	}
 	r.s.detachLocked(b)
 	delete(r.s.subs, q.GetSubscription())
+	r.s.changes.Add(1)
 	b.close()
 	return &emptypb.Empty{}, nil
 }

@@ -31,7 +31,8 @@ type subscription struct {
 	workers  int
 	bell     chan struct{} // closed when an entry may be ready; nil if no puller waits
 	rand     *rand.Rand
-	closed   bool
+	closed   bool // deleted
+	stopped  bool // nothing is delivered any more
 }
 
 // An entry is one message of one subscription that is not settled.
@@ -53,7 +54,10 @@ func newSubscription(s *Server, c *pb.Subscription) (*subscription, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &subscription{s: s, name: c.GetName(), conf: c, endpoint: e, leased: map[uint64]*entry{},
+	// Leases do not begin at 1: a client may have an ack id of a process that was killed, and it
+	// must not acknowledge another message here.
+	first := uint64(time.Now().UnixMicro())
+	return &subscription{s: s, name: c.GetName(), conf: c, endpoint: e, leased: map[uint64]*entry{}, lease: first,
 		hands: map[*entry]bool{}, keys: map[string][]*entry{}, rand: newRandom(s.chaos.Load().Seed, c.GetName())}, nil
 }
 
@@ -70,6 +74,7 @@ func (b *subscription) updateConfig(f func(*pb.Subscription)) {
 	c := proto.CloneOf(b.conf)
 	f(c)
 	b.conf = c
+	b.s.changes.Add(1)
 }
 
 // configure replaces the configuration. Ready messages are delivered by the new one.
@@ -86,6 +91,7 @@ func (b *subscription) configure(c *pb.Subscription) error {
 	}
 
 	b.conf, b.endpoint = c, e
+	b.s.changes.Add(1)
 	if b.endpoint != nil {
 		b.s.owed.add(b.n)
 	}
@@ -95,12 +101,24 @@ func (b *subscription) configure(c *pb.Subscription) error {
 	return nil
 }
 
-// close drops all messages and stops the timer.
+// close takes no more messages, delivers nothing any more, and drops all messages.
 func (b *subscription) close() {
-	b.dropMatching(func(*entry) bool { return true })
+	b.mu.Lock()
+	b.closed = true // first, so that no message comes behind the others, and pulls end with it
+	b.mu.Unlock()
+
+	b.stop()
+	b.dropAll()
+}
+
+func (b *subscription) dropAll() { b.dropMatching(func(*entry) bool { return true }) }
+
+// stop stops the timer, ends the pulls, and lets no worker start. The messages stay, and a dead
+// letter that is being published is still taken.
+func (b *subscription) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.closed = true
+	b.stopped = true
 	if b.timer != nil {
 		b.timer.Stop()
 	}
@@ -111,6 +129,7 @@ func (b *subscription) close() {
 // are pushed.
 func (b *subscription) addCountLocked(n int) {
 	b.n += n
+	b.s.changes.Add(1)
 	if b.endpoint != nil {
 		b.s.owed.add(n)
 	}
@@ -139,14 +158,24 @@ func (b *subscription) enqueue(msgs []*pb.PubsubMessage) {
 // is under way.
 func (b *subscription) addEntryLocked(e *entry) {
 	b.addCountLocked(1)
-	if key := b.orderingKeyLocked(e); key != "" {
-		if behind, busy := b.keys[key]; busy {
-			b.keys[key] = append(behind, e)
-			return
-		}
-		b.keys[key] = nil
+	if !b.queueBehindLocked(e) {
+		b.startEntryLocked(e)
 	}
-	b.startEntryLocked(e)
+}
+
+// queueBehindLocked queues an entry behind the entry of its ordering key that is under way. If
+// there is none, it returns false, and e is the one under way from now on.
+func (b *subscription) queueBehindLocked(e *entry) bool {
+	key := b.orderingKeyLocked(e)
+	if key == "" {
+		return false
+	}
+	behind, busy := b.keys[key]
+	if busy {
+		behind = append(behind, e)
+	}
+	b.keys[key] = behind
+	return busy
 }
 
 func (b *subscription) orderingKeyLocked(e *entry) string {
@@ -176,6 +205,7 @@ func (b *subscription) takeReadyLocked() *entry {
 		}
 		if !e.dropped {
 			e.attempt++
+			b.s.changes.Add(1)
 			return e
 		}
 		b.startNextOfKeyLocked(e)
@@ -222,6 +252,7 @@ func (b *subscription) scheduleRetryLocked(e *entry) {
 // scheduleLocked makes an entry due after d.
 func (b *subscription) scheduleLocked(e *entry, d time.Duration) {
 	e.due = time.Now().Add(d)
+	b.s.changes.Add(1)
 	if e.at >= 0 {
 		heap.Fix(&b.waiting, e.at)
 	} else {
@@ -232,7 +263,7 @@ func (b *subscription) scheduleLocked(e *entry, d time.Duration) {
 
 // setTimerLocked sets the timer to the entry that is due first.
 func (b *subscription) setTimerLocked() {
-	if len(b.waiting) == 0 || b.closed {
+	if len(b.waiting) == 0 || b.stopped {
 		return
 	}
 	d := max(0, time.Until(b.waiting[0].due))

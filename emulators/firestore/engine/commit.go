@@ -178,6 +178,7 @@ func (db *Database) storeChanges(ps []*pending, at instant) {
 		db.storeVersion(p.path, p.after)
 	}
 	db.committed = at
+	db.engine.changes.Add(1)
 	db.pruneHistory()
 	db.wakeListeners()
 }

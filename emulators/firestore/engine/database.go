@@ -22,13 +22,14 @@ type Database struct {
 	collections map[string]*collection
 	groups      map[string]map[string]*collection // by collection id, then path
 	history     history
+	pinned      instant       // versions at this time are kept, for a snapshot; notPinned: there is none
 	changed     chan struct{} // closed at the next commit
 	locks       locks
 }
 
 func newDatabase(name string, e *Engine) *Database {
 	_, id, _ := strings.Cut(name, "/databases/")
-	db := &Database{name: name, engine: e, optimistic: slices.Contains(e.opt.Optimistic, id), changed: make(chan struct{})}
+	db := &Database{name: name, engine: e, optimistic: slices.Contains(e.opt.Optimistic, id), changed: make(chan struct{}), pinned: notPinned}
 	db.resetState()
 	db.locks = newLocks(&db.mu)
 	return db
@@ -49,6 +50,7 @@ func (db *Database) clearDocuments() {
 	db.resetState()
 	db.committed = db.nextCommitTime()
 	db.history.lost = db.committed
+	db.engine.changes.Add(1)
 	db.locks.reset()
 	db.wakeListeners()
 }

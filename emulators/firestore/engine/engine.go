@@ -40,7 +40,10 @@ type Engine struct {
 	mu        sync.Mutex // guards databases
 	databases map[string]*Database
 
+	saving sync.Mutex // held by Save, because a database keeps the versions of one snapshot
+
 	reads, writes, deletes atomic.Int64
+	changes                atomic.Uint64
 }
 
 // New returns an engine without databases.

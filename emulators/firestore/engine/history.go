@@ -53,12 +53,13 @@ func (h *history) changesSince(at instant) ([]change, bool) {
 }
 
 // pruneHistory drops the versions that no read can reach any more. It also drops the
-// oldest versions when they use too much memory. db.mu must be held.
+// oldest versions when they use too much memory. It keeps those that a snapshot still reads.
+// db.mu must be held.
 func (db *Database) pruneHistory() {
 	horizon := db.clock - db.engine.opt.History.Microseconds()
 	h := &db.history
 	n := 0
-	for n < len(h.changes) && (h.changes[n].after.at < horizon || h.bytes > db.engine.opt.Superseded) {
+	for n < len(h.changes) && h.changes[n].after.at <= db.pinned && (h.changes[n].after.at < horizon || h.bytes > db.engine.opt.Superseded) {
 		h.bytes -= h.changes[n].byteSize()
 		db.dropVersion(h.changes[n])
 		n++
