@@ -41,6 +41,9 @@ type Server struct {
 	rest   *grpc.ClientConn // to this server, for requests in the REST form
 	before atomic.Pointer[Fault]
 	after  atomic.Pointer[Fault]
+
+	requests requestLog
+	handler  http.Handler // of HTTP, without protection against web pages
 }
 
 // Start listens on addr ("127.0.0.1:0" for any free port) and serves until
@@ -76,7 +79,8 @@ func Start(addr string, o Options) (*Server, error) {
 		lis.Close()
 		return nil, fmt.Errorf("firestore emulator: %w", err)
 	}
-	s.http = &http.Server{Handler: loopback.Protect(s.httpHandler(documents)), ReadHeaderTimeout: 10 * time.Second}
+	s.handler = s.httpHandler(documents)
+	s.http = &http.Server{Handler: loopback.Protect(s.handler), ReadHeaderTimeout: 10 * time.Second}
 	// Both goroutines end with Close. Their errors only say that the listener was closed.
 	go func() { _ = s.grpc.Serve(s.mux.GRPC) }()
 	go func() { _ = s.http.Serve(s.mux.HTTP) }()
@@ -87,6 +91,11 @@ func Start(addr string, o Options) (*Server, error) {
 // Addr returns the host:port of the server, the value for
 // FIRESTORE_EMULATOR_HOST.
 func (s *Server) Addr() string { return s.mux.Addr().String() }
+
+// HTTPHandler returns the handler of the documents in the REST form and of the paths below
+// /emulator/. It can also be served on another port. It does not refuse requests of web
+// pages: whoever serves it has to.
+func (s *Server) HTTPHandler() http.Handler { return s.handler }
 
 // Close stops serving and drops every connection.
 func (s *Server) Close() {
