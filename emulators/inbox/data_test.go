@@ -245,6 +245,7 @@ func TestHostileDocumentsAreText(t *testing.T) {
 	p.Until(`document.querySelector(".fields .value").textContent.trim().length === 1048000`)
 	p.Click("#edit")
 	p.Until(`document.querySelector("#document-json").value.length > 1048000`)
+	check.Equal(t, browser.Eval[string](p, `[document.querySelector("#document-json").scrollTop, document.activeElement.id].join()`), "0,document-json", "what is in sight of the form, and what has the focus")
 	browser.Eval[bool](p, `(location.hash = "#data/large/many", true)`)
 	p.Until(`document.querySelector(".fields > li:last-child button")?.textContent === "Show 100 more of 20,000" && document.querySelectorAll(".fields > li").length === 101`)
 	p.Click(".fields > li:last-child button")

@@ -85,8 +85,9 @@ export class Record {
     } }, h("div", { class: "field" }, h("label", { for: "document-json" }, "The whole document as JSON, in Firestore's REST form"), input), faults,
     h("div", { class: "buttons" }, save, h("button", { type: "button", class: "quiet", onclick: () => this.draw() }, "Do not save")));
     this.body.replaceChildren(form);
-    input.focus();
     input.setSelectionRange(0, 0);
+    input.focus();
+    input.scrollTop = 0; // focus scrolls to the end of a text that was just set
   }
 
   // #save writes the document, and returns what is wrong, as elements.
