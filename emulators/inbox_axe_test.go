@@ -46,6 +46,8 @@ func TestInboxIsAccessible(t *testing.T) {
 	p.Until(`document.querySelector(".detail table")`)
 	checkInboxAxe(t, p, "a customer")
 	p.Resize(1360, 860, "light")
+	checkFirestoreAxe(t, p)
+	p.Resize(1360, 860, "light")
 	p.Click("#compose")
 	p.Until(`document.querySelector("#composer").open`)
 	checkInboxAxe(t, p, "the form")
@@ -54,6 +56,32 @@ func TestInboxIsAccessible(t *testing.T) {
 	p.Click("#keys")
 	p.Until(`document.querySelector("#help").open`)
 	checkInboxAxe(t, p, "the list of keys")
+}
+
+// checkFirestoreAxe checks the documents of Firestore, a form to change one, and the requests.
+func checkFirestoreAxe(t *testing.T, p *browser.Page) {
+	t.Helper()
+	p.Click(`a[data-tab=data]`)
+	p.Until(`document.querySelector(".row[data-path=customers]:not([hidden])")`)
+	checkInboxAxe(t, p, "collections")
+	p.Resize(1360, 860, "light")
+	p.Click(`.row[data-path=mailings]`)
+	p.Until(`document.querySelector(".row[data-path^='mailings/']:not([hidden])")`)
+	p.Click(`.row[data-path^='mailings/']:not([hidden])`)
+	p.Until(`document.querySelectorAll(".record .fields li").length > 10 && document.querySelector(".record .plain a")`)
+	checkInboxAxe(t, p, "a document")
+	p.Resize(1360, 860, "light")
+	p.Click("#edit")
+	p.Until(`document.querySelector("#document-json")`)
+	checkInboxAxe(t, p, "the form of a document")
+	p.Resize(1360, 860, "light")
+	p.Click(`a[data-tab=requests]`)
+	p.Until(`document.querySelectorAll(".request").length > 5`)
+	checkInboxAxe(t, p, "requests")
+	p.Resize(1360, 860, "light")
+	p.Click(`.row[data-index="0"]`)
+	p.Until(`document.querySelector(".detail dl")`)
+	checkInboxAxe(t, p, "a request")
 }
 
 // checkInboxAxe runs axe on the page as it is, in each width and scheme.

@@ -193,8 +193,26 @@ func pictures(t *testing.T, p *browser.Page, id string) {
 	p.Click(`.row[data-id=` + id + `]`)
 	p.Until(`document.querySelector(".detail #funnel")`)
 	take("inbox-dark", 1360, 860, "dark")
+	firestorePictures(p, take)
 	p.Resize(1360, 860, "light")
 	p.Click(`a[data-tab=phones]`)
+}
+
+// firestorePictures takes the pictures of a document and of the requests.
+func firestorePictures(p *browser.Page, take func(name string, width, height int64, scheme string)) {
+	p.Resize(1360, 860, "light")
+	p.Click(`a[data-tab=data]`)
+	p.Until(`document.querySelector(".row[data-path=customers]:not([hidden])")`)
+	p.Click(`.row[data-path=customers]`)
+	p.Until(`document.querySelector(".row[data-path^='customers/']:not([hidden])")`)
+	p.Click(`.row[data-path^='customers/']:not([hidden])`)
+	p.Until(`document.querySelector(".record .fields")`)
+	take("inbox-data", 1360, 860, "light")
+	p.Click(`a[data-tab=requests]`)
+	p.Until(`document.querySelectorAll(".request").length > 5`)
+	p.Click(`.row[data-index="0"]`)
+	p.Until(`document.querySelector(".detail dl")`)
+	take("inbox-requests", 1360, 860, "dark")
 }
 
 // TestInboxWithoutFunctions checks that the inbox has no mailings and customers without

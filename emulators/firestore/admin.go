@@ -1,24 +1,22 @@
 package firestore
 
 import (
-	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 )
 
 // httpHandler serves the documents in the REST form, and the admin HTTP interface. The
-// paths are those of Google's emulator. Only /emulator/usage is our own.
+// paths are those of Google's emulator. Those of /emulator/usage, /emulator/requests and
+// /emulator/databases are our own.
 func (s *Server) httpHandler(documents http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", documents)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Ok") })
 	mux.HandleFunc("GET /emulator/usage", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(w).Encode(s.Usage()); err != nil {
-			slog.Debug("firestore emulator: write usage", "error", err)
-		}
+		writeJSON(w, s.Usage())
 	})
+	mux.HandleFunc("GET /emulator/requests", s.serveRequests)
+	mux.HandleFunc("GET /emulator/databases", s.serveDatabases)
 
 	mux.HandleFunc("DELETE /emulator/v1/projects/{project}/databases/{database}/documents", func(w http.ResponseWriter, r *http.Request) {
 		s.engine.Clear("projects/" + r.PathValue("project") + "/databases/" + r.PathValue("database"))

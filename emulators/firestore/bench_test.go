@@ -8,6 +8,7 @@ import (
 	"time"
 
 	sdk "cloud.google.com/go/firestore"
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 
 	"carillon.example/emulators/firestore"
 )
@@ -119,6 +120,17 @@ func BenchmarkGetAll(b *testing.B) {
 		}
 	}
 	perSecond(b, "docs", n)
+}
+
+// BenchmarkOneDocument reads a small document without the SDK, one request after the other.
+func BenchmarkOneDocument(b *testing.B) {
+	c, _ := wire(b, firestore.Options{})
+	mustCommit(b, c, set("a/1", 1))
+	for b.Loop() {
+		if _, err := c.GetDocument(context.Background(), &pb.GetDocumentRequest{Name: root + "/a/1"}); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func BenchmarkTransactions(b *testing.B) {

@@ -3,11 +3,14 @@ package firestore
 import (
 	"context"
 	"path"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"carillon.example/emulators/firestore/engine"
 )
 
 const (
@@ -61,8 +64,15 @@ func checkSize(req any) error {
 	return nil
 }
 
-// interceptUnary calls the faults before and after a unary RPC.
+// interceptUnary records a unary RPC, and calls the faults before and after it.
 func (s *Server) interceptUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	c := &call{began: time.Now(), method: path.Base(info.FullMethod)}
+	resp, err := s.handleUnary(engine.WithBill(ctx, &c.bill), req, info, handle)
+	s.end(c, subjectOf(req), err)
+	return resp, err
+}
+
+func (s *Server) handleUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	if err := checkSize(req); err != nil {
 		return nil, err
 	}
@@ -81,28 +91,40 @@ func (s *Server) interceptUnary(ctx context.Context, req any, info *grpc.UnarySe
 	return resp, nil
 }
 
-// interceptStream calls the faults of a streaming RPC.
+// interceptStream records a streaming RPC when it ends, and calls its faults.
 func (s *Server) interceptStream(srv any, st grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-	w := &watched{ServerStream: st, s: s, method: info.FullMethod}
-	if err := handle(srv, w); err != nil {
-		return err
+	c := &call{began: time.Now(), method: path.Base(info.FullMethod)}
+	w := &watched{ServerStream: st, ctx: engine.WithBill(st.Context(), &c.bill), s: s, method: info.FullMethod}
+	err := handle(srv, w)
+	if err == nil {
+		err = callFault(s.after.Load(), info.FullMethod, w.last)
 	}
-	return callFault(s.after.Load(), info.FullMethod, w.last)
+	s.end(c, w.subject, err)
+	return err
 }
 
 // A watched stream passes each request to the fault of the server.
 type watched struct {
 	grpc.ServerStream
-	s      *Server
-	method string
-	last   any
+	ctx      context.Context // that of the stream, with its bill
+	s        *Server
+	method   string
+	subject  subject // of the first request
+	received bool
+	last     any
 }
+
+// Context returns the context of the stream, in which operations are billed.
+func (w *watched) Context() context.Context { return w.ctx }
 
 // RecvMsg receives the next request. It returns the error of the fault, if
 // there is one.
 func (w *watched) RecvMsg(m any) error {
 	if err := w.ServerStream.RecvMsg(m); err != nil {
 		return err
+	}
+	if !w.received {
+		w.subject, w.received = subjectOf(m), true
 	}
 	w.last = m
 	if err := checkSize(m); err != nil {

@@ -46,6 +46,9 @@ type Server struct {
 	loaded Contents         // what Options.Snapshot had
 	before atomic.Pointer[Fault]
 	after  atomic.Pointer[Fault]
+
+	requests requestLog
+	handler  http.Handler // of HTTP, without protection against web pages
 }
 
 // Start listens on addr ("127.0.0.1:0" for any free port) and serves until
@@ -87,7 +90,8 @@ func Start(addr string, o Options) (*Server, error) {
 		lis.Close()
 		return nil, fmt.Errorf("firestore emulator: %w", err)
 	}
-	s.http = &http.Server{Handler: loopback.ShareWithLocalPages(s.httpHandler(documents)), ReadHeaderTimeout: 10 * time.Second}
+	s.handler = s.httpHandler(documents)
+	s.http = &http.Server{Handler: loopback.ShareWithLocalPages(s.handler), ReadHeaderTimeout: 10 * time.Second}
 	// Both goroutines end with Close. Their errors only say that the listener was closed.
 	go func() { _ = s.grpc.Serve(s.mux.GRPC) }()
 	go func() { _ = s.http.Serve(s.mux.HTTP) }()
@@ -98,6 +102,11 @@ func Start(addr string, o Options) (*Server, error) {
 // Addr returns the host:port of the server, the value for
 // FIRESTORE_EMULATOR_HOST.
 func (s *Server) Addr() string { return s.mux.Addr().String() }
+
+// HTTPHandler returns the handler of the documents in the REST form and of the paths below
+// /emulator/. It can also be served on another port. It does not refuse requests of web
+// pages: whoever serves it has to.
+func (s *Server) HTTPHandler() http.Handler { return s.handler }
 
 // Close stops serving and drops every connection.
 func (s *Server) Close() {

@@ -2,7 +2,8 @@
 // the messages that the FCM emulator accepted, live, as Android, iOS and a
 // browser would display them. Beside them it shows their mailings and
 // customers. The page can make tokens invalid, and make FCM slow, short of
-// quota or faulty.
+// quota or faulty. It also shows the documents of the Firestore emulator, which it can
+// change, and its last requests.
 //
 // The page is embedded and loads nothing from other origins. What it has in common
 // with the page of the console comes from shared/page. Its requests to
@@ -31,6 +32,9 @@ type Options struct {
 	// API serves /v1/…, mailings and customers. Without it the page only
 	// shows phones.
 	API http.Handler
+	// Firestore serves the documents and requests of the Firestore emulator: its
+	// HTTPHandler, or To for another process. Without it the page does not show them.
+	Firestore http.Handler
 	// Address is the address that the page shows for clients of FCM. It may be
 	// empty.
 	Address string
@@ -51,7 +55,8 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // Handler serves the page at /, what it shares with the console at /common/, the admin
-// interface of the FCM emulator at /emulator/ and the functions at /v1/.
+// interface of the FCM emulator at /emulator/, the functions at /v1/ and the Firestore
+// emulator at /firestore/.
 func Handler(o Options) http.Handler {
 	own, err := fs.Sub(files, "page")
 	if err != nil {
@@ -65,13 +70,16 @@ func Handler(o Options) http.Handler {
 	if o.API != nil {
 		mux.Handle("/v1/", o.API)
 	}
+	if o.Firestore != nil {
+		mux.Handle("/firestore/", http.StripPrefix("/firestore", o.Firestore))
+	}
 	return guard(mux, o.Hosts)
 }
 
 // serveDescription serves the settings that the page needs.
 func (o Options) serveDescription(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	b, err := json.Marshal(map[string]any{"project": o.Project, "api": o.API != nil, "fcm": o.Address})
+	b, err := json.Marshal(map[string]any{"project": o.Project, "api": o.API != nil, "firestore": o.Firestore != nil, "fcm": o.Address})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -168,7 +168,7 @@ func TestPageLoadsNothingElsewhere(t *testing.T) {
 		}
 		return string(b)
 	}
-	files := []string{"/", "/main.js", "/common/base.css", "/base.css", "/panes.css", "/preview.css"}
+	files := []string{"/", "/main.js", "/common/base.css", "/base.css", "/panes.css", "/preview.css", "/data.css"}
 	for i := 0; i < len(files); i++ {
 		f := files[i]
 		text := get(f)

@@ -62,6 +62,9 @@ func (l *Cloud) serveInbox(api http.Handler) (err error) {
 		return nil
 	}
 	o := inbox.Options{FCM: l.Phones.AdminHandler(), API: api, Address: l.Phones.URL(), Project: l.Project}
+	if l.Firestore != nil {
+		o.Firestore = l.Firestore.HTTPHandler()
+	}
 	if l.UIURL, err = l.serveOn(l.UIAddr, inbox.Handler(o)); err != nil {
 		return fmt.Errorf("serving the inbox on %s: %w", l.UIAddr, err)
 	}

@@ -121,7 +121,7 @@ func (db *Database) Aggregate(ctx context.Context, a *Aggregation, r Read) (map[
 		return nil, snap, err
 	}
 
-	db.engine.reads.Add(max(1, (entries+entriesARead-1)/entriesARead))
+	db.engine.bill(ctx, max(1, (entries+entriesARead-1)/entriesARead), 0, 0)
 	out := map[string]*pb.Value{}
 	for _, s := range a.sums {
 		out[s.alias] = s.resultValue()

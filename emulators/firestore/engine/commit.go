@@ -78,7 +78,7 @@ func (db *Database) commitLocked(ctx context.Context, t *tx, writes []write) (*C
 		}
 		if !db.blockedByLocks(t, age, ps) {
 			db.storeChanges(ps, at)
-			db.countWrites(writes)
+			db.countWrites(ctx, writes)
 			return &Commit{results, at}, nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
@@ -184,7 +184,7 @@ func (db *Database) storeChanges(ps []*pending, at instant) {
 }
 
 // countWrites bills each document of a commit once, by the last write to it.
-func (db *Database) countWrites(writes []write) {
+func (db *Database) countWrites(ctx context.Context, writes []write) {
 	deleted := make(map[string]bool, len(writes))
 	for _, w := range writes {
 		deleted[w.path] = w.deletes
@@ -197,8 +197,7 @@ func (db *Database) countWrites(writes []write) {
 		}
 	}
 
-	db.engine.deletes.Add(d)
-	db.engine.writes.Add(int64(len(deleted)) - d)
+	db.engine.bill(ctx, 0, int64(len(deleted))-d, d)
 }
 
 // Batch commits each write on its own. For each write it returns the result, or

@@ -42,6 +42,12 @@ func (db *Database) resetState() {
 	db.history = history{}
 }
 
+func (db *Database) hasCollections() bool {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	return len(db.collections) > 0
+}
+
 // clearDocuments removes all documents and releases the locks of all
 // transactions.
 func (db *Database) clearDocuments() {

@@ -42,8 +42,8 @@ type Engine struct {
 
 	saving sync.Mutex // held by Save, because a database keeps the versions of one snapshot
 
-	reads, writes, deletes atomic.Int64
-	changes                atomic.Uint64
+	total   Bill
+	changes atomic.Uint64
 }
 
 // New returns an engine without databases.
@@ -80,6 +80,19 @@ func (e *Engine) Database(name string) (*Database, error) {
 	return d, nil
 }
 
+// Databases returns the names of the databases that have collections.
+func (e *Engine) Databases() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []string
+	for name, d := range e.databases {
+		if d.hasCollections() {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // Clear removes all documents of one database ("projects/P/databases/D"), or of
 // all databases when name is "". Its listeners receive every document as
 // deleted.
@@ -100,5 +113,5 @@ func (e *Engine) Clear(name string) {
 // Usage returns the numbers of billed document reads, writes and deletes so
 // far.
 func (e *Engine) Usage() (reads, writes, deletes int64) {
-	return e.reads.Load(), e.writes.Load(), e.deletes.Load()
+	return e.total.Counts()
 }

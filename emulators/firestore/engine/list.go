@@ -57,7 +57,7 @@ func (db *Database) List(ctx context.Context, req *pb.ListDocumentsRequest) ([]*
 		next, err = q.pageToken(out[n-1])
 	}
 
-	db.engine.reads.Add(int64(max(1, len(out))))
+	db.engine.bill(ctx, int64(max(1, len(out))), 0, 0)
 	return out, next, err
 }
 
@@ -170,7 +170,7 @@ func (db *Database) CollectionIDs(ctx context.Context, req *pb.ListCollectionIds
 		return nil, "", err
 	}
 
-	db.engine.reads.Add(1)
+	db.engine.bill(ctx, 1, 0, 0)
 	ids := db.childIDs(parent, snap.at)
 	i, _ := slices.BinarySearch(ids, req.GetPageToken())
 	ids = ids[i:]

@@ -81,11 +81,11 @@ func (l *Listener) Add(ctx context.Context, p *pb.Target) ([]*pb.ListenResponse,
 		return nil, err
 	}
 	if len(now) == 0 && !resumed {
-		l.db.engine.reads.Add(1)
+		l.db.engine.bill(ctx, 1, 0, 0)
 	}
 
 	l.targets[t.id] = t
-	out = append(out, l.diffMessages(t, now)...)
+	out = append(out, l.diffMessages(ctx, t, now)...)
 	out = append(out, targetChange(pb.TargetChange_CURRENT, l.at, t.id), targetChange(pb.TargetChange_NO_CHANGE, l.at))
 	if p.GetOnce() {
 		out = append(out, l.Remove(t.id)...)
@@ -199,7 +199,7 @@ func (l *Listener) Update(ctx context.Context) ([]*pb.ListenResponse, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, l.diffMessages(t, now)...)
+		out = append(out, l.diffMessages(ctx, t, now)...)
 	}
 	if len(out) > 0 {
 		out = append(out, targetChange(pb.TargetChange_NO_CHANGE, at))
@@ -225,7 +225,7 @@ func (t *target) isAffectedBy(changes []change) bool {
 // diffMessages returns the messages that turn the results that the client has
 // into now. A sent document is billed as a read, and so is a document that left
 // the results because it changed.
-func (l *Listener) diffMessages(t *target, now map[string]*version) []*pb.ListenResponse {
+func (l *Listener) diffMessages(ctx context.Context, t *target, now map[string]*version) []*pb.ListenResponse {
 	var out []*pb.ListenResponse
 	for _, path := range slices.Sorted(maps.Keys(now)) {
 		if v := now[path]; t.sent[path] != v {
@@ -243,7 +243,7 @@ func (l *Listener) diffMessages(t *target, now map[string]*version) []*pb.Listen
 		}
 	}
 
-	l.db.engine.reads.Add(int64(sent))
+	l.db.engine.bill(ctx, int64(sent), 0, 0)
 	t.sent = now
 	return out
 }

@@ -118,7 +118,7 @@ func (db *Database) GetAll(ctx context.Context, r Read, names []string, m *pb.Do
 	}
 	db.mu.RUnlock()
 
-	db.engine.reads.Add(int64(len(out)))
+	db.engine.bill(ctx, int64(len(out)), 0, 0)
 	return out, snap, nil
 }
 
@@ -168,7 +168,7 @@ func (db *Database) Query(ctx context.Context, q *Query, r Read) (*Result, error
 // the number of documents that the offset skips.
 func (r *Result) Each(ctx context.Context, f func(*Document) error) (skipped int, err error) {
 	found := 0
-	defer func() { r.db.engine.reads.Add(int64(max(1, found+skipped))) }()
+	defer func() { r.db.engine.bill(ctx, int64(max(1, found+skipped)), 0, 0) }()
 	var near []row
 	e := r.db.eachResult(ctx, r.q, r.at, func(w row, skip bool) bool {
 		switch {

@@ -19,6 +19,10 @@ export function emptiness(nothing, kind, { compose, fcm, added }) {
   const buttons = () => h("div", { class: "buttons" },
     h("button", { type: "button", class: "quiet", onclick: () => addSamples(added) }, "Add sample customers"), h("button", { type: "button", class: "primary", onclick: () => compose.open() }, "New mailing"));
   if (kind === "found") say("Nothing found", "Words are looked for in tokens, customers, mailings and texts; all have to be there.");
+  else if (kind === "found-data") say("Nothing found", "Documents are found by their path (customers/anna), by their id, or in a collection by the begin of their id.");
+  else if (kind === "found-requests") say("No such request", "Words are looked for in the method, the path, the outcome and the text of an error; all have to be there.");
+  else if (kind === "data") say("No documents", "What clients write to the Firestore emulator appears here. Reload shows what is new.");
+  else if (kind === "requests") say("No request yet", "Requests of clients to the Firestore emulator appear here within a second.");
   else if (kind === "mailings") say("No mailing yet", "Mailings handed in over HTTP, and those from here, show up with their sums.");
   else if (kind === "customers") say("No customer to show", "Customers appear when their phones ring. Anybody else is found by typing the whole id into the search.", buttons());
   else if (compose) say("No phone has rung yet", "Send a mailing to your customers, or start with a few made-up ones.", buttons());

@@ -3,7 +3,7 @@ import { $, h } from "./dom.js";
 
 const keys = [
   ["/", "search"], ["↑ ↓", "previous and next in the list"], ["Page Up, Page Down, Home, End", "further in the list"], ["Enter", "open"], ["Esc", "back"],
-  ["n", "new mailing"], ["1 2 3", "phones, mailings, customers"], ["?", "this list"],
+  ["n", "new mailing"], ["1 2 3", "phones, mailings, customers"], ["4 5", "documents and requests of Firestore"], ["?", "this list"],
 ];
 
 export function openHelp() {

@@ -15,9 +15,13 @@ import { emptiness } from "./empty.js";
 import { Overview } from "./overview.js";
 import { Notifier } from "./notify.js";
 import { openHelp } from "./help.js";
+import { Data } from "./data.js";
+import { Requests } from "./requests.js";
+import { isDocument, parentOf } from "./firestore.js";
 
 const about = await get("inbox.json");
 document.body.classList.toggle("alone", !about.api);
+document.body.classList.toggle("no-firestore", !about.firestore);
 put($("project"), about.project || "");
 
 const store = new Store(), rules = new Rules(), knobs = new Knobs(), live = new Live(store);
@@ -41,6 +45,12 @@ const phones = new Phones({ store, rules, customers, open: (p, far) => go("phone
 phones.empty = (found, searching) => {
   if (view === "phones") empty(found === 0, searching);
 };
+
+const nothing = (none, searching) => empty(none, searching);
+const data = new Data({ project: about.project, go: (path, far = true) => go("data", path, far), empty: nothing });
+const requests = new Requests({ project: about.project, open: (number, far) => go("requests", number, far), empty: nothing, grown: () => {
+  if (view === "requests" && detail?.waits) reopen();
+} });
 
 const views = {
   phones: {
@@ -78,6 +88,26 @@ const views = {
     list: () => list,
     detail: (id) => new Details(id, { customers, store, back, send: (ids) => compose.open(ids) }),
   },
+  data: {
+    title: "Data",
+    search: "Find a document by its path or id",
+    mount: () => data.mount($("list")),
+    unmount: () => data.unmount(),
+    list: () => data.list,
+    always: true, // it has details also of nothing chosen
+    detail: (path) => data.detail(path),
+    opens: isDocument,
+    above: parentOf,
+  },
+  requests: {
+    title: "Requests",
+    search: "Filter by method, path, outcome",
+    mount: () => requests.mount($("list")),
+    unmount: () => requests.unmount(),
+    list: () => requests.list,
+    always: true,
+    detail: (number) => requests.detail(number),
+  },
   weather: { title: "FCM", mount: () => {}, unmount: () => {}, list: () => null, detail: () => null },
 };
 
@@ -103,22 +133,40 @@ function showMailings() {
   empty(rows.length === 0, text !== "");
 }
 
-const empty = (nothing, searching) => emptiness(nothing, searching ? "found" : view, { compose: about.api && compose, fcm: about.fcm, added });
+const empty = (none, searching) => emptiness(none, searching ? (views[view].search ? `found-${view}` : "found") : view, { compose: about.api && compose, fcm: about.fcm, added });
+
+// has reports whether the page has a view: some need functions, others Firestore.
+const has = (name) => Object.hasOwn(views, name) && Boolean({ phones: true, weather: true, mailings: about.api, customers: about.api, data: about.firestore, requests: about.firestore }[name]);
+
+// What was searched for in data, in requests, and in the other views together.
+const searched = {}, usual = $("search").placeholder;
+const areaOf = (name) => (views[name]?.search ? name : "inbox");
+
+function changeSearch(from, to) {
+  const text = views[to].search || usual;
+  $("search").placeholder = text;
+  put($("search-label"), text);
+  if (areaOf(from) === areaOf(to)) return;
+  searched[areaOf(from)] = $("search").value;
+  $("search").value = searched[areaOf(to)] || "";
+}
 
 function route(far = true) {
   const [name, ...rest] = location.hash.slice(1).split("/");
-  const to = views[name] && (about.api || name === "phones" || name === "weather") ? name : "phones";
+  const to = has(name) ? name : "phones";
   let id = "";
   try {
     id = decodeURIComponent(rest.join("/"));
   } catch { /* no address of ours */ }
   if (to !== view) {
     if (view) views[view].unmount();
+    changeSearch(view, to);
     view = to;
     document.body.dataset.view = view;
     put($("list-title"), views[view].title);
     document.title = `${views[view].title} – Carillon inbox${about.project ? ` (${about.project})` : ""}`;
     $("fresh").hidden = true;
+    $("tools").replaceChildren();
     $("list").hidden = false;
     $("empty").hidden = true;
     delete $("empty").dataset.kind;
@@ -131,12 +179,12 @@ function route(far = true) {
   }
   if (id !== shownId) {
     shownId = id;
-    detail = id ? views[view].detail(id) : null;
+    detail = id || views[view].always ? views[view].detail(id) : null;
     if (!detail) overview.draw();
     $("detail").replaceChildren(detail ? detail.el : overview.el);
     $("detail").scrollTop = 0;
   }
-  document.body.classList.toggle("opened", Boolean(id) && far);
+  document.body.classList.toggle("opened", far && (views[view].opens || Boolean)(id));
   const l = views[view].list();
   if (l) {
     l.activeKey = id;
@@ -244,26 +292,35 @@ $("search").addEventListener("input", () => {
   typing = setTimeout(() => {
     if (view === "customers") showCustomers();
     else if (view === "mailings") showMailings();
+    else if (view === "data") data.search($("search").value);
+    else if (view === "requests") requests.search($("search").value);
     else phones.search($("search").value);
   }, 120);
 });
 $("fresh").addEventListener("click", () => {
   if (view === "mailings") mailings.load(true).catch((e) => toast(e.message));
+  else if (view === "data") data.more();
   else phones.toTop();
 });
 $("compose").addEventListener("click", () => compose.open());
 $("keys").addEventListener("click", openHelp);
 twice($("clear"), "Clear", () => `Clear ${number(store.size)} messages?`, () => del("emulator/messages").catch((e) => toast(`Nothing was cleared: ${e.message}`)));
 addEventListener("hashchange", () => route());
+const byKey = ["phones", "mailings", "customers", "data", "requests"];
 addEventListener("keydown", (e) => {
   if (e.altKey || e.ctrlKey || e.metaKey || document.querySelector("dialog[open]")) return;
-  const typed = e.target.matches("input:not([type=range]), textarea, select");
+  const typed = e.target.matches("input:not([type=range], [type=checkbox]), textarea, select");
   if (e.key === "Escape") {
     if (e.target === $("search")) {
       $("search").value = "";
       $("search").dispatchEvent(new Event("input"));
       $("list").focus();
-    } else if (shownId) go(view);
+    } else if (shownId && !e.target.matches("textarea")) go(view, views[view].above?.(shownId));
+  } else if (e.target === $("search") && e.key === "Enter" && view === "data") {
+    clearTimeout(typing);
+    $("list").focus();
+    data.enter($("search").value);
+    e.preventDefault();
   } else if (e.target === $("search") && (e.key === "ArrowDown" || e.key === "Enter")) {
     $("list").focus();
     views[view].list()?.choose(0);
@@ -282,8 +339,8 @@ addEventListener("keydown", (e) => {
   } else if (!typed && e.key === "n" && about.api) {
     compose.open();
     e.preventDefault();
-  } else if (!typed && "123".includes(e.key) && (about.api || e.key === "1")) {
-    go(["phones", "mailings", "customers"][e.key - 1]);
+  } else if (!typed && "12345".includes(e.key) && has(byKey[e.key - 1])) {
+    go(byKey[e.key - 1]);
     $("list").focus();
   }
 });
