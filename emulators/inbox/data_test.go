@@ -190,8 +190,8 @@ func TestDataIsChanged(t *testing.T) {
 	}
 }
 
-// TestHostileDocumentsAreText checks that names and values of documents are shown unchanged
-// and never executed, and that large and deep ones neither break nor block the page.
+// TestHostileDocumentsAreText checks that ids, names and values of documents are shown
+// unchanged and never executed, also deep ones.
 func TestHostileDocumentsAreText(t *testing.T) {
 	t.Parallel()
 	p := browser.Open(t, 1200, 800)
@@ -214,12 +214,6 @@ func TestHostileDocumentsAreText(t *testing.T) {
 		docs["hostile/"+strings.ReplaceAll(text, "/", "∕")] = map[string]*pb.Value{"n": number(1)}
 	}
 	w.set(t, docs)
-	w.set(t, map[string]map[string]*pb.Value{"large/text": {"text": textValue(strings.Repeat("x", 1_048_000))}})
-	many := map[string]*pb.Value{}
-	for i := range 20_000 {
-		many[fmt.Sprintf("f%05d", i)] = number(int64(i))
-	}
-	w.set(t, map[string]map[string]*pb.Value{"large/many": many})
 
 	p.Go(w.url + "/#data/hostile/fields")
 	p.Until(`document.querySelectorAll(".record-body > .scroll > .fields > li").length === ` + js(len(fields)))
@@ -239,7 +233,25 @@ func TestHostileDocumentsAreText(t *testing.T) {
 		p.Until(`document.querySelector(".record h2").textContent === ` + js(id) + ` && document.querySelector(".record .fields .value").textContent === "1"`)
 	}
 
-	browser.Eval[bool](p, `(location.hash = "#data/large/text", true)`)
+	check.Equal(t, browser.Eval[string](p, `document.title`), "Data – Carillon inbox (demo)", "the title; if a script ran it is another one")
+	check.Equal(t, browser.Eval[int](p, `document.querySelectorAll("body script, body img:not([src='icon.svg'])").length`), 0, "elements made of the text of documents")
+	checkConsole(t, p)
+}
+
+// TestLargeDocumentsAreShownInParts checks a document with a text of almost 1 MiB, and one with
+// 20,000 fields: the page shows a part, and more when asked.
+func TestLargeDocumentsAreShownInParts(t *testing.T) {
+	t.Parallel()
+	p := browser.Open(t, 1200, 800)
+	w := newDataHarness(t)
+	w.set(t, map[string]map[string]*pb.Value{"large/text": {"text": textValue(strings.Repeat("x", 1_048_000))}})
+	many := map[string]*pb.Value{}
+	for i := range 20_000 {
+		many[fmt.Sprintf("f%05d", i)] = number(int64(i))
+	}
+	w.set(t, map[string]map[string]*pb.Value{"large/many": many})
+
+	p.Go(w.url + "/#data/large/text")
 	p.Until(`document.querySelector(".fields .copy")?.textContent === "Show all 1,048,000 characters"`)
 	p.Click(".fields .copy")
 	p.Until(`document.querySelector(".fields .value").textContent.trim().length === 1048000`)
@@ -250,9 +262,6 @@ func TestHostileDocumentsAreText(t *testing.T) {
 	p.Until(`document.querySelector(".fields > li:last-child button")?.textContent === "Show 100 more of 20,000" && document.querySelectorAll(".fields > li").length === 101`)
 	p.Click(".fields > li:last-child button")
 	p.Until(`document.querySelectorAll(".fields > li").length === 201`)
-
-	check.Equal(t, browser.Eval[string](p, `document.title`), "Data – Carillon inbox (demo)", "the title; if a script ran it is another one")
-	check.Equal(t, browser.Eval[int](p, `document.querySelectorAll("body script, body img:not([src='icon.svg'])").length`), 0, "elements made of the text of documents")
 	checkConsole(t, p)
 }
 
@@ -286,6 +295,7 @@ func TestAHundredThousandDocuments(t *testing.T) {
 	report(t, p, "paging")
 	longest := browser.Eval[float64](p, `Math.max(0, ...window.long)`)
 	same := browser.Eval[float64](p, work)
+	p.Until(`Math.max(...window.long) >= 50`) // the observer reports the work, so it reports the tasks of the page too
 	if limit := 200 * max(1, same/usual); longest > limit {
 		t.Errorf("the longest task blocked the browser for %.0f ms, want at most %.0f ms on this machine", longest, limit)
 	}
