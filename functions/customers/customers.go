@@ -34,7 +34,7 @@ type dataStore interface {
 	reportStore
 }
 
-// customerStore has the customers.
+// customerStore is what the operations on customers need of the store.
 type customerStore interface {
 	ReadCustomer(ctx context.Context, id string) (*push.Customer, error)
 	PatchCustomer(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error)
@@ -56,13 +56,13 @@ type transferStore interface {
 	ListDayStats(ctx context.Context, first, last string) ([]push.DayStats, error)
 }
 
-// settingsStore has the settings.
+// settingsStore is what the operations on settings need of the store.
 type settingsStore interface {
 	ReadSettings(ctx context.Context) (push.Settings, error)
 	SaveSettings(ctx context.Context, set push.Settings, condition *push.Precondition) (push.Settings, error)
 }
 
-// publisher publishes events.
+// publisher is what the function needs of the queue.
 type publisher interface {
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }

@@ -41,7 +41,7 @@ type dataStore interface {
 	messageStore
 }
 
-// batchStore has the batches.
+// batchStore reads, leases and saves batches.
 type batchStore interface {
 	ReadBatch(ctx context.Context, ref push.BatchRef) (*push.Batch, error)
 	LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error
@@ -49,7 +49,7 @@ type batchStore interface {
 	CloseUndecodableBatch(ctx context.Context, ref push.BatchRef, reason string) error
 }
 
-// mailingStore has the mailings.
+// mailingStore reads mailings, and changes their states.
 type mailingStore interface {
 	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	PauseMailingForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error)
@@ -59,13 +59,13 @@ type mailingStore interface {
 	MarkCompletedPublished(ctx context.Context, id string) error
 }
 
-// targetStore has the customers of targets.
+// targetStore checks and flags the tokens of targets.
 type targetStore interface {
 	RecheckTargets(ctx context.Context, m *push.Mailing, targets []push.Target) (owed []bool, broken []string, err error)
 	FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult
 }
 
-// publisher publishes events.
+// publisher is what deliver needs of the queue.
 type publisher interface {
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }

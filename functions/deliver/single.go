@@ -10,7 +10,7 @@ import (
 	"carillon.example/shared/store"
 )
 
-// messageStore has the messages to one customer.
+// messageStore reads, leases and saves messages to one customer.
 type messageStore interface {
 	ReadMessageToSend(ctx context.Context, ref push.MessageRef) (*push.Message, *push.Customer, error)
 	ReadMessage(ctx context.Context, id string) (*push.Message, error)

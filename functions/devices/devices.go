@@ -49,7 +49,7 @@ type dataStore interface {
 	RecordReports(ctx context.Context, list []push.Report, publish store.PublishEvents) (store.RecordedReports, error)
 }
 
-// publisher publishes events.
+// publisher is what the function needs of the queue.
 type publisher interface {
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }

@@ -33,7 +33,7 @@ type dataStore interface {
 	unflagStore
 }
 
-// mailingStore has the mailings and their states.
+// mailingStore reads mailings, and changes their states.
 type mailingStore interface {
 	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	AcceptMailing(ctx context.Context, id string) (*push.Mailing, error)
@@ -43,7 +43,8 @@ type mailingStore interface {
 	MarkCompletedPublished(ctx context.Context, id string) error
 }
 
-// audienceStore has the audiences of mailings.
+// audienceStore is what dispatch needs to read and estimate audiences, and to pause a mailing
+// whose audience is too large.
 type audienceStore interface {
 	ReadMailing(ctx context.Context, id string) (*push.Mailing, error)
 	OpenAudience(ctx context.Context, m *push.Mailing, attributes ...string) (store.Audience, error)
@@ -61,7 +62,7 @@ type shardStore interface {
 	MarkMailingDispatched(ctx context.Context, id string) (bool, error)
 }
 
-// batchStore has the open batches.
+// batchStore is what dispatch needs of open batches.
 type batchStore interface {
 	ListOpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	CountOpenTargets(ctx context.Context, mailing string) (int, error)

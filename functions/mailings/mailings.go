@@ -46,7 +46,7 @@ type dataStore interface {
 	previewStore
 }
 
-// mailingStore has the mailings.
+// mailingStore creates and reads mailings.
 type mailingStore interface {
 	CreateMailing(ctx context.Context, m *push.Mailing) (*push.Mailing, bool, error)
 	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)

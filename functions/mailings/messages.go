@@ -18,7 +18,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// messageStore has the messages to one customer.
+// messageStore creates and reads messages to one customer.
 type messageStore interface {
 	CreateMessage(ctx context.Context, m *push.Message) (*push.Message, bool, error)
 	ReadMessage(ctx context.Context, id string) (*push.Message, error)

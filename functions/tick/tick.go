@@ -47,7 +47,7 @@ type dataStore interface {
 	deliveryStore
 }
 
-// mailingStore has the mailings that are due.
+// mailingStore is what tick needs of mailings that are due.
 type mailingStore interface {
 	ListDueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error)
 	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
@@ -57,14 +57,14 @@ type mailingStore interface {
 	MarkCompletedPublished(ctx context.Context, id string) error
 }
 
-// shardStore has the shards.
+// shardStore is what tick needs of shards.
 type shardStore interface {
 	ListOpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
 	MarkShardPublished(ctx context.Context, mailing string, sh store.OpenShard, at time.Time) (bool, error)
 	MarkMailingDispatched(ctx context.Context, id string) (bool, error)
 }
 
-// batchStore has the open batches.
+// batchStore is what tick needs of open batches.
 type batchStore interface {
 	ListOpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	ListHoldingBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)

@@ -126,8 +126,8 @@ func (t Tally) Sum() (n int64) {
 	return n
 }
 
-// wasSent reports whether a message with this result was sent. A cancelled or expired one was
-// not sent, or FCM answered that it has to wait.
+// wasSent reports whether a message with this result may have been sent. A pending, cancelled
+// or expired one was not, or FCM has not accepted it.
 func (r Result) wasSent() bool {
 	return r != ResultPending && r != ResultExpired && r != ResultCancelled
 }
