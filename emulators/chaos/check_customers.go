@@ -69,7 +69,7 @@ func (x *checker) checkCustomer(ctx context.Context, c *client.Client, q *testCu
 // after the token's last registration found it invalid.
 func (x *checker) checkFlag(q *testCustomer, y *testToken, valid bool, seen time.Time) {
 	found, ok := x.foundInvalid[tokenKey{q.id, y.token}]
-	late := ok && !seen.After(found)
+	late := ok && !seen.After(found.createdAt)
 	undone := x.unflagged[tokenKey{q.id, y.token}]
 
 	switch {
@@ -78,8 +78,8 @@ func (x *checker) checkFlag(q *testCustomer, y *testToken, valid bool, seen time
 	case !valid && !y.unregistered:
 		x.addFinding(brokenFlagged, "a token of customer %s that is registered with FCM (%s) is flagged", q.id, push.TokenID(y.token))
 	case !valid && !late:
-		x.addFinding(brokenFlagged, "token %s of customer %s is flagged; it was seen %s, and the last batch that found it invalid was created %s", push.TokenID(y.token), q.id, formatTime(seen), formatTime(found))
-	case valid && late && !undone && (!x.makesFCMUnreliable() || y.unregistered && y.unregisteredAt.Before(found)):
-		x.addFinding(brokenMissedFlags, "token %s of customer %s was found invalid in a batch created %s, was last seen %s, and has no flag", push.TokenID(y.token), q.id, formatTime(found), formatTime(seen))
+		x.addFinding(brokenFlagged, "token %s of customer %s is flagged; it was seen %s, and the last batch that found it invalid was created %s", push.TokenID(y.token), q.id, formatTime(seen), formatTime(found.createdAt))
+	case valid && late && !undone && !found.mayDrop && (!x.makesFCMUnreliable() || y.unregistered && y.unregisteredAt.Before(found.createdAt)):
+		x.addFinding(brokenMissedFlags, "token %s of customer %s was found invalid in a batch of mailing %s created %s, was last seen %s, and has no flag", push.TokenID(y.token), q.id, found.mailing, formatTime(found.createdAt), formatTime(seen))
 	}
 }

@@ -25,12 +25,12 @@ type checker struct {
 	totalsMu      sync.Mutex // guards the fields below
 	totals        runTotals
 	endedMailings []*testMailing
-	foundInvalid  map[tokenKey]time.Time // tokens found invalid: when the last batch that found them was created
-	unflagged     map[tokenKey]bool      // tokens found invalid by a mailing that was unflagged
+	foundInvalid  map[tokenKey]invalidResult // tokens found invalid, by the last batch that found them
+	unflagged     map[tokenKey]bool          // tokens found invalid by a mailing that was unflagged
 }
 
 func newChecker(m *testCustomers, c *instances.CallLog, f faultSet) *checker {
-	x := &checker{customers: m, calls: c, faultSet: f, byID: map[string]*testCustomer{}, foundInvalid: map[tokenKey]time.Time{}, unflagged: map[tokenKey]bool{}}
+	x := &checker{customers: m, calls: c, faultSet: f, byID: map[string]*testCustomer{}, foundInvalid: map[tokenKey]invalidResult{}, unflagged: map[tokenKey]bool{}}
 	x.totals.States = map[string]int{}
 	for _, p := range m.all {
 		x.byID[p.id] = p
@@ -181,6 +181,13 @@ func (o *mailingCheck) checkHours() {
 	}
 }
 
+// An invalidResult is what a batch found about a token.
+type invalidResult struct {
+	createdAt time.Time // when the batch was created
+	mailing   string    // its mailing
+	mayDrop   bool      // the mailing was cancelled or has expired: it drops the flags that it still holds
+}
+
 // checkResults compares each result with what FCM saw of the token.
 func (o *mailingCheck) checkResults() {
 	for k, at := range o.targets {
@@ -202,8 +209,8 @@ func (o *mailingCheck) checkResults() {
 			}
 			if o.mailing.kind == faultUnflag {
 				o.unflagged[k] = true
-			} else if at.createdAt.After(o.foundInvalid[k]) {
-				o.foundInvalid[k] = at.createdAt
+			} else if at.createdAt.After(o.foundInvalid[k].createdAt) {
+				o.foundInvalid[k] = invalidResult{at.createdAt, o.mailing.id, o.mailing.final.State != string(push.Completed)}
 			}
 		case push.ResultWrongSender:
 			if !o.faultSet[faultOtherProject] {

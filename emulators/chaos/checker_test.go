@@ -148,16 +148,19 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 	for _, c := range []struct {
 		name            string
 		undone, invalid bool
+		ended           bool // the mailing that found it was cancelled
 		valid           bool
 		want            string
 	}{
-		{"taken back", true, false, true, ""},
-		{"taken back, and stands", true, false, false, brokenFlagged},
-		{"found by another, too, flagged", true, true, false, ""},
-		{"found by another, too, valid", true, true, true, ""},
-		{"found, and valid", false, true, true, brokenMissedFlags},
-		{"found, and flagged", false, true, false, ""},
-		{"never found, and flagged", false, false, false, brokenFlagged},
+		{"taken back", true, false, false, true, ""},
+		{"taken back, and stands", true, false, false, false, brokenFlagged},
+		{"found by another, too, flagged", true, true, false, false, ""},
+		{"found by another, too, valid", true, true, false, true, ""},
+		{"found, and valid", false, true, false, true, brokenMissedFlags},
+		{"found, and flagged", false, true, false, false, ""},
+		{"found by a cancelled mailing, and valid", false, true, true, true, ""},
+		{"found by a cancelled mailing, and flagged", false, true, true, false, ""},
+		{"never found, and flagged", false, false, false, false, brokenFlagged},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := newChecker(&testCustomers{}, instances.NewCallLog(), faultSet{})
@@ -165,7 +168,7 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 				x.unflagged[k] = true
 			}
 			if c.invalid {
-				x.foundInvalid[k] = cut
+				x.foundInvalid[k] = invalidResult{createdAt: cut, mayDrop: c.ended}
 			}
 
 			x.checkFlag(q, gone, c.valid, cut.Add(-time.Hour))
