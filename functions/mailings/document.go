@@ -37,6 +37,7 @@ var documentation = api.Documentation{
 				"customer": "c1",
 			}},
 		"list-recipients": {Tag: readTag, Description: "A line for each token that the mailing was for, until 30 days after the mailing's lifetime. If an answer breaks off, drop the lines of its last batch, which may be incomplete, and continue with `after` and the batch before."},
+		"show-timeline":   {Tag: readTag, Description: "How many tokens FCM answered in each step of time, how many it accepted, how often it limited the rate, and when the mailing was paused. Costs one Firestore read for each batch of up to 1,000 tokens. There are no points once the batches are deleted, 30 days after the mailing's lifetime."},
 		"list-mailings":   {Tag: readTag, Description: "Mailings in pages, the newest first."},
 		"show-mailing":    {Tag: readTag, Description: "The draft of the mailing, its state, and its sums: every matched customer is targeted or excluded, every targeted token has one result."},
 		"cancel-mailing":  {Tag: sendTag, Description: "Ends the mailing. What FCM has accepted cannot be stopped any more; what is not sent yet counts as cancelled."},

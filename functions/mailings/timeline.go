@@ -16,7 +16,6 @@ type timelineOutput struct{ Body push.Timeline }
 // registerTimeline registers how a mailing was sent over time.
 func (s *service) registerTimeline() {
 	op := api.WithLongDeadline(newOperation(http.MethodGet, "/v1/mailings/{id}/timeline", "show-timeline", "Show how a mailing was sent over time", http.StatusNotFound))
-	op.Description = "Costs one Firestore read for each batch of up to 1,000 tokens. There are no points once the batches are deleted, 30 days after the mailing expired."
 	huma.Register(s.api, op, api.Answering(s.Log, s.showTimeline))
 }
 

@@ -23,8 +23,8 @@ func (b *board) PublishMessages(_ context.Context, refs ...push.MessageRef) erro
 	return b.err
 }
 
-// A message whose Pub/Sub message was lost is published again after two minutes, then
-// after twice as long each time, and not at all once it is settled.
+// A message whose Pub/Sub message was lost is published again after two minutes, after two
+// more, then after twice as long each time, and not at all once it is settled.
 func TestLostMessageIsPublishedAgain(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
@@ -35,8 +35,10 @@ func TestLostMessageIsPublishedAgain(t *testing.T) {
 	}{
 		{time.Minute, nil},
 		{90 * time.Second, []string{"s1"}},
-		{130 * time.Second, nil},
-		{30 * time.Second, []string{"s1"}},
+		{110 * time.Second, nil},
+		{20 * time.Second, []string{"s1"}},
+		{250 * time.Second, nil},
+		{20 * time.Second, []string{"s1"}},
 	} {
 		w.clock.Add(c.after)
 		w.tick(t)
