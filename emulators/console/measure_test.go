@@ -13,20 +13,23 @@ var (
 	consoleCustomer = flag.String("customer", "", "id of a customer that TestMeasureConsole looks up")
 )
 
-// TestMeasureConsole reports how long the views of a running console take, with as many
-// customers as there are, and checks that each view shows what it is for.
+// TestMeasureConsole reports how long the views of a console take, and checks that each shows
+// what it is for. Without -console it is that of the other tests, with few customers.
 func TestMeasureConsole(t *testing.T) {
-	if *consoleAt == "" {
-		t.Skip("no console is given: -console http://127.0.0.1:4001 -customer ID")
+	address, customer := *consoleAt, *consoleCustomer
+	if address == "" {
+		w := newHarness(t)
+		w.seed("measure", 20)
+		address, customer = w.url[sender], "measure0000"
 	}
 	p := browser.Open(t, 1280, 900)
 	for _, view := range []struct{ name, place, ready string }{
 		{"overview", "#/", `document.querySelector(".figures, .chart, main .note")`},
 		{"mailings", "#/mailings", `document.querySelector("main .card")`},
-		{"customer", "#/customers/" + *consoleCustomer, `document.querySelector("main").textContent.includes("Push reaches this customer")`},
+		{"customer", "#/customers/" + customer, `document.querySelector("main").textContent.includes("Push reaches this customer")`},
 		{"compose", "#/compose", `document.querySelector("#estimate")`},
 	} {
-		p.Go(at(*consoleAt, view.place))
+		p.Go(at(address, view.place))
 		browser.Eval[bool](p, watch)
 		took := browser.Eval[float64](p, `new Promise((done) => { const look = () => { try { if (`+view.ready+`) return done(Date.now() - performance.timeOrigin); } catch { /* not yet */ } requestAnimationFrame(look); }; look(); })`)
 		t.Logf("%s: first paint after %.0f ms, shown after %.0f ms, longest task %.0f ms", view.name, browser.Eval[float64](p, paint), took, browser.Eval[float64](p, longest))
