@@ -1,8 +1,6 @@
 package auth
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,27 +19,17 @@ func (s *Server) loadSnapshot(r io.Reader) error {
 	}
 
 	var of *realm // of the lines that follow
-	for {
-		text, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if of, err = s.loadLine(of, text); err != nil {
-			return in.Fault(err)
-		}
-	}
+	return in.Each(func(line []byte) (err error) {
+		of, err = s.loadLine(of, line)
+		return err
+	})
 }
 
 // loadLine loads a realm, or an account or a user id of the realm before it. It returns the
 // realm of the lines that follow.
 func (s *Server) loadLine(of *realm, text []byte) (*realm, error) {
 	var l savedLine
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&l); err != nil {
+	if err := snapshot.Decode(text, &l); err != nil {
 		return nil, err
 	}
 

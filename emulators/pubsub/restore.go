@@ -1,9 +1,7 @@
 package pubsub
 
 import (
-	"bytes"
 	"container/heap"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,17 +28,14 @@ func (s *Server) loadSnapshot(r io.Reader) error {
 		return err
 	}
 
-	for {
-		text, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			break
+	err = in.Each(func(line []byte) error {
+		if err := s.loadLine(line); err != nil {
+			return errors.New(status.Convert(err).Message())
 		}
-		if err != nil {
-			return err
-		}
-		if err := s.loadLine(text); err != nil {
-			return in.Fault(errors.New(status.Convert(err).Message()))
-		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 
 	s.loaded.Topics, s.loaded.Subscriptions = len(s.topics), len(s.subs)
@@ -51,9 +46,7 @@ func (s *Server) loadSnapshot(r io.Reader) error {
 // loadLine loads a topic, a subscription or a message.
 func (s *Server) loadLine(text []byte) error {
 	var l savedLine
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&l); err != nil {
+	if err := snapshot.Decode(text, &l); err != nil {
 		return err
 	}
 	switch {

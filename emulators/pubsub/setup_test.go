@@ -35,6 +35,18 @@ type harness struct {
 
 func start(t testing.TB, o pubsub.Options) *harness {
 	t.Helper()
+	w := startEmpty(t, o)
+	for _, name := range []string{alpha, dead} {
+		if _, err := w.TopicAdminClient.CreateTopic(t.Context(), &pb.Topic{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w
+}
+
+// startEmpty returns a server with what its options say, and no topic besides.
+func startEmpty(t testing.TB, o pubsub.Options) *harness {
+	t.Helper()
 	s, err := pubsub.Start("127.0.0.1:0", o)
 	if err != nil {
 		t.Fatal(err)
@@ -44,18 +56,12 @@ func start(t testing.TB, o pubsub.Options) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := client.NewClient(t.Context(), "p", option.WithGRPCConn(conn))
+	c, err := client.NewClient(context.Background(), "p", option.WithGRPCConn(conn)) // tests use it in their clean-up, too
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	w := &harness{t, s, c}
-	for _, name := range []string{alpha, dead} {
-		if _, err := c.TopicAdminClient.CreateTopic(t.Context(), &pb.Topic{Name: name}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return w
+	return &harness{t, s, c}
 }
 
 // subscribe creates a subscription of topic alpha, unless s names another.

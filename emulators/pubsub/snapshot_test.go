@@ -2,7 +2,6 @@ package pubsub_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -10,11 +9,7 @@ import (
 	"testing"
 	"time"
 
-	client "cloud.google.com/go/pubsub/v2"
 	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"carillon.example/emulators/pubsub"
 	"carillon.example/emulators/snapshot/snapshottest"
@@ -42,21 +37,7 @@ func (w *harness) restart(o pubsub.Options) *harness {
 func startWith(t testing.TB, o pubsub.Options, text string) *harness {
 	t.Helper()
 	o.Snapshot = strings.NewReader(text)
-	s, err := pubsub.Start("127.0.0.1:0", o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := client.NewClient(context.Background(), "p", option.WithGRPCConn(conn))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return &harness{t, s, c}
+	return startEmpty(t, o)
 }
 
 func (w *harness) ack(subscription string, ids ...string) {

@@ -170,6 +170,30 @@ func (s *Reader) Next() ([]byte, error) {
 	return nil, io.EOF
 }
 
+// Each calls load with each line that is left, in order. It returns the errors of Next but
+// io.EOF, and for an error of load an InvalidError that names the line.
+func (s *Reader) Each(load func(line []byte) error) error {
+	for {
+		line, err := s.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := load(line); err != nil {
+			return s.Fault(err)
+		}
+	}
+}
+
+// Decode decodes a line, and refuses fields that v does not have.
+func Decode(line []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
+}
+
 // Fault returns an InvalidError about the line that Next returned last.
 func (s *Reader) Fault(err error) error { return invalid("line %d: %v", s.lines+1, err) }
 

@@ -92,7 +92,7 @@ func NewTimeline(batches []SettledBatch, pauses []Pause) Timeline {
 // timelineStep returns the shortest step for a time.
 func timelineStep(whole time.Duration) time.Duration {
 	for _, step := range timelineSteps {
-		if whole < step*(maxTimelinePoints-1) { // its first step may begin before it
+		if whole < step*(maxTimelinePoints-1) { // the first step may begin before the first batch ended
 			return step
 		}
 	}

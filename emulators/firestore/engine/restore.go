@@ -26,20 +26,17 @@ func (e *Engine) Load(r io.Reader) (Contents, error) {
 
 	var c Contents
 	latest := max(e.opt.Now().UnixMicro(), in.At().UnixMicro())
-	for {
-		line, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return Contents{}, err
-		}
+	err = in.Each(func(line []byte) error {
 		updated, err := e.loadDocument(line)
 		if err != nil {
-			return Contents{}, in.Fault(errors.New(status.Convert(err).Message()))
+			return errors.New(status.Convert(err).Message())
 		}
 		latest = max(latest, updated)
 		c.Documents++
+		return nil
+	})
+	if err != nil {
+		return Contents{}, err
 	}
 
 	e.mu.Lock()

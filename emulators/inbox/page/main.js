@@ -210,7 +210,7 @@ function stats() {
   statsDue = setTimeout(async () => {
     try {
       const s = await get("emulator/stats");
-      overview.told(s);
+      overview.showStats(s);
       const refused = Object.entries(s.outcomes).filter(([k]) => k !== "OK" && k !== "SLOW").reduce((n, [, v]) => n + v, 0);
       $("stats").replaceChildren(...[["Requests", s.requests], ["Accepted", s.accepted], ["Refused", refused], ["Duplicates", s.duplicates]]
         .flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, number(v))]));

@@ -34,8 +34,8 @@ export class Overview {
       h("div", { class: "who" }, h("a", { href: `#mailings/${encodeURIComponent(m.id)}`, dir: "auto" }, headline(m)), m.state ? chip(m) : ""), progress(m), h("p", { class: "note" }, reached(m)))) : [h("p", { class: "note" }, "None yet.")]));
   }
 
-  // told shows what FCM was asked and answered, as /emulator/stats has it.
-  told(stats) {
+  // showStats shows the numbers of requests and answers, as /emulator/stats has them.
+  showStats(stats) {
     this.stats = stats;
     this.draw();
   }
