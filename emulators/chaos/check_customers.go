@@ -79,7 +79,7 @@ func (x *checker) checkFlag(q *testCustomer, y *testToken, valid bool, seen time
 		x.addFinding(brokenFlagged, "a token of customer %s that is registered with FCM (%s) is flagged", q.id, push.TokenID(y.token))
 	case !valid && !late:
 		x.addFinding(brokenFlagged, "token %s of customer %s is flagged; it was seen %s, and the last batch that found it invalid was created %s", push.TokenID(y.token), q.id, formatTime(seen), formatTime(found.createdAt))
-	case valid && late && !undone && !found.mayDrop && (!x.makesFCMUnreliable() || y.unregistered && y.unregisteredAt.Before(found.createdAt)):
+	case valid && late && !undone && !found.dropped && (!x.makesFCMUnreliable() || y.unregistered && y.unregisteredAt.Before(found.createdAt)):
 		x.addFinding(brokenMissedFlags, "token %s of customer %s was found invalid in a batch of mailing %s created %s, was last seen %s, and has no flag", push.TokenID(y.token), q.id, found.mailing, formatTime(found.createdAt), formatTime(seen))
 	}
 }

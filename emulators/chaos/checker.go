@@ -181,11 +181,18 @@ func (o *mailingCheck) checkHours() {
 	}
 }
 
+// hasDropped reports whether a batch dropped the flag of a token. It may only if its mailing
+// was cancelled or has expired, and only while FCM's wrong answers make it hold flags.
+func (o *mailingCheck) hasDropped(k tokenKey, batch string) bool {
+	ended := o.mailing.final.State != string(push.Completed)
+	return ended && o.makesFCMUnreliable() && !strings.Contains(o.stored[batch].invalid, push.TokenID(k.token))
+}
+
 // An invalidResult is what a batch found about a token.
 type invalidResult struct {
 	createdAt time.Time // when the batch was created
 	mailing   string    // its mailing
-	mayDrop   bool      // the mailing was cancelled or has expired: it drops the flags that it still holds
+	dropped   bool      // it dropped the flag, because its mailing was cancelled or expired while the flag was held
 }
 
 // checkResults compares each result with what FCM saw of the token.
@@ -210,7 +217,7 @@ func (o *mailingCheck) checkResults() {
 			if o.mailing.kind == faultUnflag {
 				o.unflagged[k] = true
 			} else if at.createdAt.After(o.foundInvalid[k].createdAt) {
-				o.foundInvalid[k] = invalidResult{at.createdAt, o.mailing.id, o.mailing.final.State != string(push.Completed)}
+				o.foundInvalid[k] = invalidResult{at.createdAt, o.mailing.id, o.hasDropped(k, at.ref.Batch)}
 			}
 		case push.ResultWrongSender:
 			if !o.faultSet[faultOtherProject] {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/client"
 	"carillon.example/emulators/instances"
 	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
@@ -148,7 +149,7 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 	for _, c := range []struct {
 		name            string
 		undone, invalid bool
-		ended           bool // the mailing that found it was cancelled
+		dropped         bool // its batch dropped the flag
 		valid           bool
 		want            string
 	}{
@@ -158,8 +159,8 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 		{"found by another, too, valid", true, true, false, true, ""},
 		{"found, and valid", false, true, false, true, brokenMissedFlags},
 		{"found, and flagged", false, true, false, false, ""},
-		{"found by a cancelled mailing, and valid", false, true, true, true, ""},
-		{"found by a cancelled mailing, and flagged", false, true, true, false, ""},
+		{"found and dropped, and valid", false, true, true, true, ""},
+		{"found and dropped, and flagged", false, true, true, false, ""},
 		{"never found, and flagged", false, false, false, false, brokenFlagged},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -168,7 +169,7 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 				x.unflagged[k] = true
 			}
 			if c.invalid {
-				x.foundInvalid[k] = invalidResult{createdAt: cut, mayDrop: c.ended}
+				x.foundInvalid[k] = invalidResult{createdAt: cut, dropped: c.dropped}
 			}
 
 			x.checkFlag(q, gone, c.valid, cut.Add(-time.Hour))
@@ -246,4 +247,36 @@ func TestFindingsOfEveryKindAreShown(t *testing.T) {
 	check.Equal(t, len(f.texts), maxFindingTexts+1, "number of texts")
 	check.Equal(t, f.texts[len(f.texts)-1], brokenFlagged+": a token", "last text")
 	check.Equal(t, f.counts[brokenLost], 1000, "number of the many findings")
+}
+
+// TestOnlyHeldFlagsOfEndedMailingsAreDropped: a flag may be missing only if its mailing was
+// cancelled or expired, FCM gave wrong answers, and the batch does not list the token.
+func TestOnlyHeldFlagsOfEndedMailingsAreDropped(t *testing.T) {
+	t.Parallel()
+	k := tokenKey{"c", "t"}
+	listed := `[{"tokenId":"` + push.TokenID("t") + `"}]`
+	for _, c := range []struct {
+		name    string
+		state   push.State
+		faults  faultSet
+		invalid string
+		want    bool
+	}{
+		{"cancelled, while FCM was wrong", push.Cancelled, faultSet{faultBase404: true}, "", true},
+		{"cancelled, and listed", push.Cancelled, faultSet{faultBase404: true}, listed, false},
+		{"cancelled, while FCM was right", push.Cancelled, faultSet{}, "", false},
+		{"completed", push.Completed, faultSet{faultBase404: true}, "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := &mailingCheck{
+				checker: newChecker(&testCustomers{}, instances.NewCallLog(), c.faults),
+				mailing: &testMailing{final: &client.Mailing{State: string(c.state)}},
+				stored:  map[string]storedBatch{"b": {invalid: c.invalid}},
+			}
+			if got := o.hasDropped(k, "b"); got != c.want {
+				t.Errorf("the flag counts as dropped: %t, want %t", got, c.want)
+			}
+		})
+	}
 }

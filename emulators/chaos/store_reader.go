@@ -18,6 +18,7 @@ type storedBatch struct {
 	results []byte
 	owed    []any
 	reason  string
+	invalid string // its invalid tokens as JSON: those whose flags it has set, not those that it dropped
 }
 
 // A storedCustomer has the fields that audiences and events depend on.
@@ -67,6 +68,7 @@ func (a storeReader) readBatches(ctx context.Context, mailing string) (map[strin
 		b.results, _ = d["results"].([]byte)
 		b.owed, _ = d["owedFlags"].([]any)
 		b.reason, _ = d["reason"].(string)
+		b.invalid, _ = d["invalidTokens"].(string)
 		out[s.Ref.ID] = b
 	}
 
