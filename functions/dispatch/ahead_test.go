@@ -49,8 +49,8 @@ func TestUnsentTargetsOfAllMailingsAreLimited(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	w.d.QuotaPerMinute = 1000 // 2,000 may be ahead
-	const shards, page = 2, pageSize
-	w.people(t, 8*pageSize, func(int) int { return 1 })
+	const shards, page = 2, store.DocumentPage
+	w.people(t, 8*store.DocumentPage, func(int) int { return 1 })
 	ids := []string{"a", "b", "c"}
 	for _, id := range ids {
 		w.large(t, id, shards)
@@ -108,8 +108,8 @@ func TestASecondMailingGetsAPartOfTheLimit(t *testing.T) {
 	if n == 0 {
 		t.Errorf("number of targets beside 1,900 that are not sent is %v, want some", n)
 	}
-	if n > pageSize {
-		t.Errorf("number of targets beside 1,900 that are not sent is %v, want at most %v", n, pageSize)
+	if n > store.DocumentPage {
+		t.Errorf("number of targets beside 1,900 that are not sent is %v, want at most %v", n, store.DocumentPage)
 	}
 }
 
@@ -118,7 +118,7 @@ func TestASecondMailingGetsAPartOfTheLimit(t *testing.T) {
 func TestLanes(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
-	w.people(t, pageSize+10, func(int) int { return 1 })
+	w.people(t, store.DocumentPage+10, func(int) int { return 1 })
 	low, high := 600, 600_000
 	for name, c := range map[string]struct {
 		change func(*push.Draft)
@@ -164,7 +164,7 @@ func TestLargeAttributesMakeSmallPages(t *testing.T) {
 		bytes, least, most int
 	}{
 		"large": {30_000, 10, 60},
-		"small": {10, 200, pageSize},
+		"small": {10, 200, store.DocumentPage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -6,6 +6,7 @@ package dispatch
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
@@ -32,11 +33,15 @@ type settings struct {
 	TickTopic     string `env:"TICK_TOPIC" envDefault:"tick"`
 	EventsTopic   string `env:"EVENTS_TOPIC" envDefault:"push-events"`
 	Quota         int    `env:"FCM_QUOTA_PER_MINUTE" envDefault:"600000"`
+	RostersFrom   int    `env:"ROSTERS_FROM_CUSTOMERS" envDefault:"50000"`
 }
 
 // Check returns every fault of the settings.
 func (s *settings) Check() []error {
-	return cloud.Between("FCM_QUOTA_PER_MINUTE", s.Quota, 1, 1_000_000_000)
+	return slices.Concat(
+		cloud.Between("FCM_QUOTA_PER_MINUTE", s.Quota, 1, 1_000_000_000),
+		cloud.Between("ROSTERS_FROM_CUSTOMERS", s.RostersFrom, 0, 1_000_000_000),
+	)
 }
 
 func build(ctx context.Context) (http.Handler, error) {
@@ -46,5 +51,5 @@ func build(ctx context.Context) (http.Handler, error) {
 	}
 	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic,
 		DeliverSmall: set.SmallTopic, Tick: set.TickTopic, Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Log: c.Log, QuotaPerMinute: set.Quota, CallTimeout: set.CallTimeout})), nil
+	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{RostersFrom: set.RostersFrom}), Queue: q, Log: c.Log, QuotaPerMinute: set.Quota, CallTimeout: set.CallTimeout})), nil
 }

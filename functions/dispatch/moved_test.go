@@ -11,6 +11,7 @@ import (
 	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
+	"carillon.example/shared/store"
 )
 
 // afterFirstPage does something once, after the batches of the first page are created.
@@ -36,7 +37,7 @@ func byKey(n int) (first, last string) {
 // is not, in each way in which a token can move.
 func TestATokenThatMovesIsSentToOnce(t *testing.T) {
 	t.Parallel()
-	const n = pageSize + 200
+	const n = store.DocumentPage + 200
 	first, last := byKey(n)
 	moves := map[string]func(*harness, string) error{
 		"registered": func(w *harness, token string) error {
@@ -84,7 +85,7 @@ func TestATokenThatMovesIsSentToOnce(t *testing.T) {
 // either direction, is in one bucket and in one batch at most.
 func TestListedTokensAreResolvedOnce(t *testing.T) {
 	t.Parallel()
-	const n = pageSize + 200
+	const n = store.DocumentPage + 200
 	first, last := byKey(n)
 	for name, c := range map[string]struct {
 		from, to string

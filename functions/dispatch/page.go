@@ -12,7 +12,6 @@ import (
 
 // Limits of one page.
 const (
-	pageSize   = 1000             // customers
 	pageBytes  = 6 << 20          // bytes of targets in a commit; a request to Firestore may have 10 MiB
 	batchBytes = 900 << 10        // bytes of targets in a batch; a document may have 1 MiB
 	pageSlots  = 5 * time.Second  // of a rate in the first page, when the number of tokens a customer is unknown
@@ -46,6 +45,7 @@ func (c *shardRun) readPage(ctx context.Context) (targets []push.Target, bytes i
 		}
 		c.shard.Excluded = c.shard.Excluded.Plus(counted.Excluded)
 		c.shard.After, c.shard.Done = p.Last, p.Last == ""
+		c.reads.Add(p.Reads)
 		c.customers, c.tokens, c.bytes = c.customers+len(p.Members), c.tokens+len(targets), c.bytes+bytes
 		return targets, bytes, nil
 	}
@@ -86,7 +86,7 @@ func (c *shardRun) countReady(targets int) {
 
 // pageSize returns how many customers to read.
 func (c *shardRun) pageSize() int {
-	size := pageSize
+	size := c.audience.PageSize()
 	if c.mailing.RateLimit() > 0 {
 		size = min(size, c.slotsSize())
 	}

@@ -35,7 +35,8 @@ type shardRun struct {
 	customers     int       // customers read in this call
 	tokens        int       // their tokens that are in batches
 	bytes         int       // bytes of these targets
-	wake          bool      // some batches fall due before tick's next round
+	reads         store.AudienceReads
+	wake          bool // some batches fall due before tick's next round
 }
 
 // workOnShard leases a shard and works through it, unless another call has the lease or
@@ -98,6 +99,10 @@ func (c *shardRun) createPagesAndWake(ctx context.Context) error {
 	err := c.createPages(ctx)
 	if c.wake {
 		c.wakeTick(ctx)
+	}
+	if c.reads != (store.AudienceReads{}) {
+		c.Log.InfoContext(ctx, "rosters read", "mailing", c.mailing.ID, "shard", c.shard.Number, "customers", c.customers, "rosters", c.reads.Rosters,
+			"changes", c.reads.Changes, "customers_read", c.reads.Customers, "rosters_written", c.reads.RostersWritten)
 	}
 	return err
 }

@@ -10,8 +10,7 @@ import (
 const (
 	shardSize = 25_000 // customers that make another shard worthwhile
 	maxShards = 16
-	shardRate = 60_000                             // messages a minute that one shard can put into batches, even if Firestore takes 100 ms to answer
-	keyDigits = "0123456789abcdefghijklmnopqrstuv" // digits of a key: base32hex
+	shardRate = 60_000 // messages a minute that one shard can put into batches, even if Firestore takes 100 ms to answer
 )
 
 // newShards divides the keys into ranges of the same width. Keys are hashes, so each
@@ -38,12 +37,13 @@ func newShards(m *push.Mailing, customers int, now time.Time) []push.Shard {
 }
 
 // shardBound returns the k-th of n+1 bounds that divide the keys evenly; "" at either
-// end.
+// end. It is the last key with some first two digits, so that no roster belongs to two shards.
 func shardBound(k, n int) string {
 	if k == 0 || k == n {
 		return ""
 	}
-	const width = len(keyDigits) * len(keyDigits)
-	at := k * width / n
-	return string([]byte{keyDigits[at/len(keyDigits)], keyDigits[at%len(keyDigits)]}) + strings.Repeat("0", 30)
+	const width = len(push.KeyDigits) * len(push.KeyDigits)
+	last := k*width/n - 1
+	digits := []byte{push.KeyDigits[last/len(push.KeyDigits)], push.KeyDigits[last%len(push.KeyDigits)]}
+	return string(digits) + strings.Repeat(push.KeyDigits[len(push.KeyDigits)-1:], push.KeySize-len(digits))
 }

@@ -8,6 +8,7 @@ import (
 	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
+	"carillon.example/shared/store"
 )
 
 // start stores the mailing's shards and forgets the messages that dispatch publishes.
@@ -88,7 +89,7 @@ func TestHandsOverInTime(t *testing.T) {
 	w := newHarness(t, nil)
 	w.d.CallTimeout = 30 * time.Second
 	w.eachPageTakes(10 * time.Second)
-	w.seed(t, 3*pageSize+10)
+	w.seed(t, 3*store.DocumentPage+10)
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
 	began := w.clock.Now()
@@ -117,15 +118,15 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	w.d.QuotaPerMinute = 1 // any batch is more
-	w.people(t, pageSize+10, func(int) int { return 1 })
+	w.people(t, store.DocumentPage+10, func(int) int { return 1 })
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
 	began := w.clock.Now()
 	if messages := w.workOnFirstShard(t, "m"); len(messages) != 0 {
 		t.Errorf("it published %v", messages)
 	}
-	if n := len(w.targets(t, "m")); n != pageSize {
-		t.Errorf("%d targets were created, want %d", n, pageSize)
+	if n := len(w.targets(t, "m")); n != store.DocumentPage {
+		t.Errorf("%d targets were created, want %d", n, store.DocumentPage)
 	}
 	sh, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
@@ -146,7 +147,7 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	check.Equal(t, after.Revision, sh.Revision, "revision of the shard after an early message")
 	w.clock.Add(minRoomWait)
 	w.workOnFirstShard(t, "m")
-	if n := len(w.targets(t, "m")); n != pageSize {
+	if n := len(w.targets(t, "m")); n != store.DocumentPage {
 		t.Errorf("nothing was sent, and there are %d targets", n)
 	}
 	w.settleAll(t, "m")

@@ -48,7 +48,14 @@ const (
 	LatestDevice DeviceSelection = "latest"
 )
 
-// keyEncoding encodes hashes as 32 characters of lower-case base32hex. Their order is that
+// Keys and token ids are hashes of KeySize characters, the KeyDigits in the order of their
+// values (base32hex).
+const (
+	KeyDigits = "0123456789abcdefghijklmnopqrstuv"
+	KeySize   = 32
+)
+
+// keyEncoding encodes hashes as KeySize characters of lower-case base32hex. Their order is that
 // of the hashes, so that a shard of an audience is a range of keys.
 var keyEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
 

@@ -49,7 +49,7 @@ func EncodeTargets(ts []Target) ([]byte, error) {
 
 		b = append(b, head)
 		for _, s := range []string{t.Customer, t.Token, t.App, string(attrs)} {
-			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+			b = appendText(b, s)
 		}
 	}
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"time"
 
 	"cloud.google.com/go/firestore"
 
@@ -14,6 +15,23 @@ type AudiencePage struct {
 	Members  []AudienceMember
 	Excluded push.Excluded // customers of the page's range that are left out without being read
 	Last     string        // the last key of the page; "" when the page reaches the end of the range
+	ReadAt   time.Time     // the moment of a page that was read from rosters; zero of another page
+	Reads    AudienceReads
+}
+
+// AudienceReads are the documents that were read and written for a page, of an audience that
+// uses rosters.
+type AudienceReads struct {
+	Rosters        int // documents of rosters
+	Changes        int // customers who changed after their roster was stored
+	Customers      int // customers of rosters that were missing
+	RostersWritten int // documents of rosters
+}
+
+// Add adds the documents of another page.
+func (r *AudienceReads) Add(more AudienceReads) {
+	r.Rosters, r.Changes = r.Rosters+more.Rosters, r.Changes+more.Changes
+	r.Customers, r.RostersWritten = r.Customers+more.Customers, r.RostersWritten+more.RostersWritten
 }
 
 // An AudienceMember is a customer of the audience.
@@ -28,6 +46,8 @@ type Audience interface {
 	// ReadPage reads at most size members whose keys are greater than after and not
 	// greater than upto ("": no end).
 	ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error)
+	// PageSize returns how many members a page should have at most.
+	PageSize() int
 	// EstimateSize estimates the number of customers. A number below exactBelow is exact. Its
 	// cost hardly depends on the number.
 	EstimateSize(ctx context.Context) (int, error)
@@ -42,9 +62,14 @@ func (s *Store) OpenAudience(ctx context.Context, m *push.Mailing, attributes ..
 	a := m.Audience
 	switch {
 	case a.Everyone:
-		return everyoneAudience{s, customerFields(attributes)}, nil
+		everyone := everyoneAudience{s, customerFields(attributes)}
+		return s.withRosters(everyone, segmentBase{}, nil, attributes), nil
 	case a.Segments != nil:
-		return s.openSegments(ctx, a.Segments, customerFields(attributes))
+		segments, err := s.openSegments(ctx, a.Segments, customerFields(attributes))
+		if err != nil {
+			return nil, err
+		}
+		return s.withRosters(segments, segments.base, a.Segments, attributes), nil
 	case a.Tokens != nil:
 		return s.openListedTokens(ctx, m)
 	default:
@@ -96,6 +121,16 @@ func (s *Store) countOrEstimate(ctx context.Context, q firestore.Query) (int, er
 	}
 	return s.countDocuments(ctx, q)
 }
+
+// DocumentPage is how many customers a page should have that is read from the documents of
+// customers.
+const DocumentPage = 1000
+
+// PageSize returns DocumentPage.
+func (everyoneAudience) PageSize() int { return DocumentPage }
+
+// PageSize returns DocumentPage.
+func (*listedAudience) PageSize() int { return DocumentPage }
 
 // everyoneAudience is the audience of all customers. It reads reachable customers only. The
 // others are counted by an aggregation over the same range at the same read time: a

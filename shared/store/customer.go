@@ -34,6 +34,11 @@ type customerDoc struct {
 	Revision     int64                       `firestore:"revision"`
 	CreatedAt    time.Time                   `firestore:"createdAt"`
 	Write        string                      `firestore:"write"` // the writeID of the last change
+
+	// With these two fields a query finds the customers of a roster that have changed. Every
+	// write sets both, the time by the clock of Firestore.
+	Prefix    string    `firestore:"prefix"`
+	ChangedAt time.Time `firestore:"changedAt,serverTimestamp"`
 }
 
 // consentDoc is one opt-out or opt-in of a customer.
@@ -97,6 +102,7 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 		OptedOut: c.OptedOut, Categories: c.Categories, TimeZone: c.TimeZone, Version: c.Version, Availability: c.Availability,
 		Revision: c.Revision, CreatedAt: c.CreatedAt, SilentOn: c.SilentDay(),
 		Status: statusDoc{string(c.Reported.State), c.Reported.Since, c.Reported.Evidence},
+		Prefix: rosterPrefix(c.DocumentKey()),
 	}
 	d.Objected, d.Usage = c.Objected, encodeUsage(c.Usage)
 	d.Platforms = []string{}

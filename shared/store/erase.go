@@ -70,8 +70,8 @@ func (s *Store) erasureDocument(key string) *firestore.DocumentRef {
 // the outbox until MarkEventsPublished. An opt-out is kept under the hash of the id. The
 // erasure of an unknown customer changes no customer, but removes traces.
 //
-// The customer is deleted in one transaction, which also stores the erasure
-// document. Traces are removed at once, and once more by tick when every page that was read
+// The customer is deleted in one transaction, which also empties the roster and stores
+// the erasure document. Traces are removed at once, and once more by tick when every page that was read
 // before is in batches. A batch with a valid lease is changed after its call has ended: an
 // earlier change would make the save of that call fail, and its messages would be sent twice.
 func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Event, error) {
@@ -80,6 +80,9 @@ func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Even
 		e := b.byID[customer]
 		if !e.stored {
 			return nil
+		}
+		if err := b.emptyRoster(x.key); err != nil {
+			return err
 		}
 		x.erasureDoc = erasureDoc{At: b.now, ExpireAt: b.now.Add(keepErasures)}
 		for len(e.Tokens) > 0 {

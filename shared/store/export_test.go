@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 
+	"cloud.google.com/go/firestore"
+
 	"carillon.example/shared/push"
 )
 
@@ -24,4 +26,9 @@ func Classify(err error) error { return classifyError(err, "testing") }
 // counted.
 func CountCustomersInParts(ctx context.Context, s *Store, after, upto string) (int, error) {
 	return s.countInParts(ctx, s.customerCollection().Query, after, upto)
+}
+
+// DecodeCustomer returns the customer of a document.
+func DecodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
+	return decodeCustomer(snap)
 }

@@ -80,9 +80,9 @@ func (a *listedAudience) CountRange(_ context.Context, after, upto string) (int,
 }
 
 // CountRange counts the customers of a range of keys that the segments select.
-func (g segmentAudience) CountRange(ctx context.Context, after, upto string) (int, error) {
+func (g *segmentAudience) CountRange(ctx context.Context, after, upto string) (int, error) {
 	if g.sel.OneCondition() {
-		n, err := g.s.countRange(ctx, g.base, after, upto)
+		n, err := g.s.countRange(ctx, g.base.query, after, upto)
 		return n, classifyError(err, "counting the customers of segments after %q", after)
 	}
 
@@ -90,7 +90,7 @@ func (g segmentAudience) CountRange(ctx context.Context, after, upto string) (in
 	const page = 1000
 	n := 0
 	for {
-		snaps, err := keyRange(g.base, after, upto).Select("segments").Limit(page).Documents(ctx).GetAll()
+		snaps, err := keyRange(g.base.query, after, upto).Select("segments").Limit(page).Documents(ctx).GetAll()
 		if err != nil {
 			return 0, classifyError(err, "counting the customers of segments after %q", after)
 		}
@@ -121,7 +121,7 @@ func (s *Store) countRange(ctx context.Context, q firestore.Query, after, upto s
 // key alone.
 func (s *Store) countInParts(ctx context.Context, q firestore.Query, after, upto string) (int, error) {
 	sum := 0
-	for _, digit := range keyDigits {
+	for _, digit := range push.KeyDigits {
 		end := string(digit)
 		if end <= after {
 			continue
@@ -144,9 +144,5 @@ func (s *Store) countInParts(ctx context.Context, q firestore.Query, after, upto
 	return sum + n, err
 }
 
-const (
-	// countedAtOnce is how many documents one aggregation counts.
-	countedAtOnce = 200_000
-	// keyDigits are the digits of a key (base32hex), in order.
-	keyDigits = "0123456789abcdefghijklmnopqrstuv"
-)
+// countedAtOnce is how many documents one aggregation counts.
+const countedAtOnce = 200_000

@@ -6,6 +6,7 @@
 // read is in a transaction, or has the revision of the read as its precondition.
 //
 //	customers/{key of the customer's id}       a customer with all tokens
+//	rosters/{first two digits of the key}      a packed copy of the customers with these keys
 //	tokens/{token id}                          the customer who has the token
 //	mailings/{id}                              a mailing and its state
 //	mailings/{id}/audience/{n}                 listed customers or tokens
@@ -52,6 +53,12 @@ type Options struct {
 	Now       func() time.Time // nil: time.Now
 	MaxTokens int              // tokens a customer keeps; 0: push.MaxTokens
 	TokenLife time.Duration    // Android tokens unseen this long expire; 0: 270 days, as FCM does
+
+	// RostersFrom is from how many customers on audiences are read from rosters; 0: never.
+	RostersFrom int
+	// RosterSlack is how much earlier than its commit the time of a customer's last change may
+	// be by the clock of the database; 0: a minute.
+	RosterSlack time.Duration
 }
 
 // A Store is Firestore as Carillon uses it; safe for concurrent use.
@@ -60,6 +67,8 @@ type Store struct {
 	now       func() time.Time
 	maxTokens int
 	tokenLife time.Duration
+	rosters   int           // see Options.RostersFrom
+	slack     time.Duration // see Options.RosterSlack
 	sizeCache sizeCache
 	subjects  subjectCache
 }
@@ -70,6 +79,7 @@ func New(db *firestore.Client, o Options) *Store {
 		db: db, now: o.Now,
 		maxTokens: cmp.Or(o.MaxTokens, push.MaxTokens),
 		tokenLife: cmp.Or(o.TokenLife, push.TokenLife),
+		rosters:   o.RostersFrom, slack: cmp.Or(o.RosterSlack, time.Minute),
 	}
 	if s.now == nil {
 		s.now = time.Now
