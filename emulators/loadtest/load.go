@@ -35,6 +35,8 @@ type plan struct {
 	mailings  int     // to everyone at once; the first one is measured
 	rated     int     // mailings to everyone at the lowest rate, beside it
 
+	changed float64 // share of the customers who get one more token before a second mailing; 0: no second one
+
 	messages      int         // to one customer each; 0: a mailing is measured
 	messageRate   float64     // a second
 	besideMailing bool        // one mailing to everyone beside the messages
@@ -55,6 +57,8 @@ type Result struct {
 	Messages        *messagesMeasured `json:"single_messages,omitempty"` // with -messages
 
 	Campaign *campaignMeasured `json:"campaign,omitempty"` // with -campaign
+
+	Second *secondMeasured `json:"second,omitempty"` // with -changed
 
 	Beside          *besideMeasured  `json:"beside,omitempty"`          // with -beside
 	StoppedSeconds  float64          `json:"stopped_seconds,omitempty"` // from the cancel to the last call of FCM
@@ -93,6 +97,8 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	f.Float64Var(&p.messageRate, "message-rate", 100, "with -messages: messages a second")
 	f.BoolVar(&p.besideMailing, "beside-mailing", false, "with -messages: also send a mailing to all -customers")
 	f.IntVar(&o.DispatchCalls, "dispatch-calls", 0, "most calls of dispatch at the same time, so that a large mailing leaves processor time to others; 0: as many as Pub/Sub's emulator pushes")
+	f.IntVar(&o.RostersFrom, "rosters-from", o.RostersFrom, "from how many customers on dispatch reads rosters; 0: never")
+	f.Float64Var(&p.changed, "changed", 0, "after the mailing, register one more token for this share of the customers, and measure a second mailing; 0: no second one")
 	f.BoolVar(&p.campaign, "campaign", false, "send one mailing with variants, a control group, a filter and hours to -customers in 25 time zones, and check every sum and every message")
 	o.RegisterFleetFlags(f)
 	f.DurationVar(&o.FCMLatency, "fcm-latency", 70*time.Millisecond, "time that FCM takes for each answer")
@@ -131,6 +137,12 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 		return errors.New("load: -customers must be at least 1, -tokens-per-customer from 1 to 20, and -invalid and -cancel shares from 0 to 1")
 	}
 
+	if p.changed < 0 || p.changed > 1 {
+		return errors.New("load: -changed must be a share from 0 to 1")
+	}
+	if p.changed > 0 && (p.beside || p.hasOtherMailings() || p.cancel > 0) {
+		return errors.New("load: -changed does not go with -beside, -mailings, -rated and -cancel: it measures two complete mailings")
+	}
 	if p.messages < 0 || p.messages > 0 && p.messageRate <= 0 {
 		return errors.New("load: -messages must not be negative, and -message-rate must be more than 0")
 	}
@@ -191,6 +203,9 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 		return nil, err
 	}
 
+	if p.changed > 0 {
+		waitForChanges(out)
+	}
 	billed, cpu := usageOf(l), cpuSeconds()
 	l.Phones.Clear() // resets the counts and the time of the first send
 	began := time.Now()
@@ -250,7 +265,11 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 		return m, checkOneOfMany(end, m, invalid)
 	}
 
-	return m, checkMailing(end, m, invalid)
+	if err := checkMailing(end, m, invalid); err != nil || p.changed == 0 {
+		return m, err
+	}
+	m.Second, err = p.runSecondMailing(ctx, l, c, m, invalid, out)
+	return m, err
 }
 
 // hasOtherMailings reports whether other mailings to everyone run beside the measured one.
@@ -318,7 +337,7 @@ func (p plan) writeCustomers(w io.Writer) (tokens, invalid int64, err error) {
 		c := struct {
 			ID     string  `json:"id"`
 			Tokens []token `json:"tokens"`
-		}{ID: fmt.Sprintf("customer-%08d", i)}
+		}{ID: loadCustomer(i)}
 		for j := range n {
 			end := "ok"
 			if r.Float64() < p.invalid {
@@ -335,3 +354,6 @@ func (p plan) writeCustomers(w io.Writer) (tokens, invalid int64, err error) {
 
 	return tokens, invalid, nil
 }
+
+// loadCustomer returns the id of a customer of the load, counted from 0.
+func loadCustomer(i int) string { return fmt.Sprintf("customer-%08d", i) }

@@ -193,6 +193,7 @@ func (l *Cloud) SetEnvironment() error {
 		"PUBSUB_EMULATOR_HOST":    l.PubSubHost,
 		"FCM_ENDPOINT":            l.Phones.URL(),
 		"FCM_QUOTA_PER_MINUTE":    fmt.Sprint(l.Quota),
+		"ROSTERS_FROM_CUSTOMERS":  fmt.Sprint(l.RostersFrom),
 		"MAX_INSTANCES":           fmt.Sprint(max(l.Instances, 1)),
 		"LOG_LEVEL":               l.LogLevel,
 		"TICK_EVERY":              l.Clock.String(),

@@ -28,6 +28,7 @@ type Options struct {
 	FCMAuth                                             bool          // FCM requires a bearer token
 	FCMTLS                                              string        // the file for FCM's certificate; "": clear text
 	DispatchCalls                                       int           // concurrent calls of dispatch; 0: as many as Pub/Sub's default
+	RostersFrom                                         int           // from how many customers on dispatch reads rosters; 0: never
 	Quota                                               int           // FCM messages a minute, for the emulator and the functions; 0: the emulator has no quota
 	QuotaShape                                          string        // how the emulator counts the quota
 	Given                                               []string      // names of the flags that the user set
@@ -45,7 +46,7 @@ func Defaults() Options {
 		APIAddr: "127.0.0.1:5001", FirestoreAddr: "127.0.0.1:8080", PubSubAddr: "127.0.0.1:8085",
 		FCMAddr: "127.0.0.1:9599", UIAddr: "127.0.0.1:4000", AuthAddr: "127.0.0.1:9099",
 		WithFirestore: true, WithPubSub: true, WithFCM: true, WithFunctions: true,
-		Clock: time.Second, BackOff: 1, LogLevel: "info", Quota: 600_000, DataEvery: 30 * time.Second, Indexes: declaredIndexes(),
+		Clock: time.Second, BackOff: 1, LogLevel: "info", Quota: 600_000, RostersFrom: 50_000, DataEvery: 30 * time.Second, Indexes: declaredIndexes(),
 	}
 }
 
@@ -114,6 +115,9 @@ func (o *Options) Check() error {
 	}
 	if o.DispatchCalls < 0 {
 		faults = append(faults, fmt.Errorf("-dispatch-calls: %d calls at the same time, but the value must be at least 0", o.DispatchCalls))
+	}
+	if o.RostersFrom < 0 {
+		faults = append(faults, fmt.Errorf("-rosters-from: %d customers, but the value must be at least 0", o.RostersFrom))
 	}
 	faults = append(faults, o.checkData())
 	var level slog.Level
