@@ -20,7 +20,7 @@ import (
 //
 // Two rules keep a roster right:
 //
-//   - Every write of a customer sets prefix and changedAt. Firestore sets changedAt when it
+//   - Every write that changes what rosters have of a customer sets changedAt. Firestore sets changedAt when it
 //     processes the commit, which takes a minute at most. So the query for changes begins a
 //     minute before the moment of the roster.
 //   - An erasure empties the roster in the transaction that deletes the customer. It writes

@@ -93,6 +93,28 @@ func TestARosterSavesReads(t *testing.T) {
 	h.readEveryone(t, store.AudienceReads{Rosters: 1})
 }
 
+// TestTheStartOfAnAppIsNoChange: customers whose tokens are registered again are not read again,
+// and a change before it is not forgotten.
+func TestTheStartOfAnAppIsNoChange(t *testing.T) {
+	t.Parallel()
+	h := newRosterHarness(t, 30, 200)
+	start := func() {
+		h.clock.Add(24 * time.Hour)
+		for _, id := range h.customers {
+			h.register(t, id, id+":"+strings.Repeat("x", 200-len(id)-1))
+		}
+		h.letSlackPass()
+	}
+
+	start() // the tokens are those of an import no more
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 30, RostersWritten: 1})
+	start()
+	h.readEveryone(t, store.AudienceReads{Rosters: 1})
+	h.register(t, h.customers[0], h.customers[0]+":another")
+	start()
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Changes: 1})
+}
+
 // TestALargeRosterHasSeveralDocuments: what does not fit into one document is divided, and an
 // erasure empties all of them.
 func TestALargeRosterHasSeveralDocuments(t *testing.T) {
