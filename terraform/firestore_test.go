@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	sdk "cloud.google.com/go/firestore"
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -221,6 +223,30 @@ func TestExemptFields(t *testing.T) {
 	for _, o := range overrides(t) {
 		if len(found(`"(`+o.FieldPath+`)[",.]`, code)) == 0 {
 			t.Errorf("shared/store has no field %s (%s)", o.FieldPath, o.CollectionGroup)
+		}
+	}
+}
+
+// TestFirebaseCLIDeploysToTheSameDatabase checks that `firebase deploy` deploys the same
+// files to the same database. Without a name it would replace the rules of the project's
+// default database, which apps may use. One object, not a list: of a list Google's
+// emulator reads no rules.
+func TestFirebaseCLIDeploysToTheSameDatabase(t *testing.T) {
+	t.Parallel()
+	type firestoreConfig struct{ Database, Rules, Indexes string }
+	var got struct{ Firestore firestoreConfig }
+	if err := json.Unmarshal([]byte(read(t, "../firebase.json")), &got); err != nil {
+		t.Fatalf("decoding firebase.json: %v", err)
+	}
+
+	want := firestoreConfig{Database: unquote(variablesOf(t)["database"].Default), Rules: "firestore.rules", Indexes: "firestore.indexes.json"}
+	if diff := cmp.Diff(want, got.Firestore); diff != "" {
+		t.Errorf("firebase.json differs from Terraform (-Terraform +firebase.json):\n%s", diff)
+	}
+
+	for _, file := range []string{want.Rules, want.Indexes} {
+		if !strings.Contains(read(t, "firestore.tf"), `file("${path.module}/../`+file+`")`) {
+			t.Errorf("firestore.tf does not read %s", file)
 		}
 	}
 }

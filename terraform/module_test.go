@@ -154,3 +154,19 @@ func TestProject(t *testing.T) {
 		}
 	}
 }
+
+// TestAPlanIsKeptWithItsUploads checks that the example of a delivery keeps the uploads of
+// the functions with the plan: Terraform writes them only while it plans.
+func TestAPlanIsKeptWithItsUploads(t *testing.T) {
+	t.Parallel()
+	written := found(`output_path\s+= "\$\{path\.root\}(/\.terraform/)\$\{[^"]*\.zip"`, read(t, "source.tf"))
+	if !slices.Equal(written, []string{"/.terraform/"}) {
+		t.Fatalf("source.tf writes the uploads to %q, want /.terraform/", written)
+	}
+	example := read(t, "examples/delivery/deliver.yml")
+	for _, part := range []string{"${{ env.ROOT }}/.terraform/*.zip\n", "include-hidden-files: true\n"} {
+		if !strings.Contains(example, part) {
+			t.Errorf("examples/delivery/deliver.yml has no %q: the plan could not be applied in another job", strings.TrimSpace(part))
+		}
+	}
+}

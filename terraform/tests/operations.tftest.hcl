@@ -169,6 +169,7 @@ run "alerts" {
     alerts                = { oldest_message_seconds = 700, oldest_single_seconds = 70, error_share = 0.1, fcm_quota_share = 0.2 }
     audit                 = { enabled = true }
     reports               = { enabled = true }
+    cloud_run_vcpus       = 33
     functions             = { customers = { max_instances = 33 } }
   }
   assert {
