@@ -492,6 +492,18 @@ variable "invalid_share" {
   }
 }
 
+variable "rosters_from_customers" {
+  type        = number
+  default     = 50000
+  nullable    = false
+  description = "From how many customers on mailings read rosters, which are packed copies of the customers, instead of one document for each customer. 0: never."
+
+  validation {
+    condition     = var.rosters_from_customers >= 0 && var.rosters_from_customers <= 1000000000 && var.rosters_from_customers == floor(var.rosters_from_customers)
+    error_message = "rosters_from_customers must be a whole number from 0 to 1000000000."
+  }
+}
+
 variable "max_tokens" {
   type        = number
   default     = 20

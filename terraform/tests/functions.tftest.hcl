@@ -147,7 +147,7 @@ run "environment" {
     condition = google_cloudfunctions2_function.dispatch.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "carillon", LOG_LEVEL = "info", CALL_TIMEOUT = "300s"
       DISPATCH_TOPIC       = "dispatch", DELIVER_TOPIC = "deliver", DELIVER_SMALL_TOPIC = "deliver-small", TICK_TOPIC = "tick"
-      EVENTS_TOPIC         = "push-events", FCM_QUOTA_PER_MINUTE = "600000"
+      EVENTS_TOPIC         = "push-events", FCM_QUOTA_PER_MINUTE = "600000", ROSTERS_FROM_CUSTOMERS = "50000"
     })
     error_message = "The environment of dispatch is wrong."
   }
@@ -181,6 +181,8 @@ run "settings_arrive" {
     max_tokens           = 7
     token_life           = "720h"
     cloud_run_vcpus      = 64 # tick: 4 times 16
+
+    rosters_from_customers = 0
     functions = {
       mailings  = { cpu = "2", memory = "1Gi", concurrency = 11, min_instances = 1, max_instances = 12, timeout_seconds = 31 }
       customers = { cpu = "2", memory = "2Gi", concurrency = 12, min_instances = 2, max_instances = 13, timeout_seconds = 32 }
@@ -226,6 +228,7 @@ run "settings_arrive" {
       google_cloudfunctions2_function.customers.service_config[0].environment_variables["MAX_TOKENS"] == "7" &&
       google_cloudfunctions2_function.customers.service_config[0].environment_variables["TOKEN_LIFE"] == "720h" &&
       google_cloudfunctions2_function.dispatch.service_config[0].environment_variables["FCM_QUOTA_PER_MINUTE"] == "1200000" &&
+      google_cloudfunctions2_function.dispatch.service_config[0].environment_variables["ROSTERS_FROM_CUSTOMERS"] == "0" &&
       google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["FCM_ENDPOINT"] == "https://fcm.example" &&
       google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["PROOF_TOPIC"] == "proof" &&
       google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["FCM_QUOTA_PER_MINUTE"] == "1200000" &&
