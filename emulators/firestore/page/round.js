@@ -44,7 +44,7 @@ window.round = {
   // follow listens to the cities with more than ten people.
   follow() {
     const many = query(collection(db, "cities"), where("people", ">", 10), orderBy("people"));
-    this.stop = onSnapshot(many, (s) => {
+    onSnapshot(many, { includeMetadataChanges: true }, (s) => {
       if (!s.metadata.fromCache) seen.push(s.docs.map((d) => `${d.id}=${d.data().people}`).join(" "));
     }, (err) => errors.push(err.code));
     return true;
@@ -95,7 +95,7 @@ window.round = {
     await disableNetwork(db); // so that the listener below needs an answer of the server
     await enableNetwork(db);
     return new Promise((done, failed) => {
-      const stop = onSnapshot(many, (s) => {
+      const stop = onSnapshot(many, { includeMetadataChanges: true }, (s) => {
         if (s.metadata.fromCache || s.size < n) return;
         stop();
         done(s.docs.reduce((sum, d) => sum + 2 * d.data().text.length, 0));
