@@ -3,29 +3,36 @@ package firestore_test
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf16"
 
+	"carillon.example/emulators/firestore"
+	"carillon.example/emulators/official"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/emulators/testcloud/check"
+	"carillon.example/emulators/webchannel/webchanneltest"
 )
 
 // A channel is the client's side of WebChannel.
 type channel struct {
 	t        *testing.T
+	host     string
 	base     string // the address of the method
 	database string
 	id       string // SID
 	request  int    // RID of the last request
 	sent     int    // messages to the service
 	received int    // the number of the last message of the service
+	polling  bool   // each back channel ends after one part
 	back     *bufio.Reader
 	hangUp   context.CancelFunc // of the back channel
 	waiting  []any              // messages that were read and not returned yet
@@ -34,18 +41,26 @@ type channel struct {
 // openChannel opens the channel of a method with its first message.
 func openChannel(t *testing.T, method, message string) *channel {
 	t.Helper()
-	addr := address(t)
-	c := &channel{t: t, base: "http://" + addr + "/google.firestore.v1.Firestore/" + method + "/channel", hangUp: func() {}}
-	c.database = fmt.Sprintf("projects/demo-channel-%d/databases/(default)", projects.Add(1))
+	host := address(t)
+	c := &channel{t: t, host: host, base: "http://" + host + "/google.firestore.v1.Firestore/" + method + "/channel", hangUp: func() {}}
+	c.database = fmt.Sprintf("projects/demo-channel-%d-%d/databases/(default)", os.Getpid(), projects.Add(1))
+	c.reopen(message)
+	return c
+}
+
+// reopen opens another channel of the same method and database.
+func (c *channel) reopen(message string) {
+	c.t.Helper()
+	c.hangUp()
+	c.id, c.sent, c.received, c.back, c.waiting = "", 0, 0, nil, nil
 	a := c.post(url.Values{"CVER": {"22"}}, "headers="+url.QueryEscape("Authorization: Bearer owner\r\n")+"&"+c.body(message))
 
 	opened := value(a, 0, 1)
-	check.Equal(t, value(opened, 0), any("c"), "first word of the answer")
+	check.Equal(c.t, value(opened, 0), any("c"), "first word of the answer")
 	c.id, _ = value(opened, 1).(string)
 	if c.id == "" {
-		t.Fatalf("the channel was opened with %v, want an id", a)
+		c.t.Fatalf("the channel was opened with %v, want an id", a)
 	}
-	return c
 }
 
 // in writes a message with the database of the channel for DB.
@@ -79,7 +94,12 @@ func (c *channel) post(parameters url.Values, body string) any {
 	c.t.Helper()
 	c.request++
 	parameters.Set("RID", strconv.Itoa(c.request))
-	a, err := http.Post(c.address(parameters), "application/x-www-form-urlencoded", strings.NewReader(body))
+	r, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, c.address(parameters), strings.NewReader(body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r.Close = true // Google's emulator closes some connections after their answer, without saying so
+	a, err := http.DefaultClient.Do(r)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -88,8 +108,8 @@ func (c *channel) post(parameters url.Values, body string) any {
 		text, _ := io.ReadAll(a.Body)
 		c.t.Fatalf("POST %v was answered %d %s", parameters, a.StatusCode, text)
 	}
-	out, err := readPart(bufio.NewReader(a.Body))
-	if err != nil {
+	out, err := webchanneltest.ReadPart(bufio.NewReader(a.Body))
+	if err != nil && err != io.EOF { // a channel that ends has no answer
 		c.t.Fatal(err)
 	}
 	return out
@@ -103,18 +123,21 @@ func (c *channel) send(messages ...string) any {
 }
 
 // listen opens the back channel.
-func (c *channel) listen(parameters url.Values) {
+func (c *channel) listen() {
 	c.t.Helper()
 	c.hangUp()
 	ctx, hangUp := context.WithTimeout(c.t.Context(), time.Minute)
 	c.t.Cleanup(hangUp)
 	c.hangUp = hangUp
-	parameters.Set("RID", "rpc")
-	parameters.Set("TYPE", "xmlhttp")
+	parameters := url.Values{"RID": {"rpc"}, "TYPE": {"xmlhttp"}, "CI": {"0"}}
+	if c.polling {
+		parameters.Set("CI", "1")
+	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.address(parameters), nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	r.Close = true // as above
 	a, err := http.DefaultClient.Do(r)
 	if err != nil {
 		c.t.Fatal(err)
@@ -144,9 +167,9 @@ func (c *channel) next() any {
 		}
 
 		if c.back == nil {
-			c.listen(url.Values{"CI": {"0"}})
+			c.listen()
 		}
-		part, err := readPart(c.back)
+		part, err := webchanneltest.ReadPart(c.back)
 		switch {
 		case err == io.EOF:
 			c.back = nil
@@ -163,35 +186,141 @@ func (c *channel) until(path ...any) any {
 	c.t.Helper()
 	for {
 		m := c.next()
-		if value(m, path...) != nil || value(m, "error") != nil {
+		if value(m, path...) != nil {
 			return m
 		}
-	}
-}
-
-// readPart reads one part of a response: the length of JSON as JavaScript counts it, and the
-// JSON.
-func readPart(r *bufio.Reader) (out any, err error) {
-	line, err := r.ReadString('\n')
-	if err != nil {
-		return nil, err
-	}
-	length, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		return nil, fmt.Errorf("the length of a part is %q", line)
-	}
-	var text strings.Builder
-	for n := 0; n < length; {
-		char, _, err := r.ReadRune()
-		if err != nil {
-			return nil, fmt.Errorf("after %d of %d characters: %w", n, length, err)
+		if value(m, "error") != nil {
+			c.t.Fatalf("the stream ended with %v before a message with %v", m, path)
 		}
-		text.WriteRune(char)
-		n += utf16.RuneLen(char)
 	}
-	if err := json.Unmarshal([]byte(text.String()), &out); err != nil {
-		return nil, fmt.Errorf("the part %q: %w", text.String(), err)
-	}
-	return out, nil
 }
 
+// write writes a document as another client does.
+func (c *channel) write(path, fields string) {
+	c.t.Helper()
+	rest := &restClient{c.t, "http://" + c.host + "/v1/" + c.database + "/documents"}
+	if code, answer := rest.call("PATCH", path, `{"fields": `+fields+`}`); code != http.StatusOK {
+		c.t.Fatalf("writing %s was answered %d %v", path, code, answer)
+	}
+}
+
+// cities is the target of a collection. It needs the id of the target.
+const cities = `{"database": "DB", "addTarget": {"targetId": %d, "query": {"parent": "DB/documents", "structuredQuery": {"from": [{"collectionId": "cities"}]}}%s}}`
+
+func TestAChannelListens(t *testing.T) {
+	t.Parallel()
+	c := openChannel(t, "Listen", fmt.Sprintf(cities, 2, ""))
+	check.Equal(t, value(c.next(), "targetChange", "targetChangeType"), any("ADD"), "first message")
+	check.Equal(t, value(c.until("targetChange", "resumeToken"), "targetChange", "targetChangeType"), any("CURRENT"), "message when all documents were sent")
+
+	c.write("/cities/riga", `{"name": {"stringValue": "Rīga 😀"}}`)
+	m := c.until("documentChange")
+	check.Equal(t, value(m, "documentChange", "document", "name"), any(c.database+"/documents/cities/riga"), "document that was written")
+	check.Equal(t, value(m, "documentChange", "document", "fields", "name", "stringValue"), any("Rīga 😀"), "its name")
+
+	answer := c.send(`{"database": "DB", "removeTarget": 2}`)
+	check.Equal(t, value(answer, 0), any(1.0), "that the answer says that there is a back channel")
+	for {
+		m := c.until("targetChange")
+		if value(m, "targetChange", "targetChangeType") == any("REMOVE") {
+			break
+		}
+	}
+
+	c.send(fmt.Sprintf(cities, 4, ""))
+	check.Equal(t, value(c.until("documentChange"), "documentChange", "targetIds", 0), any(4.0), "target of the document, after it was added again")
+}
+
+// TestAChannelLosesNothing checks that a client that lost its back channel gets what came
+// meanwhile, and one that lost its channel resumes the target.
+func TestAChannelLosesNothing(t *testing.T) {
+	t.Parallel()
+	c := openChannel(t, "Listen", fmt.Sprintf(cities, 2, ""))
+	c.write("/cities/riga", `{"n": {"integerValue": "1"}}`)
+	c.until("documentChange")
+	c.hangUp()
+	c.back = nil
+	c.write("/cities/ogre", `{"n": {"integerValue": "2"}}`)
+	m := c.until("documentChange")
+	check.Equal(t, value(m, "documentChange", "document", "name"), any(c.database+"/documents/cities/ogre"), "document that was written meanwhile")
+
+	token, _ := value(c.until("targetChange", "resumeToken"), "targetChange", "resumeToken").(string)
+	c.post(url.Values{"TYPE": {"terminate"}}, "")
+	c.write("/cities/valka", `{"n": {"integerValue": "3"}}`)
+	c.reopen(fmt.Sprintf(cities, 2, `, "resumeToken": "`+token+`"`))
+	var sent []any
+	for len(sent) == 0 || sent[len(sent)-1] != any(c.database+"/documents/cities/valka") {
+		sent = append(sent, value(c.until("documentChange"), "documentChange", "document", "name"))
+	}
+	if slices.Contains(sent, any(c.database+"/documents/cities/riga")) {
+		t.Errorf("the resumed target sent %v, want it without riga, which the client has", sent)
+	}
+}
+
+func TestLongPolling(t *testing.T) {
+	t.Parallel()
+	c := openChannel(t, "Listen", fmt.Sprintf(cities, 2, ""))
+	c.polling = true
+	for i := range 5 {
+		c.write("/cities/riga", fmt.Sprintf(`{"n": {"integerValue": "%d"}}`, i))
+		for {
+			m := c.until("documentChange")
+			if value(m, "documentChange", "document", "fields", "n", "integerValue") == any(fmt.Sprint(i)) {
+				break
+			}
+		}
+	}
+}
+
+func TestAChannelWrites(t *testing.T) {
+	t.Parallel()
+	c := openChannel(t, "Write", `{"database": "DB"}`)
+	token := func(m any) string {
+		text, _ := value(m, "streamToken").(string)
+		if text == "" {
+			t.Fatalf("the message has no stream token: %v", m)
+		}
+		return text
+	}
+	write := `{"streamToken": %q, "writes": [{"update": {"name": "DB/documents/cities/riga", "fields": {"n": {"integerValue": "%d"}}}%s}]}`
+
+	first := c.next()
+	c.send(fmt.Sprintf(write, token(first), 1, ""))
+	second := c.next()
+	check.Equal(t, value(second, "writeResults", 0, "updateTime") != nil, true, "that the answer has the time of the write (%v)", second)
+	rest := &restClient{t, "http://" + c.host + "/v1/" + c.database + "/documents"}
+	_, got := rest.call("GET", "/cities/riga", "")
+	check.Equal(t, value(got, "fields", "n", "integerValue"), any("1"), "the number that was written")
+
+	c.send(fmt.Sprintf(write, token(second), 2, `, "currentDocument": {"exists": false}`))
+	check.Equal(t, value(c.next(), "error", "status"), any("ALREADY_EXISTS"), "status of a write whose precondition fails")
+}
+
+func TestNegativeZeroOverAChannel(t *testing.T) {
+	t.Parallel()
+	official.Skip(t)
+	c := openChannel(t, "Listen", fmt.Sprintf(cities, 2, ""))
+	c.write("/cities/riga", `{"n": {"doubleValue": "-0"}}`)
+	m := c.until("documentChange")
+	n, _ := value(m, "documentChange", "document", "fields", "n", "doubleValue").(float64)
+	check.Equal(t, math.Signbit(n), true, "that the zero is negative (%v)", m)
+}
+
+// TestPagesMayOpenChannels checks what the browser asks for: the SDK sends its requests with
+// credentials, and looks for headers of the answer. Google's emulator allows every page.
+func TestPagesMayOpenChannels(t *testing.T) {
+	t.Parallel()
+	site := testcloud.At(t, "http://"+start(t, firestore.Options{}).Addr())
+	const path = "/google.firestore.v1.Firestore/Listen/channel?VER=8&RID=1&CVER=22"
+	body := "count=1&ofs=0&req0___data__=" + url.QueryEscape(`{"database": "projects/p/databases/(default)"}`)
+
+	ours := site.Ask("POST", path, body, "Origin", "http://localhost:3000")
+	check.Equal(t, ours.Code, http.StatusOK, "status for a page of this machine")
+	check.Equal(t, ours.Header.Get("Access-Control-Allow-Origin"), "http://localhost:3000", "origin that may read the answer")
+	check.Equal(t, ours.Header.Get("Access-Control-Allow-Credentials"), "true", "that requests may have credentials")
+	check.Contains(t, ours.Header.Get("Access-Control-Expose-Headers"), "X-HTTP-Session-Id", "headers that the page may read")
+
+	other := site.Ask("POST", path, body, "Origin", "http://evil.example")
+	check.Equal(t, other.Code, http.StatusForbidden, "status for a page of another site")
+	check.Equal(t, other.Header.Get("Access-Control-Allow-Origin"), "", "origin that may read the answer")
+}

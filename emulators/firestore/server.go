@@ -45,7 +45,7 @@ type Server struct {
 	http   *http.Server
 	rest   *grpc.ClientConn // to this server, for requests in the REST form and channels
 	pages  *webchannel.Handler
-	loaded Contents         // what Options.Snapshot had
+	loaded Contents // what Options.Snapshot had
 	before atomic.Pointer[Fault]
 	after  atomic.Pointer[Fault]
 

@@ -36,7 +36,10 @@ func (h *Handler) serveBack(w http.ResponseWriter, r *http.Request, s *session) 
 		silence = time.Duration(longest) * time.Millisecond
 	}
 	b := &backChannel{sent: received}
-	s.attach(b)
+	if !s.attach(b) {
+		unknownChannel(w)
+		return
+	}
 	defer s.detach(b, h.options.Idle)
 	if !once {
 		s.greet(b)
@@ -64,15 +67,18 @@ func (h *Handler) writePart(w http.ResponseWriter, part []byte) bool {
 	return true
 }
 
-// attach makes b the back channel. The one before it ends: its client has given it up.
-func (s *session) attach(b *backChannel) {
+// attach makes b the back channel. The one before it ends: its client has given it up. It
+// returns false if the session has ended.
+func (s *session) attach(b *backChannel) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return
+		return false
 	}
 	s.back = b
+	s.idle.Stop()
 	s.change()
+	return true
 }
 
 // detach notes that a back channel has ended. The channel ends if its client opens no other
@@ -82,8 +88,8 @@ func (s *session) detach(b *backChannel, idle time.Duration) {
 	defer s.mu.Unlock()
 	if s.back == b {
 		s.back = nil
+		s.idle.Reset(idle)
 	}
-	s.idle.Reset(idle)
 }
 
 // greet adds a sign of life if b would begin with silence: from the first bytes a client sees

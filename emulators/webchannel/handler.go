@@ -115,7 +115,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	key := m.key(q.Get("SID"))
 	s := h.find(key)
 	if s == nil {
-		http.Error(w, "Unknown SID", http.StatusBadRequest) // clients look for this text
+		unknownChannel(w)
 		return
 	}
 	s.touch(h.options.Idle)
@@ -127,6 +127,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.serveBack(w, r, s)
 	}
+}
+
+// unknownChannel refuses a request of a channel that has ended. Clients look for this text.
+func unknownChannel(w http.ResponseWriter) {
+	http.Error(w, "Unknown SID", http.StatusBadRequest)
 }
 
 // find returns a channel, or nil.
@@ -224,11 +229,9 @@ func (h *Handler) register(key string, s *session) error {
 
 // expire ends a channel whose client has gone. One with a back channel is in use.
 func (h *Handler) expire(key string, s *session) {
-	if open, _, _ := s.state(); open {
-		s.touch(h.options.Idle)
-		return
+	if open, _, _ := s.state(); !open {
+		h.remove(key)
 	}
-	h.remove(key)
 }
 
 // serveForward passes the messages of a client to its stream.

@@ -33,7 +33,7 @@ type session struct {
 	closed  bool          // the session has ended: it gets no back channel any more
 	back    *backChannel  // that is open, or nil
 	changed chan struct{} // closed when a field has changed
-	idle    *time.Timer   // ends the session; started again at each sign of life
+	idle    *time.Timer   // ends the session; it stands still while there is a back channel
 }
 
 // change tells whoever waits that a field has changed. The caller holds mu.
@@ -127,12 +127,14 @@ func (s *session) state() (open bool, last int64, size int) {
 	return s.back != nil, s.out.last, s.out.size
 }
 
-// touch notes a sign of life of the client: the session ends after the time idle without
-// another one.
+// touch notes a sign of life of the client. Without a back channel the session ends after the
+// time idle without another one.
 func (s *session) touch(idle time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.idle.Reset(idle)
+	if s.back == nil {
+		s.idle.Reset(idle)
+	}
 }
 
 // close ends the session, its stream and its back channel.

@@ -18,7 +18,7 @@ connectFirestoreEmulator(db, host, Number(port), about.has("auth") ? {} : { mock
 
 const everyType = {
   text: "Ķīpsala 👩‍👩‍👧‍👦 \u2028 \"quoted\" <b>",
-  whole: 9007199254740991, half: 0.5, minusZero: -0, none: NaN, infinite: -Infinity,
+  whole: 9007199254740991, half: 0.5, none: NaN, infinite: -Infinity,
   yes: true, nothing: null, bytes: Bytes.fromUint8Array(new Uint8Array([0, 1, 254, 255])),
   place: new GeoPoint(56.95, 24.1), time: new Timestamp(1700000000, 123456000),
   other: doc(db, "types/other"), list: [1, "a", { deep: [] }], map: { a: { b: { c: [null] } } },
