@@ -2,6 +2,8 @@ package webchannel_test
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/emulators/testcloud/check"
 	"carillon.example/emulators/webchannel"
 )
@@ -132,4 +135,36 @@ func TestAStreamThatCannotBeOpened(t *testing.T) {
 		check.Equal(w, answer.Code, http.StatusServiceUnavailable, "status")
 		check.Contains(w, answer.Body.String(), "connection refused", "answer")
 	})
+}
+
+// TestAClientThatDoesNotRead checks that a write to a client that does not read ends, and its
+// channel afterwards. The message is larger than the buffers of a connection.
+func TestAClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	s := &service{}
+	h, err := webchannel.New(s, webchannel.Options{KeepAlive: 100 * time.Millisecond, Idle: 100 * time.Millisecond}, pb.File_google_firestore_v1_firestore_proto.Services().ByName("Firestore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	site := testcloud.Serve(t, h)
+	w := &world{t, h, s}
+	id, st := w.open(messages(0))
+
+	address := strings.TrimPrefix(site.URL, "http://")
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET %s?VER=8&RID=rpc&CI=0&AID=0&SID=%s HTTP/1.1\r\nHost: %s\r\n\r\n", listen, id, address)
+	if _, err := conn.Read(make([]byte, 1)); err != nil { // the back channel is open
+		t.Fatal(err)
+	}
+	st.responses <- &pb.ListenResponse{ResponseType: &pb.ListenResponse_DocumentRemove{DocumentRemove: &pb.DocumentRemove{Document: strings.Repeat("x", 30<<20)}}}
+	select {
+	case <-st.ctx.Done():
+	case <-time.After(time.Minute):
+		t.Error("the stream has not ended a minute after its client stopped reading")
+	}
 }
