@@ -53,6 +53,7 @@ func (p plan) runSecondMailing(ctx context.Context, l *local.Cloud, c *client.Cl
 	}
 
 	b := progress.NewBar(out, "second mailing")
+	c.Every = 2 * time.Second // each poll costs reads, too, and rosters leave few others
 	end, err := c.Follow(ctx, id, func(x *client.Mailing) { b.Show(x.Tokens.Targeted-x.Tokens.Pending, s.Tokens, x.State) })
 	b.End()
 	if err != nil {
