@@ -34,13 +34,21 @@ const (
 	million    = 1e6
 	perClient  = 1.4                 // tokens a customer
 	batches    = million / 1000      // of 1000 targets
-	customers  = million / perClient // read once each by dispatch
+	customers  = million / perClient // of whom dispatch reads those who changed since the last mailing
+	changed    = 0.02                // share of them: new tokens, opt-outs, flags
 	invalid    = million / 1000      // tokens found to be invalid: one in a thousand
 	batchReads = 4                   // lease, mailing, customers of an outdated batch, sums by app
 	batchSaves = 13                  // created, cursor, lease, results eight times, decisions about flags, settled
 	deliverSec = 1000                // seconds of ten instances that send 10,000 a second together
 	cutSec     = 300                 // seconds of dispatch
 	kB         = 1000
+)
+
+// What each mailing reads and writes, of an audience of 50,000 to 15 million customers, and the
+// bytes that Firestore keeps of a customer.
+const (
+	rosters       = 1024       // documents
+	customerBytes = 2048 + 300 // the document with its indexes, and the part of a roster
 )
 
 // What a month needs, however much is sent.
@@ -58,10 +66,15 @@ type row struct {
 }
 
 var rows = []row{
-	{reads, func(n, _ float64) float64 { return n * (customers + batchReads*batches + invalid) }},
-	{writes, func(n, _ float64) float64 { return n * (batchSaves*batches + invalid) }},
+	{reads, func(n, audience float64) float64 {
+		// All customers are read once a month, to make the rosters again.
+		return n*(changed*customers+batchReads*batches+invalid) + n*million/audience*rosters + audience/perClient
+	}},
+	{writes, func(n, audience float64) float64 {
+		return n*(batchSaves*batches+invalid) + n*million/audience*rosters
+	}},
 	{deletes, func(n, _ float64) float64 { return n * batches }},
-	{stored, func(_, audience float64) float64 { return audience / perClient * 2048 / (1 << 30) }},
+	{stored, func(_, audience float64) float64 { return audience / perClient * customerBytes / (1 << 30) }},
 	{cpu, func(n, _ float64) float64 { return n*(deliverSec+cutSec) + ticks*tickSec }},
 	{memory, func(n, _ float64) float64 { return n*(deliverSec*1+cutSec*0.5) + ticks*tickSec*0.5 }},
 	{requests, func(n, _ float64) float64 { return n*2*batches + ticks }},

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -23,7 +24,9 @@ const (
 )
 
 // ForRoster returns the part of c that a roster has: what decides whether and where a
-// mailing is sent. It has the valid tokens only, without what their phones reported.
+// mailing is sent. It has the valid tokens only, without what their phones reported. It has the
+// time at which a token was seen only if this decides which token was added last: else each
+// start of an app would be a change.
 func (c *Customer) ForRoster() *Customer {
 	out := &Customer{ID: c.ID, OptedOut: c.OptedOut, TimeZone: c.TimeZone}
 	if len(c.Segments) > 0 {
@@ -40,7 +43,29 @@ func (c *Customer) ForRoster() *Customer {
 			})
 		}
 	}
+	if !out.hasTokensAddedTogether() {
+		for i := range out.Tokens {
+			out.Tokens[i].SeenAt = time.Time{}
+		}
+	}
 	return out
+}
+
+// hasTokensAddedTogether reports whether two tokens were added at the same time.
+func (c *Customer) hasTokensAddedTogether() bool {
+	for i, t := range c.Tokens {
+		for _, earlier := range c.Tokens[:i] {
+			if t.AddedAt.Equal(earlier.AddedAt) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// SameInRoster reports whether two versions of a customer are the same for a roster.
+func (c *Customer) SameInRoster(other *Customer) bool {
+	return bytes.Equal(EncodeRoster([]*Customer{c}), EncodeRoster([]*Customer{other}))
 }
 
 // EncodeRoster encodes what ForRoster returns of customers. A version byte comes first, then a

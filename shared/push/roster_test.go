@@ -13,8 +13,9 @@ import (
 
 // drawCustomer draws a customer as Firestore returns it, with times in microseconds.
 func drawCustomer(t *rapid.T) *push.Customer {
-	moment := func(name string) time.Time {
-		return time.UnixMicro(rapid.Int64Range(1, 4e15).Draw(t, name)).UTC()
+	moment := func(name string) time.Time { // often the same
+		micro := rapid.OneOf(rapid.Int64Range(1, 4e15), rapid.SampledFrom([]int64{1e15, 2e15})).Draw(t, name)
+		return time.UnixMicro(micro).UTC()
 	}
 	text := rapid.SampledFrom([]string{"", "loyal", "a/b", "ü", "\x00", "a long name that repeats itself"})
 	c := &push.Customer{
@@ -87,6 +88,46 @@ func TestARosterSelectsTheSameTokens(t *testing.T) {
 			r.Errorf("targets (-customer +roster):\n%s", diff)
 		}
 	})
+}
+
+// TestWhatChangesARoster lists changes of a customer, and whether a roster has to be read again.
+func TestWhatChangesARoster(t *testing.T) {
+	t.Parallel()
+	at := time.UnixMicro(1e15)
+	for name, c := range map[string]struct {
+		change func(*push.Customer)
+		same   bool
+	}{
+		"an app starts":              {func(c *push.Customer) { c.Tokens[0].SeenAt = at.Add(time.Hour) }, true},
+		"a phone reports an opening": {func(c *push.Customer) { c.Tokens[0].ReportedAt = at.Add(time.Hour) }, true},
+		"attributes change":          {func(c *push.Customer) { c.Attributes = map[string]any{"points": 3} }, true},
+		"notifications are off":      {func(c *push.Customer) { c.Tokens[0].Notifications = push.NotificationsOff }, false},
+		"a token is flagged":         {func(c *push.Customer) { c.Tokens[0].Invalid = &push.TokenFlag{Code: push.CodeUnregistered} }, false},
+		"a customer opts out":        {func(c *push.Customer) { c.OptedOut = true }, false},
+		"a category is unsubscribed": {func(c *push.Customer) { c.Categories = map[string]bool{"news": false} }, false},
+		"a segment is left":          {func(c *push.Customer) { c.Segments = nil }, false},
+		"a time zone changes":        {func(c *push.Customer) { c.TimeZone = "Asia/Tokyo" }, false},
+		"an imported token is shown": {func(c *push.Customer) { c.Tokens[1].Imported = false }, false},
+		"one of two tokens added together is seen": {func(c *push.Customer) {
+			c.Tokens[1].AddedAt = at
+			c.Tokens[1].SeenAt = at.Add(time.Hour)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			customer := func() *push.Customer {
+				return &push.Customer{ID: "anna", Segments: []string{"loyal"}, Tokens: []push.Token{
+					{ID: push.TokenID("t"), Value: "t", AddedAt: at, SeenAt: at},
+					{ID: push.TokenID("u"), Value: "u", AddedAt: at.Add(time.Second), SeenAt: at, Imported: true},
+				}}
+			}
+			changed := customer()
+			c.change(changed)
+			if got := changed.SameInRoster(customer()); got != c.same {
+				t.Errorf("the customer is the same for a roster: %v, want %v", got, c.same)
+			}
+		})
+	}
 }
 
 // TestADamagedRosterIsAnError cuts a roster at each byte, and changes each byte.

@@ -35,10 +35,22 @@ type customerDoc struct {
 	CreatedAt    time.Time                   `firestore:"createdAt"`
 	Write        string                      `firestore:"write"` // the writeID of the last change
 
-	// With these two fields a query finds the customers of a roster that have changed. Every
-	// write sets both, the time by the clock of Firestore.
-	Prefix    string    `firestore:"prefix"`
+	// Prefix is that of the key. With it and changedAt, which is in changedDoc and in sameDoc, a
+	// query finds the customers of a roster that have changed.
+	Prefix string `firestore:"prefix"`
+}
+
+// changedDoc is the document of a customer of whom something has changed that rosters have.
+// Firestore sets the time by its own clock.
+type changedDoc struct {
+	customerDoc
 	ChangedAt time.Time `firestore:"changedAt,serverTimestamp"`
+}
+
+// sameDoc is the document of a customer who is the same for rosters as before. The time stays.
+type sameDoc struct {
+	customerDoc
+	ChangedAt time.Time `firestore:"changedAt"`
 }
 
 // consentDoc is one opt-out or opt-in of a customer.
@@ -96,8 +108,8 @@ func (s *Store) tokenDocument(id string) *firestore.DocumentRef { return s.db.Do
 
 // encodeCustomer returns the document of a customer. Fields that queries filter by are
 // computed from the tokens: reachable, expires, silentOn, platforms.
-func encodeCustomer(c *push.Customer) *customerDoc {
-	d := &customerDoc{
+func encodeCustomer(c *push.Customer) customerDoc {
+	d := customerDoc{
 		ID: c.ID, Tokens: make(map[string]customerTokenDoc, len(c.Tokens)), Reachable: c.HasValidToken(), Segments: c.Segments, Attributes: c.Attributes,
 		OptedOut: c.OptedOut, Categories: c.Categories, TimeZone: c.TimeZone, Version: c.Version, Availability: c.Availability,
 		Revision: c.Revision, CreatedAt: c.CreatedAt, SilentOn: c.SilentDay(),
@@ -155,6 +167,15 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 
 	slices.SortFunc(c.Tokens, func(a, b push.Token) int { return cmp.Compare(a.ID, b.ID) })
 	return c, nil
+}
+
+// storedChange returns the changedAt of the document of a customer, zero if it has none.
+func storedChange(snap *firestore.DocumentSnapshot) (time.Time, error) {
+	var d sameDoc
+	if err := snap.DataTo(&d); err != nil {
+		return time.Time{}, fmt.Errorf("decoding customer %s: %w: %w", snap.Ref.ID, ErrUndecodable, err)
+	}
+	return d.ChangedAt, nil
 }
 
 // ReadCustomer reads a customer with all tokens. It costs one read.

@@ -39,13 +39,15 @@ type customerTx struct {
 // A loadedCustomer is a customer of a customerTx, and what has changed.
 type loadedCustomer struct {
 	*push.Customer
-	stored       bool     // the document existed at the start
-	reachable    bool     // whether push could reach the customer at the start
-	touched      bool     // tokens or availability changed: the version increases
-	changed      bool     // the document has to be written
-	erased       bool     // the document has to be deleted
-	lifted       bool     // the customer opted in, and the kept objection is deleted
-	newlyFlagged []string // ids of tokens that were flagged
+	stored       bool           // the document existed at the start
+	before       *push.Customer // as it was stored at the start; nil: it was not
+	changedAt    time.Time      // the stored time of the last change that rosters have to read; zero: none
+	reachable    bool           // whether push could reach the customer at the start
+	touched      bool           // tokens or availability changed: the version increases
+	changed      bool           // the document has to be written
+	erased       bool           // the document has to be deleted
+	lifted       bool           // the customer opted in, and the kept objection is deleted
+	newlyFlagged []string       // ids of tokens that were flagged
 
 	superseded []supersededToken
 }
@@ -164,6 +166,10 @@ func (b *customerTx) addCustomers(ids []string, snaps []*firestore.DocumentSnaps
 				return err
 			}
 			e.Customer, e.reachable = c, c.HasValidToken()
+			e.before = c.ForRoster()
+			if e.changedAt, err = storedChange(snaps[i]); err != nil {
+				return err
+			}
 		} else {
 			// Versions begin with the clock: a customer who was erased and comes
 			// back gets higher versions than those in earlier events.
@@ -325,7 +331,10 @@ func (b *customerTx) writeCustomer(e *loadedCustomer) error {
 		}
 		doc := encodeCustomer(e.Customer)
 		doc.Write = string(b.id)
-		return b.tx.Set(b.s.customerDocument(e.ID), doc)
+		if !e.changedAt.IsZero() && e.SameInRoster(e.before) {
+			return b.tx.Set(b.s.customerDocument(e.ID), sameDoc{doc, e.changedAt})
+		}
+		return b.tx.Set(b.s.customerDocument(e.ID), changedDoc{customerDoc: doc})
 	}
 
 	return nil

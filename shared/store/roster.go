@@ -20,7 +20,7 @@ import (
 //
 // Two rules keep a roster right:
 //
-//   - Every write of a customer sets prefix and changedAt. Firestore sets changedAt when it
+//   - Every write that changes what rosters have of a customer sets changedAt. Firestore sets changedAt when it
 //     processes the commit, which takes a minute at most. So the query for changes begins a
 //     minute before the moment of the roster.
 //   - An erasure empties the roster in the transaction that deletes the customer. It writes
@@ -65,6 +65,7 @@ type roster struct {
 	builtAt   time.Time
 	customers []*push.Customer // in the order of their keys
 	usable    bool             // customers has all customers at the time at
+	encoded   [][]byte         // customers in the parts to be stored
 }
 
 // rosterPrefix returns the part of a customer's key that names the roster.
@@ -219,10 +220,15 @@ func (b *customerTx) emptyRoster(key string) error {
 	return b.tx.Set(b.s.rosterDocument(prefix, 0), map[string]any{})
 }
 
-// splitRoster encodes customers in as few parts as have at most rosterBytes each. It returns
+// encodeRoster encodes customers in as few parts as have at most rosterBytes each. It returns
 // nil if they are too many for a roster.
-func splitRoster(customers []*push.Customer) [][]byte {
-	for n := 1; n <= rosterParts; n++ {
+func encodeRoster(customers []*push.Customer) [][]byte {
+	whole := push.EncodeRoster(customers)
+	if len(whole) <= rosterBytes {
+		return [][]byte{whole}
+	}
+
+	for n := len(whole)/rosterBytes + 1; n <= rosterParts; n++ {
 		parts := make([][]byte, n)
 		fits := true
 		for i := range parts {
@@ -236,10 +242,40 @@ func splitRoster(customers []*push.Customer) [][]byte {
 	return nil
 }
 
-// storeRosters stores rosters in one commit, if none of them has changed since it was read.
-// It returns the number of documents written. If one has changed, the commit fails with
-// ErrConflict, and nothing is stored.
+// storeRosters stores rosters, each if it has not changed since it was read. It returns the
+// number of documents written. Those of one commit are stored together or not at all; the
+// error is ErrConflict if one of them has changed.
 func (s *Store) storeRosters(ctx context.Context, rosters []*roster) (int, error) {
+	written, bytes := 0, 0
+	var commit []*roster
+	store := func() error {
+		n, err := s.commitRosters(ctx, commit)
+		written, bytes, commit = written+n, 0, nil
+		return err
+	}
+
+	for _, r := range rosters {
+		r.encoded = encodeRoster(r.customers)
+		size := 0
+		for _, part := range r.encoded {
+			size += len(part)
+		}
+		if bytes+size > rosterParts*rosterBytes {
+			if err := store(); err != nil {
+				return written, err
+			}
+		}
+		if r.encoded != nil {
+			commit, bytes = append(commit, r), bytes+size
+		}
+	}
+
+	return written, store()
+}
+
+// commitRosters stores encoded rosters in one commit, and returns the number of documents
+// written.
+func (s *Store) commitRosters(ctx context.Context, rosters []*roster) (int, error) {
 	if len(rosters) == 0 {
 		return 0, nil
 	}
@@ -248,11 +284,10 @@ func (s *Store) storeRosters(ctx context.Context, rosters []*roster) (int, error
 	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		written = 0
 		for _, r := range rosters {
-			n, err := s.storeRoster(tx, r)
-			if err != nil {
+			written += len(r.encoded)
+			if err := s.writeRoster(tx, r); err != nil {
 				return err
 			}
-			written += n
 		}
 		return nil
 	})
@@ -263,16 +298,11 @@ func (s *Store) storeRosters(ctx context.Context, rosters []*roster) (int, error
 	return written, nil
 }
 
-// storeRoster adds the writes of one roster to a transaction, and returns their number. A
-// roster that is too large is not stored.
-func (s *Store) storeRoster(tx *firestore.Transaction, r *roster) (int, error) {
-	parts := splitRoster(r.customers)
-	if parts == nil {
-		return 0, nil
-	}
-
-	for i, data := range parts {
-		d := rosterDoc{At: r.at, BuiltAt: r.builtAt, Parts: len(parts), Data: data, ExpireAt: r.builtAt.Add(rosterLife)}
+// writeRoster adds the writes of an encoded roster to a transaction. The precondition of the
+// first document guards all of them: it has to be at the revision that was read.
+func (s *Store) writeRoster(tx *firestore.Transaction, r *roster) error {
+	for i, data := range r.encoded {
+		d := rosterDoc{At: r.at, BuiltAt: r.builtAt, Parts: len(r.encoded), Data: data, ExpireAt: r.builtAt.Add(rosterLife)}
 		var err error
 		switch first := s.rosterDocument(r.prefix, 0); {
 		case i > 0:
@@ -286,14 +316,14 @@ func (s *Store) storeRoster(tx *firestore.Transaction, r *roster) (int, error) {
 			}, firestore.LastUpdateTime(r.revision))
 		}
 		if err != nil {
-			return 0, err
+			return err
 		}
 	}
 
-	for part := len(parts); part < r.parts; part++ {
+	for part := len(r.encoded); part < r.parts; part++ {
 		if err := tx.Delete(s.rosterDocument(r.prefix, part)); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return len(parts), nil
+	return nil
 }

@@ -1,0 +1,264 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/firestore"
+
+	"carillon.example/emulators/testcloud/check"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// A rosterHarness is a store that always uses rosters, with its own customers.
+type rosterHarness struct {
+	*harness
+	customers []string // all in the roster middlePrefix
+}
+
+// newRosterHarness registers n customers of one roster, each with a token that has size bytes.
+func newRosterHarness(t testing.TB, n, size int) *rosterHarness {
+	t.Helper()
+	h := &rosterHarness{newHarness(t), idsOf(middlePrefix, n)}
+	h.Store = store.New(h.DB(), store.Options{Now: h.clock.Now, RostersFrom: 1, RosterSlack: rosterSlack})
+
+	lines := make([]store.ImportLine, n)
+	for i, id := range h.customers {
+		value := id + ":" + strings.Repeat("x", size-len(id)-1)
+		lines[i] = store.ImportLine{Customer: id, Tokens: []push.Registration{{Kind: push.KindToken, Value: value, Platform: push.Android}}}
+	}
+	if _, _, err := h.ImportCustomers(t.Context(), lines); err != nil {
+		t.Fatalf("importing: %v", err)
+	}
+	h.letSlackPass()
+	return h
+}
+
+// letSlackPass waits until all changes so far are older than the slack.
+func (h *rosterHarness) letSlackPass() { time.Sleep(2 * rosterSlack) }
+
+// page reads the customers of the roster middlePrefix for a mailing.
+func (h *rosterHarness) page(t testing.TB, a push.Audience, attributes ...string) store.AudiencePage {
+	t.Helper()
+	audience, err := h.OpenAudience(t.Context(), push.NewMailing("m", "m", push.Draft{Audience: a}, h.clock.Now()), attributes...)
+	if err != nil {
+		t.Fatalf("opening the audience: %v", err)
+	}
+	after, _ := modelRange()
+	after = firstPrefix + after[2:]
+	upto := middlePrefix + after[2:]
+	p, err := audience.ReadPage(t.Context(), after, upto, audience.PageSize())
+	if err != nil {
+		t.Fatalf("reading a page: %v", err)
+	}
+	return p
+}
+
+// readEveryone reads the page of everyone, and checks what was read for it and that it has
+// all customers.
+func (h *rosterHarness) readEveryone(t testing.TB, want store.AudienceReads) {
+	t.Helper()
+	p := h.page(t, push.Audience{Everyone: true})
+	check.Equal(t, p.Reads, want, "what was read")
+	check.Equal(t, len(p.Members), len(h.customers), "number of members")
+	check.Equal(t, p.Last, "", "the last key of a page that ends the range")
+}
+
+func (h *rosterHarness) rosterDocument(part string) *firestore.DocumentRef {
+	return h.DB().Doc("rosters/" + middlePrefix + part)
+}
+
+// TestARosterSavesReads: after the first mailing only the customers who changed are read, and a
+// roster is stored again when that saves more than it costs.
+func TestARosterSavesReads(t *testing.T) {
+	t.Parallel()
+	h := newRosterHarness(t, 30, 200)
+	change := func(n int) {
+		for _, id := range h.customers[:n] {
+			h.register(t, id, id+":another")
+		}
+		h.letSlackPass()
+	}
+
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 30, RostersWritten: 1})
+	h.readEveryone(t, store.AudienceReads{Rosters: 1})
+	change(2)
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Changes: 2})
+	change(3)
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Changes: 3, RostersWritten: 1})
+	h.readEveryone(t, store.AudienceReads{Rosters: 1})
+}
+
+// TestTheStartOfAnAppIsNoChange: customers whose tokens are registered again are not read again,
+// and a change before it is not forgotten.
+func TestTheStartOfAnAppIsNoChange(t *testing.T) {
+	t.Parallel()
+	h := newRosterHarness(t, 30, 200)
+	start := func() {
+		h.clock.Add(24 * time.Hour)
+		for _, id := range h.customers {
+			h.register(t, id, id+":"+strings.Repeat("x", 200-len(id)-1))
+		}
+		h.letSlackPass()
+	}
+
+	start() // the tokens are those of an import no more
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 30, RostersWritten: 1})
+	start()
+	h.readEveryone(t, store.AudienceReads{Rosters: 1})
+	h.register(t, h.customers[0], h.customers[0]+":another")
+	start()
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Changes: 1})
+}
+
+// TestALargeRosterHasSeveralDocuments: what does not fit into one document is divided, and an
+// erasure empties all of them.
+func TestALargeRosterHasSeveralDocuments(t *testing.T) {
+	t.Parallel()
+	const parts = 2
+	h := newRosterHarness(t, 300, 4000)
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 300, RostersWritten: parts})
+	h.readEveryone(t, store.AudienceReads{Rosters: parts})
+	check.Equal(t, h.Count("rosters"), parts, "documents of the roster")
+
+	erased := h.customers[7]
+	if _, err := h.EraseCustomer(t.Context(), erased); err != nil {
+		t.Fatalf("erasing: %v", err)
+	}
+	check.Equal(t, h.Count("rosters"), 1, "documents of the roster after an erasure")
+	snap, err := h.rosterDocument("").Get(t.Context())
+	if err != nil {
+		t.Fatalf("reading the roster: %v", err)
+	}
+	check.Equal(t, len(snap.Data()), 0, "fields of the roster after an erasure")
+
+	h.customers = slices.Delete(h.customers, 7, 8)
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 299, RostersWritten: parts})
+}
+
+// TestAnUnusableRosterIsMadeAgain: from all customers, at once.
+func TestAnUnusableRosterIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	h := newRosterHarness(t, 300, 4000)
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 300, RostersWritten: 2})
+	update := func(part, field string, value any) func() error {
+		return func() error {
+			_, err := h.rosterDocument(part).Update(t.Context(), []firestore.Update{{Path: field, Value: value}})
+			return err
+		}
+	}
+	for name, spoil := range map[string]func() error{
+		"second document deleted": func() error {
+			_, err := h.rosterDocument("-1").Delete(t.Context())
+			return err
+		},
+		"second document of another time": update("-1", "at", time.Now()),
+		"bytes spoilt":                    update("-1", "data", []byte("spoilt")),
+		"not decodable":                   update("", "at", "yesterday"),
+		"older than its life":             update("", "builtAt", time.Now().Add(-30*24*time.Hour)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := spoil(); err != nil {
+				t.Fatalf("changing the roster: %v", err)
+			}
+			p := h.page(t, push.Audience{Everyone: true})
+			check.Equal(t, p.Reads.Customers, 300, "customers read")
+			check.Equal(t, p.Reads.RostersWritten, 2, "documents written")
+			h.readEveryone(t, store.AudienceReads{Rosters: 2})
+		})
+	}
+}
+
+// TestACustomerThatCannotBeDecodedIsNotLost: the roster is not stored, so that each mailing counts
+// the customer as unknown.
+func TestACustomerThatCannotBeDecodedIsNotLost(t *testing.T) {
+	t.Parallel()
+	h := newRosterHarness(t, 30, 200)
+	spoil := func(id string) {
+		up := []firestore.Update{{Path: "tokens", Value: 5}, {Path: "changedAt", Value: firestore.ServerTimestamp}}
+		if _, err := h.DB().Doc("customers/"+push.CustomerKey(id)).Update(t.Context(), up); err != nil {
+			t.Fatalf("spoiling a customer: %v", err)
+		}
+		h.letSlackPass()
+	}
+	unknown := func(p store.AudiencePage) (n int) {
+		for _, m := range p.Members {
+			if m.Customer == nil {
+				n++
+			}
+		}
+		return n
+	}
+
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 30, RostersWritten: 1})
+	for _, id := range h.customers[:4] {
+		spoil(id)
+	}
+	for range 2 {
+		p := h.page(t, push.Audience{Everyone: true})
+		check.Equal(t, p.Reads, store.AudienceReads{Rosters: 1, Changes: 4}, "what was read beside a roster")
+		check.Equal(t, unknown(p), 4, "unknown customers")
+	}
+
+	if _, err := h.rosterDocument("").Delete(t.Context()); err != nil {
+		t.Fatalf("deleting the roster: %v", err)
+	}
+	for range 2 {
+		p := h.page(t, push.Audience{Everyone: true})
+		check.Equal(t, p.Reads, store.AudienceReads{Rosters: 1, Customers: 30}, "what was read without a roster")
+		check.Equal(t, unknown(p), 4, "unknown customers")
+	}
+}
+
+// TestRostersAreUsedWhereTheySave lists the audiences that read documents.
+func TestRostersAreUsedWhereTheySave(t *testing.T) {
+	t.Parallel()
+	h := newRosterHarness(t, 100, 200)
+	loyal := func(n int) {
+		for _, id := range h.customers[:n] {
+			if _, err := h.PatchCustomer(t.Context(), id, push.CustomerPatch{Segments: &[]string{fmt.Sprintf("of-%d", n)}}); err != nil {
+				t.Fatalf("adding customer %s to a segment: %v", id, err)
+			}
+		}
+	}
+	loyal(20)
+	loyal(4)
+	h.letSlackPass()
+	small := store.New(h.DB(), store.Options{Now: h.clock.Now, RostersFrom: 101, RosterSlack: rosterSlack})
+	never := store.New(h.DB(), store.Options{Now: h.clock.Now, RosterSlack: rosterSlack})
+	everyone := push.Audience{Everyone: true}
+	segment := func(n int) push.Audience {
+		return push.Audience{Segments: &push.Segments{Any: []string{fmt.Sprintf("of-%d", n)}}}
+	}
+	// The segments do not make rosters, and use those that there are.
+	check.Equal(t, h.page(t, segment(20)).ReadAt.IsZero(), true, "a segment without rosters is read from documents")
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 100, RostersWritten: 1})
+
+	for name, c := range map[string]struct {
+		store      *store.Store
+		audience   push.Audience
+		attributes []string
+		members    int
+		fromRoster bool
+	}{
+		"everyone":                  {h.Store, everyone, nil, 100, true},
+		"a large segment":           {h.Store, segment(20), nil, 16, true},
+		"a small segment":           {h.Store, segment(4), nil, 4, false},
+		"a message with attributes": {h.Store, everyone, []string{"points"}, 100, false},
+		"fewer customers than set":  {small, everyone, nil, 100, false},
+		"switched off":              {never, everyone, nil, 100, false},
+		"a list of customers":       {h.Store, push.Audience{Customers: h.customers[:3]}, nil, 3, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := *h.harness
+			x.Store = c.store
+			p := (&rosterHarness{&x, h.customers}).page(t, c.audience, c.attributes...)
+			check.Equal(t, !p.ReadAt.IsZero(), c.fromRoster, "whether it was read from rosters")
+			check.Equal(t, len(p.Members), c.members, "number of members")
+		})
+	}
+}
