@@ -223,6 +223,7 @@ func differences(c *push.Customer, d *customerDocument) (fields []string) {
 
 	valid := maps.Clone(d.Tokens)
 	maps.DeleteFunc(valid, func(_ string, t tokenDocument) bool { return t.Invalid != nil })
+	together := haveSameAddedAt(valid)
 	surplus := 0
 	for _, t := range c.Tokens {
 		stored, ok := valid[t.ID]
@@ -231,7 +232,7 @@ func differences(c *push.Customer, d *customerDocument) (fields []string) {
 			continue
 		}
 		delete(valid, t.ID)
-		fields = append(fields, differencesOfToken(t, stored)...)
+		fields = append(fields, differencesOfToken(t, stored, together)...)
 	}
 	if surplus > 0 {
 		fields = append(fields, fmt.Sprintf("%d tokens that are not valid tokens of the customer", surplus))
@@ -242,8 +243,19 @@ func differences(c *push.Customer, d *customerDocument) (fields []string) {
 	return fields
 }
 
-// differencesOfToken returns the fields in which a token of a roster differs.
-func differencesOfToken(t push.Token, d tokenDocument) (fields []string) {
+// haveSameAddedAt reports whether two of the tokens were added at the same time. Then the
+// latest device is the one that was seen last.
+func haveSameAddedAt(tokens map[string]tokenDocument) bool {
+	added := map[int64]bool{}
+	for _, t := range tokens {
+		added[t.AddedAt.UnixMicro()] = true
+	}
+	return len(added) < len(tokens)
+}
+
+// differencesOfToken returns the fields in which a token of a roster differs. When it was seen
+// counts only if tokens were added together: else each start of an app would be a change.
+func differencesOfToken(t push.Token, d tokenDocument, together bool) (fields []string) {
 	for _, x := range []struct {
 		name string
 		same bool
@@ -255,7 +267,7 @@ func differencesOfToken(t push.Token, d tokenDocument) (fields []string) {
 		{"notifications", string(t.Notifications) == d.Notifications},
 		{"imported", t.Imported == d.Imported},
 		{"addedAt", t.AddedAt.Equal(d.AddedAt)},
-		{"seenAt", t.SeenAt.Equal(d.SeenAt)},
+		{"seenAt", !together || t.SeenAt.Equal(d.SeenAt)},
 	} {
 		if !x.same {
 			fields = append(fields, x.name+" of a token")

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"cloud.google.com/go/firestore"
 
@@ -20,7 +19,7 @@ import (
 // The error is not nil if a roster is wrong.
 func Run(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("rosters")
-	project := f.String("project", os.Getenv("GOOGLE_CLOUD_PROJECT"), "Google Cloud project of the deployment; credentials are the application default ones, or FIRESTORE_EMULATOR_HOST names an emulator")
+	project := f.String("project", "", "Google Cloud project of the deployment; credentials are the application default ones, or FIRESTORE_EMULATOR_HOST names an emulator")
 	database := f.String("database", firestore.DefaultDatabaseID, "the database of the deployment")
 	empty := f.Bool("delete", false, "empty all rosters instead, so that the next mailing reads all customers again; it costs up to nine writes or deletes for each of the 1,024 rosters, and later a read for each customer")
 	if err := cli.ParseFlags(f, args, out); err != nil {

@@ -177,9 +177,11 @@ func (f Findings) describe() string {
 func TestRostersOfDispatchAreRight(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]func(*world){
-		"as stored":      func(*world) {},
-		"in two parts":   func(w *world) { w.addPart(0) },
-		"after a change": func(w *world) { w.register(ids[1], "second-phone") },
+		"as stored":                func(*world) {},
+		"in two parts":             func(w *world) { w.addPart(0) },
+		"after a change":           func(w *world) { w.register(ids[1], "second-phone") },
+		"after an app was started": func(w *world) { w.changeToken(ids[0], "seenAt", time.Now().Add(time.Hour)) },
+		"with two tokens that were added together": func(w *world) { w.addTogether(ids[0]) },
 		"after an erasure": func(w *world) {
 			if _, err := w.EraseCustomer(w.t.Context(), otherID); err != nil {
 				w.t.Fatal(err)
@@ -256,7 +258,10 @@ func TestFaultsOfRostersAreFound(t *testing.T) {
 		"notifications":        {damage: func(w *world) { w.changeToken(ids[0], "notifications", "denied") }, want: "differs in notifications of a token;"},
 		"imported":             {damage: func(w *world) { w.changeToken(ids[0], "imported", true) }, want: "differs in imported of a token;"},
 		"added at":             {damage: func(w *world) { w.changeToken(ids[0], "addedAt", time.Unix(1, 0)) }, want: "differs in addedAt of a token;"},
-		"seen at":              {damage: func(w *world) { w.changeToken(ids[0], "seenAt", time.Unix(1, 0)) }, want: "differs in seenAt of a token;"},
+		"seen at, of two tokens added together": {damage: func(w *world) {
+			at := w.addTogether(ids[0])
+			w.changeToken(ids[0], "seenAt", at)
+		}, want: "differs in seenAt of a token;"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -275,7 +280,20 @@ func TestFaultsOfRostersAreFound(t *testing.T) {
 	}
 }
 
-// changeToken changes a field of the customer's only valid token past Carillon.
+// addTogether gives a customer a second valid token that was added at the same time as the
+// first, empties the roster, and reads everyone. It returns a time at which none was seen.
+func (w *world) addTogether(customer string) time.Time {
+	w.t.Helper()
+	w.register(customer, "tablet")
+	at := time.Now().Add(-time.Hour)
+	w.changeToken(customer, "addedAt", at)
+	w.change(customer, "tokens."+push.TokenID("tablet")+".addedAt", at)
+	w.set("rosters/"+prefix, map[string]any{})
+	w.readEveryone()
+	return at
+}
+
+// changeToken changes a field of the customer's first valid token past Carillon.
 func (w *world) changeToken(customer, field string, value any) {
 	w.t.Helper()
 	w.change(customer, "tokens."+push.TokenID("phone-of-"+customer)+"."+field, value)
