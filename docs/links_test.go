@@ -79,3 +79,35 @@ func slugs(text string) map[string]bool {
 	}
 	return all
 }
+
+// TestDocumentsAreTwoClicksAway checks that README links to each document, or to one that
+// links to it. A link to a folder leads to the documents in it.
+func TestDocumentsAreTwoClicksAway(t *testing.T) {
+	t.Parallel()
+	documents := markdownFiles(t)
+	linked := func(from string) (to []string) {
+		for _, found := range link.FindAllStringSubmatch(codeText.ReplaceAllString(documents[from], ""), -1) {
+			path, _, _ := strings.Cut(found[1], "#")
+			target := filepath.Join(filepath.Dir(from), path)
+			for document := range documents {
+				if path != "" && (document == target || filepath.Dir(document) == target) {
+					to = append(to, document)
+				}
+			}
+		}
+		return to
+	}
+
+	near := map[string]bool{"../README.md": true}
+	for _, first := range linked("../README.md") {
+		near[first] = true
+		for _, second := range linked(first) {
+			near[second] = true
+		}
+	}
+	for document := range documents {
+		if !near[document] && !strings.HasPrefix(document, "../.github/") {
+			t.Errorf("%s is more than two clicks away from README.md", document)
+		}
+	}
+}

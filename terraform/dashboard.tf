@@ -97,6 +97,16 @@ locals {
       }
     },
     {
+      title = "Customers from rosters, and their Firestore documents, a minute"
+      queries = {
+        "customers"         = "sum(rate(${local.own}_roster_customers_sum${local.on}[5m])) * 60"
+        "rosters read"      = "sum(rate(${local.own}_roster_documents_read_sum${local.on}[5m])) * 60"
+        "changes read"      = "sum(rate(${local.own}_roster_changes_read_sum${local.on}[5m])) * 60"
+        "read to make them" = "sum(rate(${local.own}_roster_customers_read_sum${local.on}[5m])) * 60"
+        "rosters written"   = "sum(rate(${local.own}_roster_documents_written_sum${local.on}[5m])) * 60"
+      }
+    },
+    {
       title = "Cost: Pub/Sub bytes a minute"
       queries = {
         "$${labels.topic_id}" = "sum by (topic_id) (rate(pubsub_googleapis_com:topic_byte_cost{monitored_resource=\"pubsub_topic\"}[5m])) * 60"
@@ -145,5 +155,6 @@ resource "google_monitoring_dashboard" "this" {
     google_logging_metric.result,
     google_logging_metric.counter,
     google_logging_metric.duration,
+    google_logging_metric.roster,
   ]
 }

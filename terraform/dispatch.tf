@@ -43,13 +43,14 @@ resource "google_cloudfunctions2_function" "dispatch" {
     timeout_seconds                  = var.functions.dispatch.timeout_seconds
 
     environment_variables = merge(local.environment, {
-      CALL_TIMEOUT         = "${var.functions.dispatch.timeout_seconds}s"
-      DISPATCH_TOPIC       = google_pubsub_topic.work["dispatch"].name
-      DELIVER_TOPIC        = google_pubsub_topic.work["deliver"].name
-      DELIVER_SMALL_TOPIC  = google_pubsub_topic.work["deliver-small"].name
-      TICK_TOPIC           = google_pubsub_topic.work["tick"].name
-      EVENTS_TOPIC         = google_pubsub_topic.events.name
-      FCM_QUOTA_PER_MINUTE = local.planned_quota
+      CALL_TIMEOUT           = "${var.functions.dispatch.timeout_seconds}s"
+      DISPATCH_TOPIC         = google_pubsub_topic.work["dispatch"].name
+      DELIVER_TOPIC          = google_pubsub_topic.work["deliver"].name
+      DELIVER_SMALL_TOPIC    = google_pubsub_topic.work["deliver-small"].name
+      TICK_TOPIC             = google_pubsub_topic.work["tick"].name
+      EVENTS_TOPIC           = google_pubsub_topic.events.name
+      FCM_QUOTA_PER_MINUTE   = local.planned_quota
+      ROSTERS_FROM_CUSTOMERS = var.rosters_from_customers
     })
   }
 

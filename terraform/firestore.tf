@@ -1,5 +1,6 @@
 # The database, its indexes, TTL policies and rules. Terraform and the Firebase CLI read
-# the indexes from the same file, firestore.indexes.json, so they cannot differ.
+# the indexes and the rules from the same files, so they cannot differ. The CLI deploys to
+# the database that firebase.json names, which is the default of var.database.
 
 locals {
   indexes = jsondecode(file("${path.module}/../firestore.indexes.json"))

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	sdk "cloud.google.com/go/firestore"
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -39,7 +41,7 @@ func holdToIndexes(t *testing.T, indexes []byte) *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return store.New(db, store.Options{})
+	return store.New(db, store.Options{RostersFrom: 1})
 }
 
 // queries has the queries that need a composite index.
@@ -56,6 +58,27 @@ var queries = map[string]func(context.Context, *store.Store) error{
 		_, _, err := s.ListMailings(ctx, "", "spring", 10, "")
 		return err
 	},
+	"the changes of rosters": readRosterTwice,
+}
+
+// readRosterTwice reads everyone in the range of one roster. The first read makes the roster,
+// and the second one queries what has changed since.
+func readRosterTwice(ctx context.Context, s *store.Store) error {
+	if _, err := s.RegisterToken(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "t"}); err != nil {
+		return err
+	}
+	a, err := s.OpenAudience(ctx, push.NewMailing("m1", "", push.Draft{Audience: push.Audience{Everyone: true}}, time.Now()))
+	if err != nil {
+		return err
+	}
+
+	key := push.CustomerKey("anna")
+	for range 2 {
+		if _, err := a.ReadPage(ctx, key[:2], key, 1000); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func TestIndexesServeTheCode(t *testing.T) {
@@ -167,7 +190,7 @@ func overrides(t *testing.T) []override {
 func TestTTL(t *testing.T) {
 	t.Parallel()
 	const perDocument = `firestore:"(expireAt)(?:,omitempty)?"`
-	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go", "outbox": "outbox.go", "unflags": "unflag.go", "controls": "controls.go", "instances": "instances.go", "erasures": "erase.go", "messages": "message.go", "reports": "report.go", "deliveryData": "delivery_data.go"}
+	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go", "outbox": "outbox.go", "unflags": "unflag.go", "controls": "controls.go", "instances": "instances.go", "erasures": "erase.go", "messages": "message.go", "reports": "report.go", "deliveryData": "delivery_data.go", "rosters": "roster.go"}
 	var ttl []string
 	for _, o := range overrides(t) {
 		if !o.TTL {
@@ -185,7 +208,7 @@ func TestTTL(t *testing.T) {
 		}
 	}
 	slices.Sort(ttl)
-	if want := []string{"audience", "batches", "controls", "deliveryData", "erasures", "instances", "mailings", "messages", "outbox", "reports", "shards", "unflags"}; !slices.Equal(ttl, want) {
+	if want := []string{"audience", "batches", "controls", "deliveryData", "erasures", "instances", "mailings", "messages", "outbox", "reports", "rosters", "shards", "unflags"}; !slices.Equal(ttl, want) {
 		t.Errorf("TTL policies on %v, want %v", ttl, want)
 	}
 	if !slices.Equal(found(perDocument, glob(t, "../shared/store/*.go")), []string{"expireAt"}) {
@@ -200,6 +223,30 @@ func TestExemptFields(t *testing.T) {
 	for _, o := range overrides(t) {
 		if len(found(`"(`+o.FieldPath+`)[",.]`, code)) == 0 {
 			t.Errorf("shared/store has no field %s (%s)", o.FieldPath, o.CollectionGroup)
+		}
+	}
+}
+
+// TestFirebaseCLIDeploysToTheSameDatabase checks that `firebase deploy` deploys the same
+// files to the same database. Without a name it would replace the rules of the project's
+// default database, which apps may use. One object, not a list: of a list Google's
+// emulator reads no rules.
+func TestFirebaseCLIDeploysToTheSameDatabase(t *testing.T) {
+	t.Parallel()
+	type firestoreConfig struct{ Database, Rules, Indexes string }
+	var got struct{ Firestore firestoreConfig }
+	if err := json.Unmarshal([]byte(read(t, "../firebase.json")), &got); err != nil {
+		t.Fatalf("decoding firebase.json: %v", err)
+	}
+
+	want := firestoreConfig{Database: unquote(variablesOf(t)["database"].Default), Rules: "firestore.rules", Indexes: "firestore.indexes.json"}
+	if diff := cmp.Diff(want, got.Firestore); diff != "" {
+		t.Errorf("firebase.json differs from Terraform (-Terraform +firebase.json):\n%s", diff)
+	}
+
+	for _, file := range []string{want.Rules, want.Indexes} {
+		if !strings.Contains(read(t, "firestore.tf"), `file("${path.module}/../`+file+`")`) {
+			t.Errorf("firestore.tf does not read %s", file)
 		}
 	}
 }

@@ -17,6 +17,7 @@ locals {
     message_given_up = { function = local.delivers, message = "message given up" }
     message_waits    = { function = local.delivers, message = "message waits" }
     tick_done        = { function = "tick", message = "tick done" }
+    rosters_read     = { function = "dispatch", message = "rosters read" }
   }
   line = {
     for k, l in local.lines : k => join(" AND ", [
@@ -164,6 +165,59 @@ resource "google_logging_metric" "duration" {
       scale              = 10
       growth_factor      = 2
       num_finite_buckets = 20
+    }
+  }
+
+  depends_on = [google_project_service.this]
+}
+
+# What audiences from rosters cost. dispatch writes the line for each call that has read
+# rosters. The key is the end of the metric's name.
+locals {
+  rosters = {
+    customers = {
+      field       = "customers"
+      description = "Customers whom calls of dispatch read that used rosters"
+    }
+    documents_read = {
+      field       = "rosters"
+      description = "Documents of rosters that dispatch read"
+    }
+    changes_read = {
+      field       = "changes"
+      description = "Customers whom dispatch read because they had changed since their roster was stored"
+    }
+    customers_read = {
+      field       = "customers_read"
+      description = "Customers whom dispatch read to make rosters"
+    }
+    documents_written = {
+      field       = "rosters_written"
+      description = "Documents of rosters that dispatch wrote"
+    }
+  }
+}
+
+resource "google_logging_metric" "roster" {
+  for_each = local.rosters
+
+  project         = var.project_id
+  name            = "${local.metric_prefix}_roster_${each.key}"
+  description     = each.value.description
+  filter          = local.line["rosters_read"]
+  value_extractor = "EXTRACT(jsonPayload.${each.value.field})"
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "DISTRIBUTION"
+    unit        = "1"
+  }
+
+  bucket_options {
+    exponential_buckets { # a call reads up to millions of customers
+      scale              = 1
+      growth_factor      = 4
+      num_finite_buckets = 12
     }
   }
 

@@ -60,7 +60,7 @@ func TestOrder(t *testing.T) {
 		"scheduler.tf":  {{"google_cloud_scheduler_job", "tick"}, {"google_cloud_scheduler_job", "audit"}},
 		"iam.tf":        {{"google_service_account", "delivery"}, {"google_service_account", "scheduler"}, {"google_project_iam_custom_role", "sender"}, {"google_project_iam_custom_role", "accounts"}},
 		"reports.tf":    {{"google_bigquery_dataset", "reports"}},
-		"metrics.tf":    {{"google_logging_metric", "result"}, {"google_logging_metric", "duration"}, {"google_logging_metric", "audit_failed"}, {"google_logging_metric", "counter"}},
+		"metrics.tf":    {{"google_logging_metric", "result"}, {"google_logging_metric", "duration"}, {"google_logging_metric", "audit_failed"}, {"google_logging_metric", "counter"}, {"google_logging_metric", "roster"}},
 		"monitoring.tf": {{"google_monitoring_notification_channel", "email"}, {"google_billing_budget", "this"}},
 	} {
 		t.Run(file, func(t *testing.T) {
@@ -85,6 +85,7 @@ func TestResourcesWaitForEachOther(t *testing.T) {
 		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.result"},
 		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.counter"},
 		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.duration"},
+		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.roster"},
 	} {
 		t.Run(c.kind+"."+c.name+" waits for "+c.waitsFor, func(t *testing.T) {
 			_, waits, _ := strings.Cut(blockOf(t, c.file, c.kind, c.name), "depends_on = [")
@@ -150,6 +151,22 @@ func TestProject(t *testing.T) {
 	for _, r := range all {
 		if attribute(r[3], "project") != "var.project_id" && !slices.Contains(elsewhere, r[1]) && !slices.Contains(elsewhere, r[1]+"."+r[2]) {
 			t.Errorf("%s.%s has project = %q, want var.project_id", r[1], r[2], attribute(r[3], "project"))
+		}
+	}
+}
+
+// TestAPlanIsKeptWithItsUploads checks that the example of a delivery keeps the uploads of
+// the functions with the plan: Terraform writes them only while it plans.
+func TestAPlanIsKeptWithItsUploads(t *testing.T) {
+	t.Parallel()
+	written := found(`output_path\s+= "\$\{path\.root\}(/\.terraform/)\$\{[^"]*\.zip"`, read(t, "source.tf"))
+	if !slices.Equal(written, []string{"/.terraform/"}) {
+		t.Fatalf("source.tf writes the uploads to %q, want /.terraform/", written)
+	}
+	example := read(t, "examples/delivery/deliver.yml")
+	for _, part := range []string{"${{ env.ROOT }}/.terraform/*.zip\n", "include-hidden-files: true\n"} {
+		if !strings.Contains(example, part) {
+			t.Errorf("examples/delivery/deliver.yml has no %q: the plan could not be applied in another job", strings.TrimSpace(part))
 		}
 	}
 }

@@ -106,3 +106,8 @@ output "send_rate" {
   description = "FCM's quota a minute, the maximum number of instances of deliver in all lanes, and the rate a minute at which each instance starts."
   value       = local.send_rate
 }
+
+output "vcpus" {
+  description = "vCPUs that all functions together use at their maximum number of instances. If this is above the quota of Cloud Run in the region, they cannot all have their maximum at the same time."
+  value       = sum([for n in local.running : tonumber(var.functions[n].cpu) * var.functions[n].max_instances])
+}

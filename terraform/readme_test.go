@@ -200,6 +200,9 @@ func TestCommands(t *testing.T) {
 				t.Errorf("%s posts to %s, which the API does not have", file, m[1])
 			}
 		}
+		if n := strings.Count(read(t, file), "-H 'Idempotency-Key: first-mailing'"); n != mailings {
+			t.Errorf("%s sends an Idempotency-Key %d times, want %d: repeated, the command would create another mailing", file, n, mailings)
+		}
 		if file == "outputs.tf" && (mailings != 1 || tokens != 1) {
 			t.Errorf("%s creates %d mailings and registers %d tokens, want one each", file, mailings, tokens)
 		}

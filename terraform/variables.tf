@@ -184,7 +184,7 @@ variable "functions" {
       memory          = optional(string, "512Mi")
       concurrency     = optional(number, 80)
       min_instances   = optional(number, 0)
-      max_instances   = optional(number, 20)
+      max_instances   = optional(number, 10)
       timeout_seconds = optional(number, 60)
     }), {})
     dispatch = optional(object({
@@ -289,6 +289,11 @@ variable "functions" {
   }
 
   validation {
+    condition     = alltrue([for f in values(var.functions) : try(tonumber(f.cpu) * f.max_instances <= var.cloud_run_vcpus, true)])
+    error_message = "cpu times max_instances of a function must not be above cloud_run_vcpus, the quota of Cloud Run in the region: Google would refuse the function. Lower max_instances, or ask Google for a higher quota and set cloud_run_vcpus to it."
+  }
+
+  validation {
     condition     = alltrue([for f in values(var.functions) : f.timeout_seconds >= 10 && f.timeout_seconds <= 3600 && f.timeout_seconds == floor(f.timeout_seconds)])
     error_message = "timeout_seconds must be a whole number from 10 to 3600."
   }
@@ -316,6 +321,18 @@ variable "functions" {
   validation {
     condition     = alltrue([for f in [var.functions.dispatch, var.functions.deliver, var.functions["deliver-small"], var.functions.messages, var.functions.tick] : f.max_delivery_attempts >= 5 && f.max_delivery_attempts <= 100 && f.max_delivery_attempts == floor(f.max_delivery_attempts)])
     error_message = "max_delivery_attempts must be a whole number from 5 to 100."
+  }
+}
+
+variable "cloud_run_vcpus" {
+  type        = number
+  default     = 10
+  nullable    = false
+  description = "Quota of Cloud Run in the region, in vCPUs: Google refuses a function whose cpu times max_instances is above it. The Google Cloud console shows the quota under IAM & Admin, Quotas, run.googleapis.com, Total CPU allocation (in thousandths). The default is the least that new projects were seen with."
+
+  validation {
+    condition     = var.cloud_run_vcpus >= 1 && var.cloud_run_vcpus == floor(var.cloud_run_vcpus)
+    error_message = "cloud_run_vcpus must be a whole number of at least 1."
   }
 }
 
@@ -472,6 +489,18 @@ variable "invalid_share" {
   validation {
     condition     = var.invalid_share >= 0.01 && var.invalid_share <= 1
     error_message = "invalid_share must be between 0.01 and 1."
+  }
+}
+
+variable "rosters_from_customers" {
+  type        = number
+  default     = 50000
+  nullable    = false
+  description = "From how many customers on mailings read rosters, which are packed copies of the customers, instead of one document for each customer. 0: never."
+
+  validation {
+    condition     = var.rosters_from_customers >= 0 && var.rosters_from_customers <= 1000000000 && var.rosters_from_customers == floor(var.rosters_from_customers)
+    error_message = "rosters_from_customers must be a whole number from 0 to 1000000000."
   }
 }
 

@@ -3,14 +3,30 @@ package firestore
 import (
 	"fmt"
 	"net/http"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+
+	"carillon.example/emulators/transcode"
+	"carillon.example/emulators/webchannel"
 )
 
-// httpHandler serves the documents in the REST form, and the admin HTTP interface. The
-// paths are those of Google's emulator. Those of /emulator/usage, /emulator/requests and
-// /emulator/databases are our own.
-func (s *Server) httpHandler(documents http.Handler) http.Handler {
+// httpHandler serves the documents in the REST form, the channels of web pages, and the admin
+// HTTP interface. The paths are those of Google's emulator. Those of /emulator/usage,
+// /emulator/requests and /emulator/databases are our own.
+func (s *Server) httpHandler() (http.Handler, error) {
+	service := pb.File_google_firestore_v1_firestore_proto.Services().ByName("Firestore")
+	documents, err := transcode.New(s.rest, maxReceive, service)
+	if err != nil {
+		return nil, err
+	}
+	// A message in a body has up to three bytes for each of its own: the body is escaped.
+	if s.pages, err = webchannel.New(s.rest, webchannel.Options{MaxBody: 3 * maxReceive}, service); err != nil {
+		return nil, err
+	}
+
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", documents)
+	mux.Handle("/"+string(service.FullName())+"/", s.pages)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Ok") })
 	mux.HandleFunc("GET /emulator/usage", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, s.Usage())
@@ -23,5 +39,5 @@ func (s *Server) httpHandler(documents http.Handler) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintln(w, "{}")
 	})
-	return mux
+	return mux, nil
 }

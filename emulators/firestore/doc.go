@@ -1,7 +1,7 @@
 // Package firestore is a Firestore (Native mode, Standard edition) in memory. It
-// serves google.firestore.v1.Firestore to server SDKs over gRPC, and its REST
-// form and a small admin interface over HTTP on the same port. It starts in a
-// millisecond.
+// serves google.firestore.v1.Firestore to server SDKs over gRPC. On the same port
+// it serves, over HTTP, the REST form, WebChannel for the SDKs in pages of this
+// machine, and a small admin interface. It starts in a millisecond.
 //
 // Everything in this repository is tested against it, so it aims to be exactly
 // as strict as the service. The package engine holds the database; this package
@@ -10,8 +10,6 @@
 // # Known differences from the service
 //
 // Missing:
-//   - WebChannel, with which the SDKs for browsers listen. Firestore Lite works in
-//     pages of this machine.
 //   - Pipelines (ExecutePipeline) return UNIMPLEMENTED: they belong to the
 //     Enterprise edition. Queries with explain_options do, too.
 //   - Security rules and App Check: every caller has full access, as server SDKs

@@ -16,6 +16,7 @@ import (
 	"carillon.example/emulators/firestore/engine"
 	"carillon.example/emulators/loopback"
 	"carillon.example/emulators/transcode"
+	"carillon.example/emulators/webchannel"
 )
 
 // Options configure a Server. The zero value is valid.
@@ -42,8 +43,9 @@ type Server struct {
 	mux    *connmux.Mux
 	grpc   *grpc.Server
 	http   *http.Server
-	rest   *grpc.ClientConn // to this server, for requests in the REST form
-	loaded Contents         // what Options.Snapshot had
+	rest   *grpc.ClientConn // to this server, for requests in the REST form and channels
+	pages  *webchannel.Handler
+	loaded Contents // what Options.Snapshot had
 	before atomic.Pointer[Fault]
 	after  atomic.Pointer[Fault]
 
@@ -85,12 +87,10 @@ func Start(addr string, o Options) (*Server, error) {
 		lis.Close()
 		return nil, fmt.Errorf("firestore emulator: %w", err)
 	}
-	documents, err := transcode.New(s.rest, maxReceive, pb.File_google_firestore_v1_firestore_proto.Services().ByName("Firestore"))
-	if err != nil {
+	if s.handler, err = s.httpHandler(); err != nil {
 		lis.Close()
 		return nil, fmt.Errorf("firestore emulator: %w", err)
 	}
-	s.handler = s.httpHandler(documents)
 	s.http = &http.Server{Handler: loopback.ShareWithLocalPages(s.handler), ReadHeaderTimeout: 10 * time.Second}
 	// Both goroutines end with Close. Their errors only say that the listener was closed.
 	go func() { _ = s.grpc.Serve(s.mux.GRPC) }()
@@ -103,14 +103,15 @@ func Start(addr string, o Options) (*Server, error) {
 // FIRESTORE_EMULATOR_HOST.
 func (s *Server) Addr() string { return s.mux.Addr().String() }
 
-// HTTPHandler returns the handler of the documents in the REST form and of the paths below
-// /emulator/. It can also be served on another port. It does not refuse requests of web
+// HTTPHandler returns the handler of the documents in the REST form, of the channels of web
+// pages and of the paths below /emulator/. It can also be served on another port. It does not refuse requests of web
 // pages: whoever serves it has to.
 func (s *Server) HTTPHandler() http.Handler { return s.handler }
 
 // Close stops serving and drops every connection.
 func (s *Server) Close() {
 	s.mux.Close()
+	s.pages.Close()
 	s.rest.Close()
 	s.grpc.Stop()
 	s.http.Close()

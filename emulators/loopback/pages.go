@@ -19,6 +19,7 @@ func ShareWithLocalPages(next http.Handler) http.Handler {
 		}
 
 		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Access-Control-Allow-Credentials", "true") // Firestore's SDK sends every request with them
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			allowRequest(w, r)
 			return
@@ -41,8 +42,9 @@ func isLocalPage(origin string) bool {
 	return false
 }
 
-// allowRequest answers a preflight request: it allows what the page asks for. Without
-// credentials there is nothing that a header or a method could give away.
+// allowRequest answers a preflight request: it allows what the page asks for. The servers know
+// no cookies and no other credentials of a browser, so there is nothing that these, a header
+// or a method could give away.
 func allowRequest(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Add("Vary", "Access-Control-Request-Headers")

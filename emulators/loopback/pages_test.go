@@ -53,6 +53,7 @@ func TestLocalPagesMayCall(t *testing.T) {
 				"Access-Control-Request-Private-Network", "true")
 			check.Equal(t, preflight.Code, 204, "status of the preflight request")
 			check.Equal(t, preflight.Header.Get("Access-Control-Allow-Origin"), readable, "origin that may call")
+			check.Equal(t, preflight.Header.Get("Access-Control-Allow-Credentials") == "true", c.allowed, "that its requests may have credentials")
 			check.Equal(t, preflight.Header.Get("Access-Control-Allow-Headers") == "content-type,x-client-version", c.allowed, "that it may send its headers")
 			check.Equal(t, preflight.Header.Get("Access-Control-Allow-Methods") == "GET, HEAD, PUT, PATCH, POST, DELETE", c.allowed, "that it may use every method")
 			check.Equal(t, preflight.Header.Get("Access-Control-Allow-Private-Network") == "true", c.allowed, "that it may call a private network")
@@ -62,7 +63,7 @@ func TestLocalPagesMayCall(t *testing.T) {
 				check.Equal(t, a.Code, c.want, "status of %s", method)
 				check.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), readable, "origin that may read the answer to %s", method)
 				check.Equal(t, a.Header.Get("Vary"), "Origin", "Vary of the answer to %s", method)
-				check.Equal(t, a.Header.Get("Access-Control-Allow-Credentials"), "", "credentials of the answer to %s", method)
+				check.Equal(t, a.Header.Get("Access-Control-Allow-Credentials") == "true", c.allowed, "that %s may have credentials", method)
 			}
 			check.Equal(t, ask(http.MethodGet).Header.Get("Access-Control-Allow-Origin"), readable, "origin that may read the answer to GET")
 		})

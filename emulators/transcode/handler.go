@@ -65,7 +65,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request, route *route, pat
 		writeError(w, status.Errorf(codes.InvalidArgument, "The body cannot be read: %v", err), streams)
 		return
 	}
-	in, out, err := newMessages(route.method)
+	in, out, err := NewMessages(route.method)
 	if err != nil {
 		writeError(w, status.Error(codes.Internal, err.Error()), streams)
 		return
@@ -104,8 +104,9 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request, route *route, pat
 	write(w, append(answer, '\n'))
 }
 
-// newMessages returns an empty request and an empty response of a method.
-func newMessages(m protoreflect.MethodDescriptor) (in, out proto.Message, err error) {
+// NewMessages returns an empty request and an empty response of a method. It fails if the
+// program does not have their types.
+func NewMessages(m protoreflect.MethodDescriptor) (in, out proto.Message, err error) {
 	input, err := protoregistry.GlobalTypes.FindMessageByName(m.Input().FullName())
 	if err != nil {
 		return nil, nil, err
@@ -149,7 +150,7 @@ func writeStream(w http.ResponseWriter, stream grpc.ClientStream, out proto.Mess
 			writeError(w, err, true)
 			return
 		case err != nil:
-			write(w, append(append([]byte(",\r\n"), errorBody(err)...), "]\n"...))
+			write(w, append(append([]byte(",\r\n"), ErrorBody(err)...), "]\n"...))
 			return
 		}
 
@@ -183,8 +184,8 @@ func httpStatusOf(c codes.Code) int {
 	return http.StatusInternalServerError
 }
 
-// errorBody returns an error in the form of Google's REST services.
-func errorBody(err error) []byte {
+// ErrorBody returns an error in the form of Google's REST services.
+func ErrorBody(err error) []byte {
 	s := status.Convert(err)
 	body, err := json.Marshal(map[string]any{"error": map[string]any{
 		"code": httpStatusOf(s.Code()), "message": s.Message(), "status": code.Code(s.Code()).String(),
@@ -197,7 +198,7 @@ func errorBody(err error) []byte {
 
 // writeError writes an error as the answer; the methods with a stream have it in an array.
 func writeError(w http.ResponseWriter, err error, inArray bool) {
-	body := errorBody(err)
+	body := ErrorBody(err)
 	if inArray {
 		body = append(append([]byte("["), body...), ']')
 	}

@@ -97,8 +97,7 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 		if err := d.Store.PausePlatform(ctx, d.mailing.ID, platform, true); err != nil {
 			return err
 		}
-		d.Log.ErrorContext(ctx, "platform paused", "mailing", d.mailing.ID, "platform", platform, "reason", push.PausedPlatform,
-			"detail", text)
+		d.Log.ErrorContext(ctx, "platform paused", "mailing", d.mailing.ID, "platform", platform, "detail", text)
 	}
 
 	for _, platform := range d.mailing.PausedPlatforms {

@@ -60,8 +60,8 @@ const (
 	cpuSecondsOfOne = 1300.0 / 1e6 // of a message: dispatch and deliver
 )
 
-// usdOf estimates what a mailing costs: one read a customer, the batches, and the time
-// of the functions. FCM is free.
+// usdOf estimates what a mailing costs at most: one read a customer, the batches, and the time
+// of the functions. From rosters it is less, by how many customers have changed. FCM is free.
 func usdOf(customers, tokens int64) float64 {
 	if tokens == 0 {
 		return float64(customers) * usdRead

@@ -57,7 +57,7 @@ type previewBody struct {
 	LastOpens *time.Time    `json:"lastOpens,omitempty" doc:"when the hours begin in the last time zone; absent if they have begun in every zone when the mailing starts"`
 	Sampled   int64         `json:"sampled" doc:"how many customers these numbers come from"`
 	Seconds   int64         `json:"seconds" doc:"about how long it takes to send, at the rate or the quota, with the time until the hours begin in the last time zone"`
-	USD       float64       `json:"usd" doc:"about what it costs, at list prices of a multi-region in the United States"`
+	USD       float64       `json:"usd" doc:"about what it costs if every customer is read, at list prices of a multi-region in the United States; a large audience is read from rosters, for about a tenth of it"`
 	Proven    bool          `json:"proven" doc:"true: FCM accepts the payload; false: FCM could not be asked now"`
 }
 

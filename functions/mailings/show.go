@@ -23,7 +23,7 @@ type showInput struct {
 type mailingBody struct {
 	ID              string             `json:"id"`
 	State           push.State         `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
-	PausedReason    push.PauseReason   `json:"pausedReason,omitempty" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large,platform_credentials" doc:"why the mailing is paused. A mailing that completed while Carillon had paused it keeps the reason"`
+	PausedReason    push.PauseReason   `json:"pausedReason,omitempty" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large" doc:"why the mailing is paused. A mailing that completed while Carillon had paused it keeps the reason"`
 	PausedDetail    string             `json:"pausedDetail,omitempty" doc:"what led to the pause, in words"`
 	PausedBecause   string             `json:"pausedBecause,omitempty" deprecated:"true" doc:"pausedReason and pausedDetail as one text; is removed in the next release"`
 	PausedPlatforms []push.Platform    `json:"pausedPlatforms,omitempty" doc:"platforms that refuse the app's credentials: their tokens wait, others go on"`
@@ -141,7 +141,7 @@ type listedMailing struct {
 	Tags         []string             `json:"tags,omitempty"`
 	Title        string               `json:"title,omitempty" doc:"the title of its notification before templates are rendered, at most 300 bytes"`
 	State        push.State           `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
-	PausedReason push.PauseReason     `json:"pausedReason,omitempty" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large,platform_credentials"`
+	PausedReason push.PauseReason     `json:"pausedReason,omitempty" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large"`
 	DryRun       bool                 `json:"dryRun,omitempty"`
 	SendAt       *time.Time           `json:"sendAt,omitempty"`
 	CreatedBy    push.Caller          `json:"createdBy,omitempty" doc:"who created it"`

@@ -6,8 +6,14 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"regexp"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"carillon.example/shared/push"
 )
 
 // maxPage is the most bytes that all files of the page may have together, compressed.
@@ -48,6 +54,30 @@ func TestNothingIsLoadedFromElsewhere(t *testing.T) {
 			t.Errorf("%s has %s", name, found)
 		}
 	})
+}
+
+// TestEachPauseHasWords checks that the page explains each reason of a pause that the API
+// may answer, and no other.
+func TestEachPauseHasWords(t *testing.T) {
+	t.Parallel()
+	b, err := files.ReadFile("files/common/words.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile(`(?s)export const paused = \{\n(.*?)\n\};`).FindSubmatch(b)
+	if block == nil {
+		t.Fatal("words.js has no words for pauses")
+	}
+	var explained []string
+	for _, key := range regexp.MustCompile(`(?m)^  ([a-z_]+): \[`).FindAllSubmatch(block[1], -1) {
+		explained = append(explained, string(key[1]))
+	}
+
+	reason, _ := reflect.TypeFor[push.Pause]().FieldByName("Reason")
+	want := strings.Split(reason.Tag.Get("enum"), ",")
+	if diff := cmp.Diff(want, explained); diff != "" {
+		t.Errorf("the page explains other reasons than the API has (-API +page):\n%s", diff)
+	}
 }
 
 func eachFile(t *testing.T, do func(name string, b []byte)) {

@@ -103,7 +103,6 @@ func TestPausedBecause(t *testing.T) {
 		"misconfigured credentials: no right": {PausedReason: push.PausedCredentials, PausedDetail: "no right"},
 		"misconfigured credentials: theirs":   {PausedReason: push.PausedWrongSender, PausedDetail: "theirs"},
 		"audience_too_large: 5 of 3":          {PausedReason: push.PausedAudience, PausedDetail: "5 of 3"},
-		"platform_credentials":                {PausedReason: push.PausedPlatform},
 	} {
 		t.Run(want, func(t *testing.T) {
 

@@ -6,11 +6,10 @@ type PauseReason string
 // The reasons of a pause.
 const (
 	PausedByHand      PauseReason = "by_hand"
-	PausedCredentials PauseReason = "credentials"          // FCM refuses our own account, or the answers do not come from FCM
-	PausedWrongSender PauseReason = "wrong_sender"         // more tokens of another Firebase project than can be true
-	PausedImplausible PauseReason = "implausible_invalid"  // more invalid tokens than can be true
-	PausedAudience    PauseReason = "audience_too_large"   // more customers than maxCustomers allows
-	PausedPlatform    PauseReason = "platform_credentials" // Apple or a browser's push service refuses the app's credentials
+	PausedCredentials PauseReason = "credentials"         // FCM refuses our own account, or the answers do not come from FCM
+	PausedWrongSender PauseReason = "wrong_sender"        // more tokens of another Firebase project than can be true
+	PausedImplausible PauseReason = "implausible_invalid" // more invalid tokens than can be true
+	PausedAudience    PauseReason = "audience_too_large"  // more customers than maxCustomers allows
 )
 
 // Implausible reports whether a mailing is paused because FCM's answers about tokens

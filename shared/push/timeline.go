@@ -12,7 +12,7 @@ const maxPauses = 20
 type Pause struct {
 	From   time.Time   `json:"from"`
 	To     *time.Time  `json:"to,omitempty" doc:"when the pause ended; absent while the mailing is paused"`
-	Reason PauseReason `json:"reason" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large,platform_credentials"`
+	Reason PauseReason `json:"reason" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large"`
 }
 
 // NotePause records that a pause began or ended at a time, if the mailing was in another

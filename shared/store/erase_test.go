@@ -14,6 +14,7 @@ import (
 
 	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
+	"carillon.example/shared/store"
 )
 
 // everything reads every document below every collection.
@@ -128,6 +129,22 @@ func (w *harness) stands(t *testing.T) {
 	w.clock.Add(time.Second)
 }
 
+// makeRoster makes the roster of a customer, as a mailing to everyone does.
+func (w *harness) makeRoster(t testing.TB, customer string) {
+	t.Helper()
+	s := store.New(w.DB(), store.Options{Now: w.clock.Now, RostersFrom: 1})
+	everyone, err := s.OpenAudience(t.Context(), push.NewMailing("m", "m", push.Draft{Audience: push.Audience{Everyone: true}}, w.clock.Now()))
+	if err != nil {
+		t.Fatalf("opening the audience: %v", err)
+	}
+	prefix, digits := push.CustomerKey(customer)[:2], push.KeySize-2
+	p, err := everyone.ReadPage(t.Context(), prefix+strings.Repeat("0", digits), prefix+strings.Repeat("v", digits), 1000)
+	if err != nil {
+		t.Fatalf("reading a page: %v", err)
+	}
+	check.Equal(t, p.Reads.RostersWritten, 1, "rosters written")
+}
+
 // TestErasingLeavesNoTrace: after the events are published, nothing is left of the
 // customer's id, tokens, attributes and texts. Hashes are left only in the objection
 // and in documents that TTL deletes.
@@ -136,6 +153,7 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 	w := newHarness(t)
 	ctx := t.Context()
 	w.stands(t)
+	w.makeRoster(t, tracelessID)
 	traces := func(marks ...string) (found []string, docs map[string]map[string]any) {
 		docs = map[string]map[string]any{}
 		w.everything(t, w.DB().Collections(ctx), docs)
@@ -148,8 +166,8 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 	}
 	plain := []string{tracelessID, tracelessToken, tracelessAttribute, tracelessText}
 	for mark, places := range map[string][]string{
-		tracelessID:        {"customers/", "mailings/paused/batches/00-000001", "mailings/waits", "mailings/own", "outbox/"},
-		tracelessToken:     {"customers/", "mailings/paused/batches/00-000001", "mailings/tokens"},
+		tracelessID:        {"customers/", "mailings/paused/batches/00-000001", "mailings/waits", "mailings/own", "outbox/", "rosters/"},
+		tracelessToken:     {"customers/", "mailings/paused/batches/00-000001", "mailings/tokens", "rosters/"},
 		tracelessAttribute: {"customers/", "mailings/paused/batches/00-000001"},
 		tracelessText:      {"mailings/own", "mailings/ended"},
 	} {

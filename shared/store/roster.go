@@ -204,11 +204,10 @@ func (b *customerTx) emptyRoster(key string) error {
 		return err
 	}
 
-	parts := rosterParts // those of a document that cannot be decoded
+	// If TTL has deleted the first document, or it cannot be decoded, there may be any others.
+	parts := rosterParts
 	var d rosterDoc
-	if !snap.Exists() {
-		parts = 0
-	} else if snap.DataTo(&d) == nil {
+	if snap.Exists() && snap.DataTo(&d) == nil {
 		parts = d.Parts
 	}
 	for part := 1; part < parts; part++ {

@@ -138,6 +138,17 @@ func TestALargeRosterHasSeveralDocuments(t *testing.T) {
 
 	h.customers = slices.Delete(h.customers, 7, 8)
 	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 299, RostersWritten: parts})
+
+	// TTL deletes one document after the other.
+	if _, err := h.rosterDocument("").Delete(t.Context()); err != nil {
+		t.Fatalf("deleting the first document: %v", err)
+	}
+	if _, err := h.EraseCustomer(t.Context(), h.customers[7]); err != nil {
+		t.Fatalf("erasing: %v", err)
+	}
+	check.Equal(t, h.Count("rosters"), 1, "documents of the roster after an erasure without its first document")
+	h.customers = slices.Delete(h.customers, 7, 8)
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 298, RostersWritten: parts})
 }
 
 // TestAnUnusableRosterIsMadeAgain: from all customers, at once.

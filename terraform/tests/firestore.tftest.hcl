@@ -65,6 +65,7 @@ run "another_database" {
 run "indexes" {
   assert {
     condition = toset([for i in google_firestore_index.this : "${i.project} ${i.collection} ${i.query_scope} ${join(", ", [for f in i.fields : "${f.field_path} ${f.order != null ? f.order : f.array_config}"])}"]) == toset([
+      "shop-push customers COLLECTION prefix ASCENDING, changedAt ASCENDING",
       "shop-push mailings COLLECTION state ASCENDING, createdAt DESCENDING",
       "shop-push mailings COLLECTION tags CONTAINS, createdAt DESCENDING",
       "shop-push mailings COLLECTION state ASCENDING, startAt ASCENDING",
@@ -99,13 +100,14 @@ run "indexes" {
       "shop-push batches COLLECTION platformTally.unknown.failed ASCENDING, platformTally.unknown.expired ASCENDING, platformTally.unknown.cancelled ASCENDING, platformTally.unknown.wrongSender ASCENDING",
       "shop-push batches COLLECTION held.unregistered ASCENDING, held.invalidArgument ASCENDING, held.wrongSender ASCENDING",
     ])
-    error_message = "The list of mailings, the queries of tick and the sums of mailings need exactly these indexes."
+    error_message = "The changes of rosters, the list of mailings, the queries of tick and the sums of mailings need exactly these indexes."
   }
   assert {
     condition = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 0]) == toset([
       "customers.tokens", "customers.attributes", "customers.categories", "mailings.draft",
       "customers.id", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
       "customers.revision", "customers.status", "customers.consents", "customers.objected", "customers.usage", "tokens.before",
+      "customers.prefix", "customers.changedAt", "rosters.at", "rosters.builtAt", "rosters.parts", "rosters.data",
       "objections.at", "erasures.tokens", "erasures.at", "erasures.after", "erasures.afterExpiry", "batches.first", "batches.last", "batches.recipients", "batches.platformTally", "batches.missingAttribute", "batches.missingAttributeOf", "batches.variantOf", "batches.zone", "mailings.hours", "mailings.rate", "mailings.nextSlot",
       "tokens.customer", "tokens.key", "outbox.event", "instances.rate", "instances.known", "instances.ramp", "instances.at",
       "batches.targets", "batches.results", "batches.invalidTokens", "batches.owedFlags", "batches.tries", "batches.crashes", "batches.saved", "batches.crashedWith", "batches.underWay", "batches.heldFlags",
@@ -123,7 +125,7 @@ run "indexes" {
     error_message = "Fields without queries must not be indexed: large ones, those that grow with the clock, and those of the busiest collections."
   }
   assert {
-    condition     = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 1]) == toset(["mailings.expireAt", "batches.expireAt", "shards.expireAt", "audience.expireAt", "unflags.expireAt", "outbox.expireAt", "controls.expireAt", "erasures.expireAt", "instances.expireAt", "messages.expireAt", "reports.expireAt", "deliveryData.expireAt"])
+    condition     = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 1]) == toset(["mailings.expireAt", "batches.expireAt", "shards.expireAt", "audience.expireAt", "unflags.expireAt", "outbox.expireAt", "controls.expireAt", "erasures.expireAt", "instances.expireAt", "messages.expireAt", "reports.expireAt", "deliveryData.expireAt", "rosters.expireAt"])
     error_message = "Documents with expireAt must have a TTL policy on it."
   }
   assert {

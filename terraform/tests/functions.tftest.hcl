@@ -114,7 +114,7 @@ run "service" {
       ])
       } == {
       carillon-mailings  = "ALLOW_ALL mailings@shop-push.iam.gserviceaccount.com 1 512Mi 80 0 10 60 true"
-      carillon-customers = "ALLOW_ALL customers@shop-push.iam.gserviceaccount.com 1 512Mi 80 0 20 60 true"
+      carillon-customers = "ALLOW_ALL customers@shop-push.iam.gserviceaccount.com 1 512Mi 80 0 10 60 true"
       carillon-dispatch  = "ALLOW_INTERNAL_ONLY dispatch@shop-push.iam.gserviceaccount.com 1 512Mi 10 0 10 300 true"
       carillon-deliver   = "ALLOW_INTERNAL_ONLY deliver@shop-push.iam.gserviceaccount.com 1 1Gi 20 0 10 120 true"
       carillon-tick      = "ALLOW_INTERNAL_ONLY tick@shop-push.iam.gserviceaccount.com 1 512Mi 20 0 2 120 true"
@@ -147,7 +147,7 @@ run "environment" {
     condition = google_cloudfunctions2_function.dispatch.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "carillon", LOG_LEVEL = "info", CALL_TIMEOUT = "300s"
       DISPATCH_TOPIC       = "dispatch", DELIVER_TOPIC = "deliver", DELIVER_SMALL_TOPIC = "deliver-small", TICK_TOPIC = "tick"
-      EVENTS_TOPIC         = "push-events", FCM_QUOTA_PER_MINUTE = "600000"
+      EVENTS_TOPIC         = "push-events", FCM_QUOTA_PER_MINUTE = "600000", ROSTERS_FROM_CUSTOMERS = "50000"
     })
     error_message = "The environment of dispatch is wrong."
   }
@@ -180,6 +180,9 @@ run "settings_arrive" {
     invalid_share        = 0.5
     max_tokens           = 7
     token_life           = "720h"
+    cloud_run_vcpus      = 64 # tick: 4 times 16
+
+    rosters_from_customers = 0
     functions = {
       mailings  = { cpu = "2", memory = "1Gi", concurrency = 11, min_instances = 1, max_instances = 12, timeout_seconds = 31 }
       customers = { cpu = "2", memory = "2Gi", concurrency = 12, min_instances = 2, max_instances = 13, timeout_seconds = 32 }
@@ -225,6 +228,7 @@ run "settings_arrive" {
       google_cloudfunctions2_function.customers.service_config[0].environment_variables["MAX_TOKENS"] == "7" &&
       google_cloudfunctions2_function.customers.service_config[0].environment_variables["TOKEN_LIFE"] == "720h" &&
       google_cloudfunctions2_function.dispatch.service_config[0].environment_variables["FCM_QUOTA_PER_MINUTE"] == "1200000" &&
+      google_cloudfunctions2_function.dispatch.service_config[0].environment_variables["ROSTERS_FROM_CUSTOMERS"] == "0" &&
       google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["FCM_ENDPOINT"] == "https://fcm.example" &&
       google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["PROOF_TOPIC"] == "proof" &&
       google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["FCM_QUOTA_PER_MINUTE"] == "1200000" &&
@@ -233,6 +237,10 @@ run "settings_arrive" {
       google_cloudfunctions2_function.tick.service_config[0].environment_variables["TOKEN_LIFE"] == "720h"
     )
     error_message = "A setting is missing in the environment."
+  }
+  assert {
+    condition     = output.vcpus == 2 * 12 + 2 * 13 + 2 * 14 + 4 * 15 + 4 * 16 + 2 * 5 + 2 * 4
+    error_message = "The vCPUs must be those of all functions at their maximum."
   }
   assert {
     condition     = output.send_rate == { quota = 1200000, instances = 24, per_instance = 50000 } && output.send_rate.instances * output.send_rate.per_instance <= 1200000

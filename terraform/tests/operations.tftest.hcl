@@ -131,6 +131,17 @@ run "metrics" {
     error_message = "Results must be counted in ten buckets of 100: a batch has up to 1,000 targets."
   }
   assert {
+    condition = { for m in google_logging_metric.roster : m.name => "${m.project} ${m.filter} ${m.value_extractor} ${m.metric_descriptor[0].metric_kind} ${m.metric_descriptor[0].value_type}" } == {
+      for name, field in { customers = "customers", documents_read = "rosters", changes_read = "changes", customers_read = "customers_read", documents_written = "rosters_written" } :
+      "carillon_roster_${name}" => "shop-push resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-dispatch$\" AND jsonPayload.message=\"rosters read\" EXTRACT(jsonPayload.${field}) DELTA DISTRIBUTION"
+    }
+    error_message = "There must be a metric of each number that dispatch logs of rosters."
+  }
+  assert {
+    condition     = alltrue([for m in google_logging_metric.roster : m.metric_descriptor[0].unit == "1" && m.bucket_options[0].exponential_buckets[0].num_finite_buckets == 12 && m.bucket_options[0].exponential_buckets[0].growth_factor == 4 && m.bucket_options[0].exponential_buckets[0].scale == 1])
+    error_message = "Numbers of rosters must be counted in buckets up to 16 million: a call may read millions of customers."
+  }
+  assert {
     condition = { for k, m in google_logging_metric.counter : m.name => m.filter } == {
       carillon_batches_waiting  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=false"
       carillon_batches_given_up = "(resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch given up\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"targets given up\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message given up\")"
@@ -158,6 +169,7 @@ run "alerts" {
     alerts                = { oldest_message_seconds = 700, oldest_single_seconds = 70, error_share = 0.1, fcm_quota_share = 0.2 }
     audit                 = { enabled = true }
     reports               = { enabled = true }
+    cloud_run_vcpus       = 33
     functions             = { customers = { max_instances = 33 } }
   }
   assert {
@@ -354,12 +366,12 @@ run "dashboard" {
     condition = [for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : t.widget.title] == [
       "Mailings by the state they went to", "Start of mailings after their time, milliseconds", "Results, tokens a minute", "Rate against FCM's quota, a minute", "Age of the oldest message, seconds",
       "Time of an attempt at a batch, ms", "Messages to one customer: a minute, and milliseconds to the result", "Retries, failures and dead letters", "Requests answered with 5xx, a minute", "Instances",
-      "Cost: billed instance seconds a second", "Cost: Firestore documents a minute", "Cost: Pub/Sub bytes a minute", "Cost: log bytes a minute",
+      "Cost: billed instance seconds a second", "Cost: Firestore documents a minute", "Customers from rosters, and their Firestore documents, a minute", "Cost: Pub/Sub bytes a minute", "Cost: log bytes a minute",
     ]
     error_message = "The titles of the dashboard are wrong."
   }
   assert {
-    condition     = length(toset([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : "${try(t.xPos, 0)} ${try(t.yPos, 0)}"])) == 14 && alltrue([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : try(t.xPos, 0) + t.width <= 12 && try(t.xPos, 0) % t.width == 0 && try(t.yPos, 0) % t.height == 0])
+    condition     = length(toset([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : "${try(t.xPos, 0)} ${try(t.yPos, 0)}"])) == 15 && alltrue([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : try(t.xPos, 0) + t.width <= 12 && try(t.xPos, 0) % t.width == 0 && try(t.yPos, 0) % t.height == 0])
     error_message = "Tiles of the dashboard overlap."
   }
   assert {
@@ -369,7 +381,7 @@ run "dashboard" {
   assert {
     condition = length(setsubtract(
       toset(flatten([for q in regexall("user_([a-z_]+?)(?:_sum|_bucket|_count)?[{]", google_monitoring_dashboard.this.dashboard_json) : q])),
-      toset(concat([for m in google_logging_metric.result : m.name], [for m in google_logging_metric.counter : m.name], [for m in google_logging_metric.duration : m.name])),
+      toset(concat([for m in google_logging_metric.result : m.name], [for m in google_logging_metric.counter : m.name], [for m in google_logging_metric.duration : m.name], [for m in google_logging_metric.roster : m.name])),
     )) == 0
     error_message = "The dashboard uses a metric that does not exist."
   }

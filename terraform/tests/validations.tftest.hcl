@@ -44,8 +44,10 @@ run "refused_1" {
     alerts                = { oldest_message_seconds = 59 }
     budget                = { billing_account = "12345", amount = 5 }
     functions             = { mailings = { cpu = "0.5" } }
+
+    rosters_from_customers = -1
   }
-  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.topic_prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.max_tokens, var.token_life, var.log_level, var.devices, var.audit, var.reports, var.alert_emails, var.notification_channels, var.alerts, var.budget, var.functions]
+  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.topic_prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.rosters_from_customers, var.max_tokens, var.token_life, var.log_level, var.devices, var.audit, var.reports, var.alert_emails, var.notification_channels, var.alerts, var.budget, var.functions]
 }
 
 run "refused_2" {
@@ -76,8 +78,10 @@ run "refused_2" {
     alerts               = { oldest_message_seconds = 86401 }
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 0 }
     functions            = { mailings = { cpu = "3" } }
+
+    rosters_from_customers = 1000000001
   }
-  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.max_tokens, var.token_life, var.log_level, var.devices, var.audit, var.reports, var.alert_emails, var.alerts, var.budget, var.functions]
+  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.rosters_from_customers, var.max_tokens, var.token_life, var.log_level, var.devices, var.audit, var.reports, var.alert_emails, var.alerts, var.budget, var.functions]
 }
 
 run "refused_3" {
@@ -102,8 +106,10 @@ run "refused_3" {
     alerts               = { error_share = 0 }
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 1.5 }
     functions            = { customers = { cpu = "1000m" } }
+
+    rosters_from_customers = 0.5
   }
-  expect_failures = [var.project_id, var.region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.max_tokens, var.token_life, var.audit, var.reports, var.alerts, var.budget, var.functions]
+  expect_failures = [var.project_id, var.region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.rosters_from_customers, var.max_tokens, var.token_life, var.audit, var.reports, var.alerts, var.budget, var.functions]
 }
 
 run "refused_4" {
@@ -163,8 +169,9 @@ run "refused_7" {
 run "refused_8" {
   command = plan
   variables {
-    audit     = { schedule = "0 4 * * 1 *" }
-    functions = { deliver = { cpu = "4" } }
+    audit           = { schedule = "0 4 * * 1 *" }
+    cloud_run_vcpus = 80
+    functions       = { deliver = { cpu = "4" } }
   }
   expect_failures = [var.audit, var.functions]
 }
@@ -172,8 +179,9 @@ run "refused_8" {
 run "refused_9" {
   command = plan
   variables {
-    audit     = { schedule = "0 4 * * tues" }
-    functions = { deliver = { cpu = "8", memory = "2Gi" } }
+    audit           = { schedule = "0 4 * * tues" }
+    cloud_run_vcpus = 80
+    functions       = { deliver = { cpu = "8", memory = "2Gi" } }
   }
   expect_failures = [var.audit, var.functions]
 }
@@ -233,7 +241,8 @@ run "refused_15" {
 run "refused_16" {
   command = plan
   variables {
-    functions = { mailings = { max_instances = 1001 } }
+    cloud_run_vcpus = 2000
+    functions       = { mailings = { max_instances = 1001 } }
   }
   expect_failures = [var.functions]
 }
@@ -443,7 +452,10 @@ run "taken_1" {
     reports              = { location = "EU", keep_days = 1 }
     alerts               = { oldest_message_seconds = 60, error_share = 0.001 }
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 1 }
+    cloud_run_vcpus      = 8000 # the most: cpu = 8, max_instances = 1000
     functions            = { mailings = { cpu = "8", memory = "32Gi", concurrency = 1000, max_instances = 1000, timeout_seconds = 3600 }, deliver = { max_instances = 1, timeout_seconds = 599, ack_deadline_seconds = 600, max_delivery_attempts = 100 }, deliver-small = { max_instances = 1 }, messages = { max_instances = 1 }, dispatch = { cpu = "6", memory = "4Gi", timeout_seconds = 30, ack_deadline_seconds = 31, max_delivery_attempts = 5 } }
+
+    rosters_from_customers = 0
   }
 }
 
@@ -472,7 +484,10 @@ run "taken_2" {
     reports              = { location = "europe-west1", keep_days = 3650 }
     alerts               = { oldest_message_seconds = 86400, error_share = 0.999 }
     budget               = { billing_account = "000000-000000-000000", amount = 5, currency = "EUR" }
+    cloud_run_vcpus      = 8000
     functions            = { mailings = { cpu = "1", memory = "128Mi", concurrency = 1, min_instances = 1, max_instances = 1, timeout_seconds = 10 }, deliver = { cpu = "8", memory = "4Gi", max_instances = 1000 }, dispatch = { cpu = "1", memory = "4Gi" }, tick = { cpu = "2", memory = "8Gi" } }
+
+    rosters_from_customers = 1000000000
   }
 }
 
@@ -501,6 +516,7 @@ run "taken_3" {
     reports              = { dataset = "A_1" }
     alerts               = {}
     budget               = null
+    cloud_run_vcpus      = 20 # dispatch: 2 times 10
     functions            = { deliver = { max_instances = 2, cpu = "4", memory = "16Gi" }, deliver-small = { max_instances = 1 }, messages = { max_instances = 1 }, dispatch = { cpu = "2", memory = "256Mi" }, tick = { cpu = "6", memory = "16Gi" } }
   }
 }
@@ -693,4 +709,29 @@ run "delivery_data_of_an_app_twice" {
     delivery_data_apps = { "shop-push" = ["1:12:android:0a", "1:12:android:0a"] }
   }
   expect_failures = [var.delivery_data_apps]
+}
+
+run "more_vcpus_than_cloud_run_allows" {
+  command = plan
+  variables {
+    functions = { customers = { max_instances = 11 } }
+  }
+  expect_failures = [var.functions]
+}
+
+run "more_vcpus_than_cloud_run_allows_by_cpu" {
+  command = plan
+  variables {
+    cloud_run_vcpus = 19
+    functions       = { deliver = { cpu = "2", memory = "2Gi" } }
+  }
+  expect_failures = [var.functions]
+}
+
+run "cloud_run_vcpus_refused" {
+  command = plan
+  variables {
+    cloud_run_vcpus = 10.5
+  }
+  expect_failures = [var.cloud_run_vcpus]
 }

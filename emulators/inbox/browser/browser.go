@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -201,6 +202,23 @@ func (p *Page) Resize(width, height int64, scheme string) {
 		p.t.Fatalf("changing to %s: %v", scheme, err)
 	}
 	Eval[bool](p, `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
+}
+
+// Offline cuts the connections of the page, or lets it connect again. The page gets the event
+// offline or online.
+func (p *Page) Offline(off bool) {
+	p.t.Helper()
+	if _, err := chromedp.Call(p.ctx, network.Enable, network.EnableParams{}); err != nil {
+		p.t.Fatalf("following the network: %v", err)
+	}
+	conditions := []*network.Conditions{{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}}
+	if _, err := chromedp.Call(p.ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: conditions}); err != nil {
+		p.t.Fatalf("switching the network: %v", err)
+	}
+	state := network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}
+	if _, err := chromedp.Call(p.ctx, network.OverrideNetworkState, state); err != nil {
+		p.t.Fatalf("telling the page about the network: %v", err)
+	}
 }
 
 // Picture returns a screenshot of the page as a PNG.

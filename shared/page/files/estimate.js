@@ -25,7 +25,7 @@ export class Estimate {
     this.body.replaceChildren(h("div", { class: "card-body" },
       h("p", {}, h("span", { class: "big", id: "estimated" }, number(p.targeted)), " ", `of about ${plural(p.customers, "customer")} would get it, on ${plural(p.tokens, "phone")}.`),
       left.length > 0 && h("table", { id: "left-out" }, h("caption", {}, "Left out"), h("tbody", {}, ...left.map(([k, word]) => h("tr", {}, h("th", { scope: "row" }, word), h("td", { class: "number" }, number(p.excluded[k])), h("td", { class: "number" }, percent(p.excluded[k], p.customers)))))),
-      h("dl", { class: "facts" }, h("dt", {}, "Takes about"), h("dd", {}, duration(p.seconds)), h("dt", {}, "Costs about"), h("dd", {}, money(p.usd)),
+      h("dl", { class: "facts" }, h("dt", {}, "Takes about"), h("dd", {}, duration(p.seconds)), h("dt", {}, "Costs at most about"), h("dd", {}, money(p.usd)),
         h("dt", {}, "Size"), h("dd", {}, p.payloads.map((x) => `${x.variant ? `${x.variant}: ` : ""}${number(x.bytes)} of ${number(x.maxBytes)} bytes`).join(", "))),
       p.expired > 0 && h("p", { class: "notice" }, `About ${plural(p.expired, "phone")} find no hours before the mailing stops, and get nothing.`),
       p.lastOpens && h("p", { class: "note" }, "The hours begin in the last time zone at ", time(p.lastOpens), "."),

@@ -44,6 +44,7 @@ module "carillon" {
   labels             = { team = "crm", env = "production" }
 
   fcm_quota_per_minute = 1200000 # as raised by Google
+  cloud_run_vcpus      = 200     # of Cloud Run in the region, as raised by Google; output vcpus says what all need together
   functions = {
     mailings  = { min_instances = 1 }
     customers = { min_instances = 1, max_instances = 50 }

@@ -25,7 +25,6 @@ export const paused = {
   wrong_sender: ["Too many phones belong to another Firebase project.", "Tell the people who run Carillon: the project or the imported phones are wrong. Once that is mended, decide about the phones that wait. If FCM accepts phones again, the mailing goes on by itself."],
   implausible_invalid: ["More phones than can be true were called invalid. None of them is flagged yet.", "If FCM is right, flag them; if it is wrong, flag none. Both let the mailing go on. If FCM accepts phones again, it goes on by itself."],
   audience_too_large: ["The audience is larger than the mailing allows.", "Check the audience. Resume it if it is right, or cancel it. Nothing was sent."],
-  platform_credentials: ["Apple or a browser's push service does not accept the app's credentials.", "Tell the people who run the app: the key in Firebase must be mended. Then resume it."],
 };
 
 export const excluded = {
