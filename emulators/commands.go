@@ -12,6 +12,7 @@ import (
 	"carillon.example/emulators/loadtest"
 	"carillon.example/emulators/local"
 	"carillon.example/emulators/probe"
+	"carillon.example/emulators/rosters"
 	"carillon.example/emulators/transfer"
 	"carillon.example/emulators/verify"
 )
@@ -24,6 +25,7 @@ func init() {
 		{Name: "adopt", Args: "[flags]", What: "Says what would become of the push tokens of a Firestore collection, a CSV file or OneSignal's export, and with -write imports them.", Run: adopt.Run},
 		{Name: "export", Args: "[flags] FILE", What: "Streams a list of the customers that push can reach into a file, as NDJSON or CSV. Use - as FILE for standard output.", Run: transfer.ExportFile},
 		{Name: "verify", Args: "[flags]", What: "Checks a deployment, or the emulators of this machine: registers a customer, sends a dry run, reads what became of it, and deletes the customer.", Run: verify.Run},
+		{Name: "rosters", Args: "[flags]", What: "Compares the rosters of a database, from which large mailings are read, with its customers, or empties them.", Run: rosters.Run},
 		{Name: "probe", Args: "[flags]", What: "Compares the emulators of FCM and, with -firestore, of Firestore with the services of a project. No phone gets a message.", Run: probe.Run},
 		{Name: "events", Args: "[flags]", What: "Prints each event of the topic push-events as a line of JSON, until Ctrl-C.", Run: local.FollowEvents},
 		{Name: "function", Args: "NAME", What: "Serves one function in its own process. -instances and load -chaos use it.", Run: instances.ServeFunction},

@@ -8,6 +8,7 @@
 //	go run ./emulators adopt      imports push tokens from Firestore, CSV or OneSignal, or says what would become of them
 //	go run ./emulators export     streams a list of the customers that push can reach into a file, NDJSON or CSV
 //	go run ./emulators verify     sends a dry run through a deployment, and says what works
+//	go run ./emulators rosters    compares the rosters of large mailings with the customers, or empties them
 //	go run ./emulators probe      compares the emulators with the services of a project, without sending
 //	go run ./emulators events     prints the events of the topic push-events
 //	go run ./emulators function   serves one function in its own process, as load -chaos does

@@ -80,6 +80,7 @@ func (s Options) Run(ctx context.Context, o local.Options, out io.Writer) (err e
 	}
 	fmt.Fprintf(out, "seed %d, %g minutes of faults, %d customers, weather %s\n", s.Seed, s.Minutes, s.Customers, s.Weather)
 	o.WithFunctions, o.BackOff, o.Attempts, o.Clock = false, 0.02, 5, tickInterval
+	o.RostersFrom = 1 // so that mailings to everyone and to segments are read from rosters
 	c := &chaosRun{Options: s, out: out, sendLog: newSendLog(), events: newEventLog()}
 	if c.cloud, err = local.Start(ctx, o); err != nil {
 		return err

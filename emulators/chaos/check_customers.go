@@ -25,7 +25,12 @@ type customerView struct {
 // results of all mailings, with Firestore and with the events.
 func (x *checker) checkCustomer(ctx context.Context, c *client.Client, q *testCustomer, e *eventLog, stored map[string]storedCustomer) error {
 	var s customerView
-	if err := callUntilAnswered(ctx, c, http.MethodGet, "/v1/customers/"+q.id, nil, &s); err != nil {
+	err := callUntilAnswered(ctx, c, http.MethodGet, "/v1/customers/"+q.id, nil, &s)
+	if _, erased := x.customers.erasuresSoFar()[q.id]; erased {
+		_, isStored := stored[q.id]
+		return x.checkErasedCustomer(q, err, e, isStored)
+	}
+	if err != nil {
 		return fmt.Errorf("reading customer %s: %w", q.id, err)
 	}
 

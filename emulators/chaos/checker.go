@@ -77,6 +77,7 @@ func (x *checker) checkMailing(p *testMailing, b *mailingLog, stored map[string]
 	o.checkApps()
 	o.checkResults()
 	o.checkCoverage()
+	o.checkErased()
 	newDuplicateCheck(o).check()
 	o.checkSendCounts()
 	o.checkMigration()
@@ -132,7 +133,7 @@ func (o *mailingCheck) checkSums() {
 		o.addFinding(brokenSums, "mailing %s has the token totals %v, its results are %v", o.mailing.id, got, want)
 	}
 
-	var matched, opted, category, damaged int64
+	var matched, opted, category, damaged int64 // damaged: who may be missing
 	for _, q := range o.customers.all {
 		if !o.mailing.includes(q) {
 			continue
@@ -148,15 +149,22 @@ func (o *mailingCheck) checkSums() {
 		}
 	}
 
+	unknown := o.mailing.unknown
+	erased, maybeErased := o.countErased()
+	matched, damaged = matched-erased, damaged+maybeErased
+	if o.mailing.kind == "listed" {
+		unknown += erased
+	}
+
 	// A mailing by segments may not match a customer whose document does not decode.
-	audience := matched + o.mailing.unknown
+	audience := matched + unknown
 	if n := c.Matched + c.NotReached; n > audience || n < audience-damaged {
 		o.addFinding(brokenSums, "mailing %s (%s, %s) matched %d customers and did not reach %d, want %d together", o.mailing.id, o.mailing.kind, o.mailing.final.State, c.Matched, c.NotReached, audience)
 	}
-	wantC := []int64{matched + o.mailing.unknown, opted, category, o.mailing.unknown}
+	wantC := []int64{matched + unknown, opted, category, unknown}
 	gotC := []int64{c.Matched, c.Excluded.OptedOut, c.Excluded.Category, c.Excluded.Unknown}
 	whole := o.mailing.final.State == string(push.Completed)
-	mostC := []int64{wantC[0], opted, category, o.mailing.unknown + damaged}
+	mostC := []int64{wantC[0], opted, category, unknown + damaged}
 	for i := range gotC {
 		// A customer whose document does not decode is excluded as unknown, whatever
 		// the document holds. A mailing by segments may not match the customer.

@@ -17,6 +17,7 @@ type eventLog struct {
 	duplicates   int
 	completed    map[string]push.CompletedData // by mailing
 	invalidated  map[invalidationKey]bool
+	erased       map[string]bool          // by customer
 	availability map[availabilityKey]bool // whether available, at that version
 }
 
@@ -31,7 +32,7 @@ type (
 )
 
 func newEventLog() *eventLog {
-	return &eventLog{ids: map[string]bool{}, completed: map[string]push.CompletedData{}, invalidated: map[invalidationKey]bool{}, availability: map[availabilityKey]bool{}}
+	return &eventLog{ids: map[string]bool{}, completed: map[string]push.CompletedData{}, invalidated: map[invalidationKey]bool{}, erased: map[string]bool{}, availability: map[availabilityKey]bool{}}
 }
 
 // ServeHTTP receives a push request of the topic. A body that is not an event gets 400.
@@ -80,6 +81,10 @@ func (e *eventLog) record(id, kind string, data []byte) bool {
 		var d push.InvalidatedData
 		err = json.Unmarshal(data, &d)
 		e.invalidated[invalidationKey{d.Customer, d.TokenID, d.Mailing}] = true
+	case push.CustomerErased:
+		var d push.ErasedData
+		err = json.Unmarshal(data, &d)
+		e.erased[d.Customer] = true
 	case push.AvailabilityChanged:
 		var d push.AvailabilityData
 		err = json.Unmarshal(data, &d)

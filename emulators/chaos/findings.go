@@ -14,6 +14,8 @@ const (
 	brokenFlagged       = "wrongly flagged"
 	brokenMissedFlags   = "missed flags"
 	brokenAvailability  = "availability wrong"
+	brokenErased        = "erased and there" // rung, a target or stored after the erasure
+	brokenRosters       = "rosters wrong"
 	brokenEvents        = "events missing"
 	brokenSendCount     = "sent too often" // more than maxSendsPerToken times for one mailing
 	brokenFalseEvents   = "false events"

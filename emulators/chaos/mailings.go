@@ -19,6 +19,7 @@ import (
 type testMailing struct {
 	n           int
 	id          string
+	submittedAt time.Time // before the first request
 	kind        string
 	latest      bool
 	dryRun      bool
@@ -150,6 +151,7 @@ func (p *testMailing) useTokenList(m *testCustomers, r *rand.Rand) {
 // submit posts the mailing, and retries until the API answers. If twice is set, two such
 // requests run at the same time.
 func (p *testMailing) submit(ctx context.Context, base string, run string, twice bool) error {
+	p.submittedAt = time.Now()
 	c := client.New(base)
 	c.HTTP = &http.Client{Timeout: time.Minute, Transport: idempotentTransport{fmt.Sprintf("chaos-%s-%d", run, p.n), http.DefaultTransport}}
 	var ids [2]string

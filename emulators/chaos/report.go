@@ -22,6 +22,10 @@ func (c *chaosRun) checkFinalState(ctx context.Context) error {
 		return err
 	}
 
+	if err := c.checkRosters(ctx); err != nil {
+		return err
+	}
+
 	c.checker.checkCompletedEvents(c.events)
 	c.checker.checkFalseEvents(c.events)
 	c.panicLog.addFindings(c.checker)
@@ -57,7 +61,7 @@ func (c *chaosRun) printReport() error {
 
 	broken := 0
 	promises := map[string]int{}
-	for _, k := range []string{brokenLost, brokenDuplicates, brokenTooManyAtKill, brokenSums, brokenFlagged, brokenMissedFlags, brokenAvailability, brokenEvents, brokenFalseEvents, brokenSendCount, brokenSlow, brokenOther} {
+	for _, k := range []string{brokenLost, brokenDuplicates, brokenTooManyAtKill, brokenSums, brokenFlagged, brokenMissedFlags, brokenAvailability, brokenErased, brokenRosters, brokenEvents, brokenFalseEvents, brokenSendCount, brokenSlow, brokenOther} {
 		promises[k] = 0
 	}
 

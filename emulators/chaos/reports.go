@@ -31,7 +31,7 @@ func (c *chaosRun) reportOpens(ctx context.Context, path, id string, targets []p
 		events = append(events, e, e)
 	}
 	for _, t := range targets {
-		if q := c.checker.byID[t.Customer]; q == nil || q.damaged {
+		if q := c.checker.byID[t.Customer]; q == nil || q.damaged || q.erasable {
 			continue
 		}
 		if want.Delivered == maxReportingPhones {

@@ -34,6 +34,7 @@ type testCustomers struct {
 	changes    map[string]int
 	lastNumber int // number of the next new token
 	errorTexts []string
+	erasures   map[string]erasure // by customer
 }
 
 // A testCustomer is changed by one goroutine only, and read after the last change.
@@ -41,6 +42,7 @@ type testCustomer struct {
 	id            string
 	stable        bool
 	segments      []string
+	erasable      bool // is erased during the faults, unless they end before
 	migrating     bool // the app is updated or moves to FIDs during the faults
 	optedOut      bool
 	noPromo       bool
@@ -73,7 +75,7 @@ func newTestCustomers(c *client.Client, phones *fcm.Server, n int, seed uint64, 
 	m := &testCustomers{client: c, fcmServer: phones, faultSet: f, changes: map[string]int{}}
 	r := rand.New(rand.NewPCG(seed, 2))
 	for i := range n {
-		p := &testCustomer{id: fmt.Sprintf("customer-%06d", i), stable: i%3 != 0, segments: segmentsOf(i)}
+		p := &testCustomer{id: fmt.Sprintf("customer-%06d", i), stable: i%3 != 0, segments: segmentsOf(i), erasable: i%erasableEvery == 0}
 		special := p.stable && i%20 == 1 // excluded customers have no invalid tokens, so that exclusions can be counted exactly
 		p.optedOut, p.noPromo = special && i%40 == 1, special && i%40 != 1
 		for j := 0; j == 0 || j < 4 && r.Float64() < 0.3; j++ {
@@ -201,7 +203,13 @@ func (m *testCustomers) startTokenChanges(ctx, calm context.Context, all *sync.W
 		r := rand.New(rand.NewPCG(seed, uint64(100+g)))
 		all.Go(func() {
 			for sleep(calm, time.Duration(20+r.IntN(180))*time.Millisecond) {
-				if err := m.changeToken(ctx, r, mine); err != nil {
+				var err error
+				if r.Float64() < erasureShare {
+					mine, err = m.eraseCustomer(ctx, r, mine)
+				} else {
+					err = m.changeToken(ctx, r, mine)
+				}
+				if err != nil {
 					m.addError(err)
 				}
 			}

@@ -68,7 +68,11 @@ func (c *chaosRun) waitForUnflag(ctx context.Context) error {
 // hasFlagOf reports whether a customer has a flag of one of the mailings.
 func (c *chaosRun) hasFlagOf(ctx context.Context, customer string, mailings map[string]bool) (bool, error) {
 	var s customerView
-	if err := callUntilAnswered(ctx, c.client, http.MethodGet, "/v1/customers/"+customer, nil, &s); err != nil {
+	err := callUntilAnswered(ctx, c.client, http.MethodGet, "/v1/customers/"+customer, nil, &s)
+	if p := client.AsProblem(err); p != nil && p.Status == http.StatusNotFound {
+		return false, nil // the customer was erased
+	}
+	if err != nil {
 		return false, fmt.Errorf("reading customer %s: %w", customer, err)
 	}
 	for _, t := range s.Tokens {
