@@ -74,10 +74,10 @@ func TestMessagesThatWaitAreLimited(t *testing.T) {
 		id, s := w.open(messages(0))
 		large := &pb.ListenResponse{ResponseType: &pb.ListenResponse_DocumentRemove{DocumentRemove: &pb.DocumentRemove{Document: strings.Repeat("x", 100_000)}}}
 		taken := 0
-		for s.offer(large) {
+		for taken < 100 && s.offer(large) {
 			taken++
 		}
-		check.Equal(w, taken, 12, "responses of 100 kB that are taken without a client: 1 MiB, and one that waits for room")
+		check.MustEqual(w, taken, 12, "responses of 100 kB that are taken without a client: 1 MiB, and one that waits for room")
 
 		received, responses, opened := 0, 0, 0
 		for responses < 30 {
@@ -86,6 +86,7 @@ func TestMessagesThatWaitAreLimited(t *testing.T) {
 			for b.isOpen() && s.offer(large) {
 				taken++
 			}
+			check.Equal(w, b.isOpen(), false, "that the back channel is open after 1 MiB, with which the client has to confirm")
 			check.Between(w, b.Body.Len(), 1, 1_500_000, "bytes of a back channel")
 			for _, m := range w.got(b) {
 				received++
