@@ -23,6 +23,8 @@ var notRun = map[string]string{
 	"docs/emulators.md: echo":                         "it serves until it is stopped; the tests of emulators/probe compare the emulators in the same way",
 	"docs/operations.md: gcloud pubsub":               "Google Cloud; the page says so",
 	"docs/operations.md: gcloud firestore":            "Google Cloud; the page says so",
+	"docs/operations.md: go run ./emulators rosters":  "Google Cloud; the tests of emulators/rosters run it on the emulator",
+	"docs/emulators.md: go run ./emulators rosters":   "Google Cloud; the tests of emulators/rosters run it on the emulator",
 	"docs/operations.md: gcloud run":                  "Google Cloud; the page says so",
 	"docs/testing.md: cd emulators":                   ".ci/run runs it",
 	"terraform/README.md: gcloud auth":                "Google Cloud; the page says so",

@@ -4,12 +4,16 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
+// sharedFolders are the packages that several emulators use.
+var sharedFolders = []string{"../emulators/loopback", "../emulators/webchannel"}
+
 // TestCompatibilityPagesNameTestsThatExist checks that each test that a COMPAT.md names is in
-// its folder, and that each row says where the behaviour is known from.
+// its folder, or in a package that emulators share, and that each row says where the behaviour is known from.
 func TestCompatibilityPagesNameTestsThatExist(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("../emulators/*/COMPAT.md")
@@ -26,7 +30,7 @@ func TestCompatibilityPagesNameTestsThatExist(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			code := testsOf(t, filepath.Dir(page))
+			code := testsOf(t, append(slices.Clone(sharedFolders), filepath.Dir(page))...)
 			for _, name := range regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(string(text), -1) {
 				if !strings.Contains(code, "func "+name[1]+"(") {
 					t.Errorf("%s names %s, which is no test of the folder", page, name[1])
@@ -42,13 +46,18 @@ func TestCompatibilityPagesNameTestsThatExist(t *testing.T) {
 	}
 }
 
-// testsOf returns the test files of a folder.
-func testsOf(t *testing.T, folder string) string {
+// testsOf returns the test files of folders.
+func testsOf(t *testing.T, folders ...string) string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, folder := range folders {
+		found, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
+
 	var out strings.Builder
 	for _, f := range files {
 		text, err := os.ReadFile(f)
