@@ -3,6 +3,7 @@ package firestore_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -113,7 +114,7 @@ func (c *channel) post(parameters url.Values, body string) any {
 		c.t.Fatalf("POST %v was answered %d %s", parameters, a.StatusCode, text)
 	}
 	out, err := webchanneltest.ReadPart(bufio.NewReader(a.Body))
-	if err != nil && err != io.EOF { // a channel that ends has no answer
+	if err != nil && !errors.Is(err, io.EOF) { // a channel that ends has no answer
 		c.t.Fatal(err)
 	}
 	return out
@@ -175,7 +176,7 @@ func (c *channel) next() any {
 		}
 		part, err := webchanneltest.ReadPart(c.back)
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			c.back = nil
 		case err != nil:
 			c.t.Fatalf("the back channel: %v", err)

@@ -3,6 +3,7 @@ package webchannel_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -192,7 +193,7 @@ func (w *world) parts(r *httptest.ResponseRecorder) (out []any) {
 	body := bufio.NewReader(strings.NewReader(r.Body.String()))
 	for {
 		part, err := webchanneltest.ReadPart(body)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {
