@@ -70,8 +70,8 @@ func openRoster(prefix string, snaps []*firestore.DocumentSnapshot, report *Repo
 	found, last := 0, ""
 	for _, snap := range snaps {
 		_, part, ok := parseName(snap.Ref.ID)
-		if !ok || len(snap.Data()) == 0 {
-			continue // a remark of the plan, or a roster that was emptied
+		if !ok || isEmptied(snap) {
+			continue // the first is a remark of the plan
 		}
 		d, customers, err := decodePart(snap)
 		if err != nil {
@@ -106,6 +106,14 @@ func openRoster(prefix string, snaps []*firestore.DocumentSnapshot, report *Repo
 		report.Used++
 	}
 	return r
+}
+
+// isEmptied reports whether an erasure, or the command, has emptied a roster: then its document
+// has at most the id of that write.
+func isEmptied(snap *firestore.DocumentSnapshot) bool {
+	data := snap.Data()
+	delete(data, "write")
+	return len(data) == 0
 }
 
 // decodePart decodes a document of a roster.

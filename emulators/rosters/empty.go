@@ -2,6 +2,7 @@ package rosters
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 
 	"cloud.google.com/go/firestore"
@@ -44,7 +45,8 @@ func emptyRoster(tx *firestore.Transaction, rosters *firestore.CollectionRef, pr
 			return err
 		}
 	}
-	return tx.Set(rosters.Doc(prefix), map[string]any{})
+	// A write that changes nothing would keep the revision of a roster that is empty already.
+	return tx.Set(rosters.Doc(prefix), map[string]any{"write": rand.Text()})
 }
 
 // numberedPrefix returns the prefix with a number, in the order of the keys.

@@ -365,19 +365,26 @@ func TestEmptyLeavesNoCustomers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.addPart(0)
-	if err := Empty(t.Context(), w.db); err != nil {
-		t.Fatal(err)
-	}
-
-	snaps, err := w.db.Collection("rosters").Documents(t.Context()).GetAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	check.Equal(t, len(snaps), numberOfPrefixes, "the number of documents")
-	for _, snap := range snaps {
-		if len(snap.Data()) > 0 {
-			t.Errorf("roster %s has %d fields, want none", snap.Ref.ID, len(snap.Data()))
+	var before []*firestore.DocumentSnapshot
+	for range 2 {
+		if err := Empty(t.Context(), w.db); err != nil {
+			t.Fatalf("emptying the rosters: %v", err)
 		}
+
+		snaps, err := w.db.Collection("rosters").Documents(t.Context()).GetAll()
+		if err != nil {
+			t.Fatalf("reading the rosters: %v", err)
+		}
+		check.MustEqual(t, len(snaps), numberOfPrefixes, "the number of documents")
+		for i, snap := range snaps {
+			if !isEmptied(snap) {
+				t.Errorf("roster %s has the fields %v, want none of a roster", snap.Ref.ID, snap.Data())
+			}
+			if before != nil && !snap.UpdateTime.After(before[i].UpdateTime) {
+				t.Errorf("roster %s was emptied again, and its revision is the same", snap.Ref.ID)
+			}
+		}
+		before = snaps
 	}
 
 	w.readEveryone()

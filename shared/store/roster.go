@@ -47,7 +47,8 @@ const (
 )
 
 // rosterDoc is rosters/{prefix}, and rosters/{prefix}-{n} for the further parts of a roster
-// that is too large for one document. An empty one has no field.
+// that is too large for one document. An empty one has only the field write, the writeID of the
+// erasure.
 type rosterDoc struct {
 	At       time.Time `firestore:"at"`       // the moment that the customers are of, the same in all parts
 	BuiltAt  time.Time `firestore:"builtAt"`  // when all customers were read
@@ -216,7 +217,9 @@ func (b *customerTx) emptyRoster(key string) error {
 		}
 	}
 
-	return b.tx.Set(b.s.rosterDocument(prefix, 0), map[string]any{})
+	// The id makes it a change in any case: a write that changes nothing keeps the revision, and
+	// the roster may have been emptied before.
+	return b.tx.Set(b.s.rosterDocument(prefix, 0), map[string]any{"write": string(b.id)})
 }
 
 // encodeRoster encodes customers in as few parts as have at most rosterBytes each. It returns

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"cloud.google.com/go/firestore"
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/grpc"
 
 	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
@@ -134,7 +137,7 @@ func TestALargeRosterHasSeveralDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatalf("reading the roster: %v", err)
 	}
-	check.Equal(t, len(snap.Data()), 0, "fields of the roster after an erasure")
+	check.Equal(t, snap.Data()["data"], nil, "data of the roster after an erasure")
 
 	h.customers = slices.Delete(h.customers, 7, 8)
 	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 299, RostersWritten: parts})
@@ -149,6 +152,24 @@ func TestALargeRosterHasSeveralDocuments(t *testing.T) {
 	check.Equal(t, h.Count("rosters"), 1, "documents of the roster after an erasure without its first document")
 	h.customers = slices.Delete(h.customers, 7, 8)
 	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 298, RostersWritten: parts})
+}
+
+// TestARosterThatShrinksHasFewerDocuments: those that it does not need any more are deleted.
+func TestARosterThatShrinksHasFewerDocuments(t *testing.T) {
+	t.Parallel()
+	h := newRosterHarness(t, 300, 4000)
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 300, RostersWritten: 2})
+	for _, id := range h.customers[:100] {
+		token := push.TokenID(id + ":" + strings.Repeat("x", 4000-len(id)-1))
+		if _, err := h.UnregisterToken(t.Context(), id, token); err != nil {
+			t.Fatalf("unregistering the token of %s: %v", id, err)
+		}
+	}
+	h.letSlackPass()
+
+	h.readEveryone(t, store.AudienceReads{Rosters: 2, Changes: 100, RostersWritten: 1})
+	check.Equal(t, h.Count("rosters"), 1, "documents of the roster")
+	h.readEveryone(t, store.AudienceReads{Rosters: 1})
 }
 
 // TestAnUnusableRosterIsMadeAgain: from all customers, at once.
@@ -206,12 +227,14 @@ func TestACustomerThatCannotBeDecodedIsNotLost(t *testing.T) {
 	}
 
 	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 30, RostersWritten: 1})
-	for _, id := range h.customers[:4] {
+	for i, id := range h.customers[:4] {
 		spoil(id)
+		h.register(t, h.customers[10+i], id+":another") // so many changes that it would be worth storing
 	}
+	h.letSlackPass()
 	for range 2 {
 		p := h.page(t, push.Audience{Everyone: true})
-		check.Equal(t, p.Reads, store.AudienceReads{Rosters: 1, Changes: 4}, "what was read beside a roster")
+		check.Equal(t, p.Reads, store.AudienceReads{Rosters: 1, Changes: 8}, "what was read beside a roster")
 		check.Equal(t, unknown(p), 4, "unknown customers")
 	}
 
@@ -272,4 +295,45 @@ func TestRostersAreUsedWhereTheySave(t *testing.T) {
 			check.Equal(t, len(p.Members), c.members, "number of members")
 		})
 	}
+}
+
+// TestARosterThatIsEmptyIsEmptiedAgain: a mailing reads the customers of a roster that an erasure
+// has emptied. Before it stores the roster, another customer is erased. The second erasure must
+// change the document although it is empty already.
+func TestARosterThatIsEmptyIsEmptiedAgain(t *testing.T) {
+	t.Parallel()
+	var beforeStoring func()
+	h := newHarness(t, grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, call grpc.UnaryInvoker, o ...grpc.CallOption) error {
+		if storesRoster(req) {
+			beforeStoring()
+		}
+		return call(ctx, method, req, reply, conn, o...)
+	}))
+	h.Store = store.New(h.DB(), store.Options{Now: h.clock.Now, RostersFrom: 1, RosterSlack: rosterSlack})
+	r := &rosterHarness{h, idsOf(middlePrefix, 3)}
+	for _, id := range r.customers {
+		h.register(t, id, "token-of-"+id)
+	}
+	erase := func(id string) {
+		if _, err := h.EraseCustomer(t.Context(), id); err != nil {
+			t.Errorf("erasing %s: %v", id, err)
+		}
+	}
+
+	erase(r.customers[0])
+	stored := 0
+	beforeStoring = func() {
+		stored++
+		erase(r.customers[1])
+	}
+	p := r.page(t, push.Audience{Everyone: true})
+	check.Equal(t, stored, 1, "tries to store the roster")
+	check.Equal(t, len(p.Members), 2, "customers that were read before the second erasure")
+	check.Equal(t, p.Reads.RostersWritten, 0, "rosters stored after it")
+}
+
+// storesRoster reports whether a request is a commit that stores a roster.
+func storesRoster(req any) bool {
+	commit, ok := req.(*pb.CommitRequest)
+	return ok && slices.ContainsFunc(commit.Writes, func(w *pb.Write) bool { return w.GetUpdate().GetFields()["data"] != nil })
 }

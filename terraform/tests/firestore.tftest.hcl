@@ -107,7 +107,7 @@ run "indexes" {
       "customers.tokens", "customers.attributes", "customers.categories", "mailings.draft",
       "customers.id", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
       "customers.revision", "customers.status", "customers.consents", "customers.objected", "customers.usage", "tokens.before",
-      "customers.prefix", "customers.changedAt", "rosters.at", "rosters.builtAt", "rosters.parts", "rosters.data",
+      "customers.prefix", "customers.changedAt", "rosters.at", "rosters.builtAt", "rosters.parts", "rosters.data", "rosters.write",
       "objections.at", "erasures.tokens", "erasures.at", "erasures.after", "erasures.afterExpiry", "batches.first", "batches.last", "batches.recipients", "batches.platformTally", "batches.missingAttribute", "batches.missingAttributeOf", "batches.variantOf", "batches.zone", "mailings.hours", "mailings.rate", "mailings.nextSlot",
       "tokens.customer", "tokens.key", "outbox.event", "instances.rate", "instances.known", "instances.ramp", "instances.at",
       "batches.targets", "batches.results", "batches.invalidTokens", "batches.owedFlags", "batches.tries", "batches.crashes", "batches.saved", "batches.crashedWith", "batches.underWay", "batches.heldFlags",
