@@ -15,6 +15,9 @@ import (
 const (
 	// rosterPage is about how many customers a page of rosters has.
 	rosterPage = 2000
+	// mostPrefixes is how many rosters a page reads at most, so that the changes of a page need
+	// two queries at most: each request may fail, and then the page is read again.
+	mostPrefixes = 2 * valuesPerQuery
 	// mostRosterPage is how many customers a page of rosters may have at most.
 	mostRosterPage = 10_000
 	// leastRosterPage is the smallest page that is read from rosters: a smaller one costs less
@@ -118,7 +121,7 @@ func (a *rosterAudience) choosePrefixes(after, upto string, size int) []string {
 		last = prefixNumber(rosterPrefix(upto))
 	}
 
-	most := max(1, min(size, rosterPage)/a.perPrefix)
+	most := min(mostPrefixes, max(1, min(size, rosterPage)/a.perPrefix))
 	var out []string
 	for n := first; n <= last && len(out) < most; n++ {
 		out = append(out, numberedPrefix(n))
