@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"carillon.example/emulators/testcloud/check"
@@ -28,6 +29,10 @@ func TestAppriseInPython(t *testing.T) {
 	if err != nil {
 		t.Skip("apprise is not installed (Debian has it as a package), so a client of FCM in Python cannot run")
 	}
+	if err := exec.CommandContext(within(t), interpreterOf(t, apprise), "-c", "import cryptography").Run(); err != nil {
+		t.Skip("the Python of apprise has no module cryptography (Debian: python3-cryptography), so its plugin for FCM is off")
+	}
+
 	s := start(t, Options{RequireAuth: true, TLS: true})
 	folder := t.TempDir()
 	certificate := filepath.Join(folder, "fcm.pem")
@@ -66,6 +71,21 @@ func TestAppriseInPython(t *testing.T) {
 		t.Errorf("sending to an unregistered token succeeded, want an error")
 	}
 	check.Contains(t, out, "error=404", "what the client says of an unregistered token")
+}
+
+// interpreterOf returns the program that runs a script, as its first line names it.
+func interpreterOf(t *testing.T, script string) string {
+	t.Helper()
+	text, err := os.ReadFile(script)
+	if err != nil {
+		t.Fatalf("reading %s: %v", script, err)
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	interpreter, found := strings.CutPrefix(line, "#!")
+	if !found {
+		t.Fatalf("%s begins with %q, want the name of an interpreter", script, line)
+	}
+	return strings.TrimSpace(interpreter)
 }
 
 // writeServiceAccount writes the key of a service account, as Google's console gives it out, and
