@@ -46,13 +46,6 @@ var Differences = []Difference{
 		Known:   "as above",
 	},
 	{
-		Server: Firestore, Test: "TestNegativeZeroOverAChannel",
-		Needs:   "a double of -0 in JSON keeps its sign",
-		Does:    "stores 0, also over REST; over gRPC it keeps the sign",
-		Service: "not confirmed over HTTP; the JS SDK sends \"-0\" so that it is kept",
-		Known:   "the SDK's serializer",
-	},
-	{
 		Server: Firestore, Test: "TestPartitionsCoverTheGroupOnce",
 		Needs:   "PartitionQuery",
 		Does:    "UNIMPLEMENTED",
