@@ -119,7 +119,7 @@ func serveAccessTokens(t *testing.T) string {
 	t.Helper()
 	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, `{"access_token": "ya29.test", "token_type": "Bearer", "expires_in": 3600}`)
+		fmt.Fprint(w, `{"access_token": "ya29.test", "token_type": "Bearer", "expires_in": 3600}`)
 	}))
 	t.Cleanup(issuer.Close)
 	return issuer.URL + "/token"
