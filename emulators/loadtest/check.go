@@ -50,7 +50,7 @@ func checkPlatforms(end *client.Mailing) error {
 }
 
 // checkCost checks that a large mailing needs no more operations than expected: one read
-// a customer and 1.5 % more (batches, cursors, the reads of tick and dispatch), one write
+// a customer and 2.5 % more (batches, cursors, the reads of tick and dispatch), one write
 // for fifty tokens, and one read and one write for each roster. Each invalid token adds two reads (to see whether it has a
 // flag, and in the transaction that flags it) and one write.
 func checkCost(m *Result, invalid int64) error {
@@ -59,7 +59,7 @@ func checkCost(m *Result, invalid int64) error {
 	}
 	reads, writes := m.Firestore.Reads-2*invalid, m.Firestore.Writes-invalid
 	switch {
-	case reads > int64(m.Customers)*1015/1000+rosters:
+	case reads > int64(m.Customers)*1025/1000+rosters:
 		return fmt.Errorf("%d customers needed %d reads, not counting flags", m.Customers, reads)
 	case writes > m.Tokens/50+rosters:
 		return fmt.Errorf("%d tokens needed %d writes, not counting flags", m.Tokens, writes)

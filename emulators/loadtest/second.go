@@ -90,7 +90,7 @@ func writeNewTokens(w io.Writer, n int64) error {
 
 // checkCost checks that the mailing read rosters: the customers who changed, among them those
 // whose tokens the first mailing flagged, one document for each roster and up to one query, and
-// the 1.5 % of checkCost for everything else.
+// 1.5 % for everything else.
 func (s *secondMeasured) checkCost(customers int, flagged int64) error {
 	if s.Firestore == nil || s.Tokens < large {
 		return nil
