@@ -204,7 +204,9 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 	}
 
 	if p.changed > 0 {
-		waitForChanges(out)
+		if err := waitForChanges(ctx, out); err != nil {
+			return nil, err
+		}
 	}
 	billed, cpu := usageOf(l), cpuSeconds()
 	l.Phones.Clear() // resets the counts and the time of the first send

@@ -30,9 +30,15 @@ const recentTime = time.Minute
 
 // waitForChanges waits until the import is no recent change any more, as in a shop that does
 // not import all customers in the minute before a mailing.
-func waitForChanges(out io.Writer) {
+// The error is that of ctx.
+func waitForChanges(ctx context.Context, out io.Writer) error {
 	fmt.Fprintf(out, "waiting %v, so that the changes are not recent\n", recentTime)
-	time.Sleep(recentTime)
+	select {
+	case <-time.After(recentTime):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // runSecondMailing changes customers, sends a mailing to everyone once more, and compares its
@@ -42,7 +48,9 @@ func (p plan) runSecondMailing(ctx context.Context, l *local.Cloud, c *client.Cl
 	if err := importLines(ctx, c, out, func(w io.Writer) error { return writeNewTokens(w, changed) }); err != nil {
 		return nil, err
 	}
-	waitForChanges(out)
+	if err := waitForChanges(ctx, out); err != nil {
+		return nil, err
+	}
 
 	s := &secondMeasured{Tokens: first.Tokens - invalid + changed, ChangedCustomers: changed}
 	before, began := usageOf(l), time.Now()

@@ -37,7 +37,7 @@ func TestMailingsFromRosters(t *testing.T) {
 	if err != nil {
 		t.Fatalf("reading the rosters: %v", err)
 	}
-	check.Equal(t, len(made), 1024, "number of rosters")
+	check.Equal(t, len(made), push.KeyPrefixes, "number of rosters")
 
 	w.clock.Add(time.Minute)
 	yes := true
@@ -85,6 +85,7 @@ func TestCrashesWhileRostersAreRead(t *testing.T) {
 				w.mailing(t, id, nil)
 				w.handleUntilDone(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
 				w.checkOnce(t, id, tokens)
+				check.Equal(t, failures[step] < 1, true, "that a call of mailing %s crashed", id)
 				w.clock.Add(time.Minute)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,7 +48,7 @@ var modelCustomers = sync.OnceValue(func() []string {
 
 // modelRange are the bounds of the range of the three rosters.
 func modelRange() (after, upto string) {
-	return "7u" + strings.Repeat("v", push.KeySize-2), lastPrefix + strings.Repeat("v", push.KeySize-2)
+	return push.LastKeyWith("7u"), push.LastKeyWith(lastPrefix)
 }
 
 // A crash makes one commit of a step fail, before or after it is stored, as the end of the
@@ -95,11 +96,12 @@ func (c *crash) intercept(ctx context.Context, method string, req, reply any, co
 // A rosterModel does deeds to customers while mailings read them from rosters.
 type rosterModel struct {
 	*crowd
-	crash crash
+	crash    crash
+	compared *atomic.Int64 // pages from rosters, of all cases
 }
 
-func newRosterModel(t testing.TB) *rosterModel {
-	m := &rosterModel{}
+func newRosterModel(t testing.TB, compared *atomic.Int64) *rosterModel {
+	m := &rosterModel{compared: compared}
 	h := newHarness(t, grpc.WithUnaryInterceptor(m.crash.intercept))
 	m.crowd = &crowd{harness: h}
 	m.Store = store.New(h.DB(), store.Options{Now: m.tick, MaxTokens: 2, RostersFrom: 1, RosterSlack: rosterSlack})
@@ -215,6 +217,7 @@ func (m *rosterModel) readAudience(t testing.TB, selected *push.Segments, size i
 
 // comparePage compares a page with what a read of all customers finds at the same moment.
 func (m *rosterModel) comparePage(t testing.TB, p store.AudiencePage, selected *push.Segments, after, upto string) error {
+	m.compared.Add(1)
 	end := upto
 	if p.Last != "" {
 		end = p.Last
@@ -307,17 +310,21 @@ const slowServerCases = 15
 // read time, and after each step no roster has an erased customer.
 func TestRostersGiveTheSameAudience(t *testing.T) {
 	t.Parallel()
+	var compared atomic.Int64
 	cases := 0
 	rapid.Check(t, func(r *rapid.T) {
 		if cases++; cases > slowServerCases && os.Getenv("FIRESTORE_EMULATOR_HOST") != "" {
 			return
 		}
 		steps := rapid.SliceOfN(rapid.Custom(drawRosterStep), 4, 12).Draw(r, "steps")
-		m := newRosterModel(t)
+		m := newRosterModel(t, &compared)
 		for i, step := range steps {
 			if err := errors.Join(m.run(t, step), m.erasedStay(t)); err != nil {
 				r.Fatalf("step %d of %+v: %v", i, steps, err)
 			}
 		}
 	})
+	if n := compared.Load(); n < int64(min(cases, slowServerCases)) {
+		t.Errorf("%d pages of %d cases were read from rosters, want at least one of a case", n, cases)
+	}
 }
