@@ -73,7 +73,7 @@ func TestRosters(t *testing.T) {
 func TestFaultsOfTheCommandRostersAreNamed(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"":                 "give the -project",
+		"":                 "-project is missing",
 		"-project p more":  "flags but no arguments",
 		"-project p -what": "not defined: -what",
 	} {

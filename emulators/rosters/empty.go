@@ -22,17 +22,17 @@ const (
 // if its first document has not changed since it was read, so a mailing that runs cannot store
 // an old one. It costs a write and eight deletes for each roster.
 func Empty(ctx context.Context, db *firestore.Client) error {
-	for from := 0; from < numberOfPrefixes; from += emptiedAtOnce {
+	for from := 0; from < push.KeyPrefixes; from += emptiedAtOnce {
 		err := db.RunTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-			for n := from; n < min(from+emptiedAtOnce, numberOfPrefixes); n++ {
-				if err := emptyRoster(tx, db.Collection("rosters"), numberedPrefix(n)); err != nil {
+			for n := from; n < min(from+emptiedAtOnce, push.KeyPrefixes); n++ {
+				if err := emptyRoster(tx, db.Collection("rosters"), push.KeyPrefix(n)); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("emptying the rosters from %s: %w", numberedPrefix(from), err)
+			return fmt.Errorf("emptying the rosters from %s: %w", push.KeyPrefix(from), err)
 		}
 	}
 	return nil
@@ -47,9 +47,4 @@ func emptyRoster(tx *firestore.Transaction, rosters *firestore.CollectionRef, pr
 	}
 	// A write that changes nothing would keep the revision of a roster that is empty already.
 	return tx.Set(rosters.Doc(prefix), map[string]any{"write": rand.Text()})
-}
-
-// numberedPrefix returns the prefix with a number, in the order of the keys.
-func numberedPrefix(n int) string {
-	return string([]byte{push.KeyDigits[n/len(push.KeyDigits)], push.KeyDigits[n%len(push.KeyDigits)]})
 }

@@ -13,6 +13,7 @@ import (
 
 	"carillon.example/emulators/cli"
 	"carillon.example/emulators/progress"
+	"carillon.example/shared/push"
 )
 
 // Run compares the rosters of a database with its customers, or with -delete empties them.
@@ -29,7 +30,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 		return errors.New("rosters: this command takes flags but no arguments")
 	}
 	if *project == "" {
-		return errors.New("rosters: give the -project")
+		return errors.New("rosters: -project is missing: the Google Cloud project of the deployment")
 	}
 
 	db, err := firestore.NewClientWithDatabase(ctx, *project, *database)
@@ -42,7 +43,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 		if err := Empty(ctx, db); err != nil {
 			return fmt.Errorf("rosters: %w", err)
 		}
-		fmt.Fprintf(out, "all %d rosters are empty; the next mailing to many customers reads each of them\n", numberOfPrefixes)
+		fmt.Fprintf(out, "all %d rosters are empty; the next mailing to many customers reads each of them\n", push.KeyPrefixes)
 		return nil
 	}
 	if err := verify(ctx, db, out); err != nil {

@@ -375,7 +375,7 @@ func TestEmptyLeavesNoCustomers(t *testing.T) {
 		if err != nil {
 			t.Fatalf("reading the rosters: %v", err)
 		}
-		check.MustEqual(t, len(snaps), numberOfPrefixes, "the number of documents")
+		check.MustEqual(t, len(snaps), push.KeyPrefixes, "the number of documents")
 		for i, snap := range snaps {
 			if !isEmptied(snap) {
 				t.Errorf("roster %s has the fields %v, want none of a roster", snap.Ref.ID, snap.Data())

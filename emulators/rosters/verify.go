@@ -16,8 +16,7 @@ import (
 )
 
 const (
-	prefixDigits     = 2
-	numberOfPrefixes = len(push.KeyDigits) * len(push.KeyDigits)
+	prefixDigits = 2
 
 	// DefaultSlack is how long the commit of a change may take after its time in changedAt. A
 	// roster may lack what has changed so shortly before its own time, because dispatch

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"strings"
 	"time"
 
 	"carillon.example/shared/push"
@@ -42,8 +41,5 @@ func shardBound(k, n int) string {
 	if k == 0 || k == n {
 		return ""
 	}
-	const width = len(push.KeyDigits) * len(push.KeyDigits)
-	last := k*width/n - 1
-	digits := []byte{push.KeyDigits[last/len(push.KeyDigits)], push.KeyDigits[last%len(push.KeyDigits)]}
-	return string(digits) + strings.Repeat(push.KeyDigits[len(push.KeyDigits)-1:], push.KeySize-len(digits))
+	return push.LastKeyWith(push.KeyPrefix(k*push.KeyPrefixes/n - 1))
 }

@@ -55,6 +55,20 @@ const (
 	KeySize   = 32
 )
 
+// KeyPrefixes is the number of prefixes of two digits that keys have. Keys are hashes, so each
+// prefix has about as many customers.
+const KeyPrefixes = len(KeyDigits) * len(KeyDigits)
+
+// KeyPrefix returns the prefix with a number, from 0 to KeyPrefixes-1, in the order of the keys.
+func KeyPrefix(n int) string {
+	return string([]byte{KeyDigits[n/len(KeyDigits)], KeyDigits[n%len(KeyDigits)]})
+}
+
+// LastKeyWith returns the greatest key with a prefix.
+func LastKeyWith(prefix string) string {
+	return prefix + strings.Repeat(KeyDigits[len(KeyDigits)-1:], KeySize-len(prefix))
+}
+
 // keyEncoding encodes hashes as KeySize characters of lower-case base32hex. Their order is that
 // of the hashes, so that a shard of an audience is a range of keys.
 var keyEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)

@@ -41,8 +41,9 @@ type rosterAudience struct {
 	segments *push.Segments // nil: everyone
 	base     segmentBase    // finds the customers of segments
 
-	perPrefix int // customers of a roster, about; 0: not counted yet, or rosters are not used
-	counted   bool
+	perPrefix  int // customers of a roster, about; 0: not counted yet, or rosters are not used
+	counted    bool
+	buildLimit int // customers that are read at once to make rosters
 }
 
 // withRosters returns an audience that also uses rosters, unless they are switched off. They
@@ -51,7 +52,7 @@ func (s *Store) withRosters(a Audience, base segmentBase, segments *push.Segment
 	if s.rosters == 0 || len(attributes) > 0 {
 		return a
 	}
-	return &rosterAudience{Audience: a, s: s, segments: segments, base: base}
+	return &rosterAudience{Audience: a, s: s, segments: segments, base: base, buildLimit: buildLimit}
 }
 
 // PageSize returns how many customers a page has at most.
@@ -102,18 +103,24 @@ func (a *rosterAudience) count(ctx context.Context) error {
 	}
 
 	a.counted = true
-	perPrefix := max(1, all/rosterPrefixes)
-	if all >= a.s.rosters && perPrefix <= mostPerRoster && float64(selected) >= segmentShare*float64(all) {
-		a.perPrefix = perPrefix
+	if all >= a.s.rosters && float64(selected) >= segmentShare*float64(all) {
+		a.setPerPrefix(all / push.KeyPrefixes)
 	}
 	return nil
 }
 
+// setPerPrefix sets about how many customers a roster has. With too many, rosters are not used.
+func (a *rosterAudience) setPerPrefix(n int) {
+	if a.perPrefix = max(1, n); n > mostPerRoster {
+		a.perPrefix = 0
+	}
+}
+
 // choosePrefixes returns the rosters of a page that begins after a key.
 func (a *rosterAudience) choosePrefixes(after, upto string, size int) []string {
-	first, last := 0, rosterPrefixes-1
+	first, last := 0, push.KeyPrefixes-1
 	if after != "" {
-		if first = prefixNumber(rosterPrefix(after)); after == lastKeyOf(rosterPrefix(after)) {
+		if first = prefixNumber(rosterPrefix(after)); after == push.LastKeyWith(rosterPrefix(after)) {
 			first++
 		}
 	}
@@ -124,13 +131,13 @@ func (a *rosterAudience) choosePrefixes(after, upto string, size int) []string {
 	most := min(mostPrefixes, max(1, min(size, rosterPage)/a.perPrefix))
 	var out []string
 	for n := first; n <= last && len(out) < most; n++ {
-		out = append(out, numberedPrefix(n))
+		out = append(out, push.KeyPrefix(n))
 	}
 	return out
 }
 
 // readRosterPage reads the rosters of a page and what has changed in them since, at one read
-// time. It returns the rosters that are worth to be stored. The page is nil if the customers
+// time. It returns the rosters that are worth storing. The page is nil if the customers
 // have to be read another way.
 func (a *rosterAudience) readRosterPage(ctx context.Context, after, upto string, size int) (p *AudiencePage, worthStoring []*roster, err error) {
 	prefixes := a.choosePrefixes(after, upto, size)
@@ -167,7 +174,7 @@ func (a *rosterAudience) readInTransaction(ctx context.Context, tx *firestore.Tr
 		run++
 	}
 	rosters = rosters[:run]
-	p.Last = lastKeyOf(rosters[run-1].prefix)
+	p.Last = push.LastKeyWith(rosters[run-1].prefix)
 
 	if rosters[0].usable {
 		worthStoring, err := a.s.mergeChanges(ctx, tx, rosters, readAt, p)
@@ -176,11 +183,7 @@ func (a *rosterAudience) readInTransaction(ctx context.Context, tx *firestore.Tr
 	if a.segments != nil {
 		return nil, nil, nil
 	}
-	built, ok, err := a.s.buildRosters(ctx, tx, rosters, readAt, p)
-	if err != nil || !ok {
-		return nil, nil, err
-	}
-	return p, built, nil
+	return a.buildRosters(ctx, tx, rosters, readAt, p)
 }
 
 // selectMembers returns the members that the segments select. One that cannot be decoded is
@@ -328,17 +331,24 @@ func (r *roster) mergeMembers(changed []changedCustomer) []AudienceMember {
 }
 
 // buildRosters sets the members of a page by reading all customers of rosters that are not
-// usable, and returns these rosters. It reports false if there are more customers than
-// may be read at once, because their number has grown.
-func (s *Store) buildRosters(ctx context.Context, tx *firestore.Transaction, rosters []*roster, readAt time.Time, p *AudiencePage) ([]*roster, bool, error) {
-	q := keyRange(s.customerCollection().Query, keyBefore(rosters[0].prefix), p.Last).SelectPaths(customerFields(nil)...).Limit(buildLimit)
+// usable, and returns the page and these rosters. If there are more customers than may be read
+// at once, their number has grown since it was counted. Then the page is nil, and later pages
+// have fewer rosters.
+func (a *rosterAudience) buildRosters(ctx context.Context, tx *firestore.Transaction, rosters []*roster, readAt time.Time, p *AudiencePage) (*AudiencePage, []*roster, error) {
+	first := rosters[0].prefix
+	q := keyRange(a.s.customerCollection().Query, keyBefore(first), p.Last).SelectPaths(customerFields(nil)...).Limit(a.buildLimit)
 	snaps, err := tx.Documents(q).GetAll()
-	if err != nil || len(snaps) == buildLimit {
-		return nil, false, err
+	if err != nil {
+		return nil, nil, err
 	}
+	if len(snaps) == a.buildLimit {
+		last := rosterPrefix(snaps[len(snaps)-1].Ref.ID)
+		a.setPerPrefix(len(snaps) / (prefixNumber(last) - prefixNumber(first) + 1))
+		return nil, nil, nil
+	}
+
 	p.Reads.Customers += len(snaps)
 	p.Members = decodeMembers(ctx, snaps, nil)
-
 	byPrefix, undecodable := groupByPrefix(p.Members)
 	var built []*roster
 	for _, r := range rosters {
@@ -348,7 +358,7 @@ func (s *Store) buildRosters(ctx context.Context, tx *firestore.Transaction, ros
 		}
 	}
 
-	return built, true, nil
+	return p, built, nil
 }
 
 // groupByPrefix returns the customers of each roster, and the rosters with a customer that

@@ -137,8 +137,8 @@ func (w *harness) makeRoster(t testing.TB, customer string) {
 	if err != nil {
 		t.Fatalf("opening the audience: %v", err)
 	}
-	prefix, digits := push.CustomerKey(customer)[:2], push.KeySize-2
-	p, err := everyone.ReadPage(t.Context(), prefix+strings.Repeat("0", digits), prefix+strings.Repeat("v", digits), 1000)
+	prefix := push.CustomerKey(customer)[:2]
+	p, err := everyone.ReadPage(t.Context(), prefix, push.LastKeyWith(prefix), 1000)
 	if err != nil {
 		t.Fatalf("reading a page: %v", err)
 	}

@@ -32,3 +32,6 @@ func CountCustomersInParts(ctx context.Context, s *Store, after, upto string) (i
 func DecodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	return decodeCustomer(snap)
 }
+
+// LimitBuilding sets how many customers an audience reads at once to make rosters.
+func LimitBuilding(a Audience, customers int) { a.(*rosterAudience).buildLimit = customers }

@@ -20,16 +20,16 @@ import (
 //
 // Two rules keep a roster right:
 //
-//   - Every write that changes what rosters have of a customer sets changedAt. Firestore sets changedAt when it
-//     processes the commit, which takes a minute at most. So the query for changes begins a
-//     minute before the moment of the roster.
-//   - An erasure empties the roster in the transaction that deletes the customer. It writes
-//     the document even if there is none, so that a roster that was made from an earlier read
-//     cannot be stored: that write has the revision of the roster as its precondition.
+//   - Every write that changes what rosters have of a customer sets changedAt. Firestore
+//     chooses the time while it processes the commit, which takes a minute at most. So the
+//     query for changes begins a minute before the moment of the roster.
+//   - An erasure empties the roster in the transaction that deletes the customer. It changes
+//     the document even if there is none, or if it is empty: a roster is stored only if its
+//     document has not changed since it was read, so one that was made from an earlier read
+//     is not.
 
 const (
-	prefixDigits   = 2
-	rosterPrefixes = len(push.KeyDigits) * len(push.KeyDigits)
+	prefixDigits = 2
 
 	// rosterLife is how long a roster is brought up to date before all of its customers are
 	// read again. So a change that was made past Carillon, which sets no changedAt, is
@@ -73,29 +73,19 @@ type roster struct {
 func rosterPrefix(key string) string { return key[:prefixDigits] }
 
 // prefixNumber returns the number of a prefix in the order of the keys, from 0 to
-// rosterPrefixes-1.
+// push.KeyPrefixes-1.
 func prefixNumber(prefix string) int {
 	return strings.IndexByte(push.KeyDigits, prefix[0])*len(push.KeyDigits) + strings.IndexByte(push.KeyDigits, prefix[1])
 }
 
-// numberedPrefix returns the prefix with a number.
-func numberedPrefix(n int) string {
-	return string([]byte{push.KeyDigits[n/len(push.KeyDigits)], push.KeyDigits[n%len(push.KeyDigits)]})
-}
-
 // lastKey is the greatest key.
-var lastKey = lastKeyOf(numberedPrefix(rosterPrefixes - 1))
-
-// lastKeyOf returns the greatest key with a prefix.
-func lastKeyOf(prefix string) string {
-	return prefix + strings.Repeat(push.KeyDigits[len(push.KeyDigits)-1:], push.KeySize-prefixDigits)
-}
+var lastKey = push.LastKeyWith("")
 
 // keyBefore returns a key below which no key has this prefix or a later one; "" for the
 // first prefix.
 func keyBefore(prefix string) string {
 	if n := prefixNumber(prefix); n > 0 {
-		return lastKeyOf(numberedPrefix(n - 1))
+		return push.LastKeyWith(push.KeyPrefix(n - 1))
 	}
 	return ""
 }
@@ -197,21 +187,12 @@ func (s *Store) readFurtherParts(tx *firestore.Transaction, prefix string, first
 }
 
 // emptyRoster empties the roster that may have a customer, in the transaction that erases
-// the customer. The next mailing reads all customers of the roster again.
+// the customer. The next mailing reads all customers of the roster again. It deletes every
+// further part that there may be: after TTL has deleted the first document, nothing says
+// how many are left.
 func (b *customerTx) emptyRoster(key string) error {
 	prefix := rosterPrefix(key)
-	snap, err := b.tx.Get(b.s.rosterDocument(prefix, 0))
-	if err != nil && !isNotFound(err) {
-		return err
-	}
-
-	// If TTL has deleted the first document, or it cannot be decoded, there may be any others.
-	parts := rosterParts
-	var d rosterDoc
-	if snap.Exists() && snap.DataTo(&d) == nil {
-		parts = d.Parts
-	}
-	for part := 1; part < parts; part++ {
+	for part := 1; part < rosterParts; part++ {
 		if err := b.tx.Delete(b.s.rosterDocument(prefix, part)); err != nil {
 			return err
 		}

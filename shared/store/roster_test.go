@@ -51,10 +51,7 @@ func (h *rosterHarness) page(t testing.TB, a push.Audience, attributes ...string
 	if err != nil {
 		t.Fatalf("opening the audience: %v", err)
 	}
-	after, _ := modelRange()
-	after = firstPrefix + after[2:]
-	upto := middlePrefix + after[2:]
-	p, err := audience.ReadPage(t.Context(), after, upto, audience.PageSize())
+	p, err := audience.ReadPage(t.Context(), push.LastKeyWith(firstPrefix), push.LastKeyWith(middlePrefix), audience.PageSize())
 	if err != nil {
 		t.Fatalf("reading a page: %v", err)
 	}
@@ -245,6 +242,61 @@ func TestACustomerThatCannotBeDecodedIsNotLost(t *testing.T) {
 		p := h.page(t, push.Audience{Everyone: true})
 		check.Equal(t, p.Reads, store.AudienceReads{Rosters: 1, Customers: 30}, "what was read without a roster")
 		check.Equal(t, unknown(p), 4, "unknown customers")
+	}
+}
+
+// TestRostersOfABaseThatHasGrown: there are more customers than the number that was counted says.
+// Each customer is still in one page, and later pages have so few rosters that they can be made.
+func TestRostersOfABaseThatHasGrown(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		limit     int // customers that may be read at once
+		documents int // pages that have to be read from documents
+		reads     store.AudienceReads
+	}{
+		"enough":                   {41, 0, store.AudienceReads{Rosters: 4, Customers: 40, RostersWritten: 2}},
+		"two rosters are too many": {35, 1, store.AudienceReads{Rosters: 2, Customers: 40, RostersWritten: 2}},
+		"one roster is too many":   {20, 2, store.AudienceReads{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newRosterHarness(t, 30, 200)
+			for _, id := range idsOf(lastPrefix, 10) {
+				h.register(t, id, id+":token")
+			}
+			h.letSlackPass()
+			audience, err := h.OpenAudience(t.Context(), push.NewMailing("m", "m", push.Draft{Audience: push.Audience{Everyone: true}}, h.clock.Now()))
+			if err != nil {
+				t.Fatalf("opening the audience: %v", err)
+			}
+			store.LimitBuilding(audience, c.limit)
+
+			seen := map[string]int{}
+			var reads store.AudienceReads
+			documents := 0
+			after, upto := push.LastKeyWith(firstPrefix), push.LastKeyWith(lastPrefix)
+			for after != "" {
+				p, err := audience.ReadPage(t.Context(), after, upto, 25)
+				if err != nil {
+					t.Fatalf("reading a page: %v", err)
+				}
+				for _, m := range p.Members {
+					seen[m.Customer.ID]++
+				}
+				if p.ReadAt.IsZero() {
+					documents++
+				}
+				reads.Add(p.Reads)
+				after = p.Last
+			}
+
+			check.Equal(t, len(seen), 40, "customers")
+			for id, n := range seen {
+				check.Equal(t, n, 1, "pages with customer %s", id)
+			}
+			check.Equal(t, documents, c.documents, "pages from documents")
+			check.Equal(t, reads, c.reads, "what was read and written for pages from rosters")
+		})
 	}
 }
 
