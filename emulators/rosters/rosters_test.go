@@ -79,7 +79,7 @@ func (w *world) readEveryone() {
 	}
 }
 
-// change changes a field of a customer's document past Carillon, so that changedAt stays.
+// change changes a field of a customer's document without Carillon, so that changedAt stays.
 func (w *world) change(customer, field string, value any) {
 	w.t.Helper()
 	w.update("customers/"+push.CustomerKey(customer), field, value)
@@ -214,7 +214,7 @@ func TestFaultsOfRostersAreFound(t *testing.T) {
 		"who does not exist": {damage: func(w *world) {
 			w.changeRoster(func(all []*push.Customer) []*push.Customer { return append(all, &push.Customer{ID: ids[3]}) })
 		}, key: push.CustomerKey(ids[3]), want: "the customer does not exist"},
-		"who was deleted past Carillon": {damage: func(w *world) {
+		"who was deleted without Carillon": {damage: func(w *world) {
 			if _, err := w.db.Doc("customers/" + push.CustomerKey(ids[0])).Delete(w.t.Context()); err != nil {
 				w.t.Fatal(err)
 			}
@@ -293,7 +293,7 @@ func (w *world) addTogether(customer string) time.Time {
 	return at
 }
 
-// changeToken changes a field of the customer's first valid token past Carillon.
+// changeToken changes a field of the customer's first valid token without Carillon.
 func (w *world) changeToken(customer, field string, value any) {
 	w.t.Helper()
 	w.change(customer, "tokens."+push.TokenID("phone-of-"+customer)+"."+field, value)

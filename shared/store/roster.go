@@ -32,7 +32,7 @@ const (
 	prefixDigits = 2
 
 	// rosterLife is how long a roster is brought up to date before all of its customers are
-	// read again. So a change that was made past Carillon, which sets no changedAt, is
+	// read again. So a change that was made without Carillon, and sets no changedAt, is
 	// seen after this time at the latest. It costs one read for each customer.
 	rosterLife = 30 * 24 * time.Hour
 
