@@ -37,8 +37,10 @@ func (r *AudienceReads) Add(more AudienceReads) {
 // An AudienceMember is a customer of the audience.
 type AudienceMember struct {
 	Key      string
-	Customer *push.Customer // nil: this id or token is not registered
+	Customer *push.Customer // nil: this id or token is not registered, or cannot be decoded
 	Only     []string       // token ids that the audience lists; nil: all tokens of the customer
+
+	segments []string // of a customer that cannot be decoded
 }
 
 // An Audience reads the customers of one mailing range by range.
@@ -157,7 +159,7 @@ func (e everyoneAudience) ReadPage(ctx context.Context, after, upto string, size
 		if err != nil {
 			return err
 		}
-		p.Members = decodeMembers(ctx, snaps, nil)
+		p.Members = decodeMembers(ctx, snaps)
 		end := upto
 		if len(snaps) == size {
 			p.Last = snaps[size-1].Ref.ID
@@ -174,18 +176,16 @@ func (e everyoneAudience) ReadPage(ctx context.Context, after, upto string, size
 
 // decodeMembers decodes customers. A customer that cannot be decoded is logged and counts
 // as unknown, so that the others of the page are sent to.
-func decodeMembers(ctx context.Context, snaps []*firestore.DocumentSnapshot, keep func(*push.Customer) bool) []AudienceMember {
+func decodeMembers(ctx context.Context, snaps []*firestore.DocumentSnapshot) []AudienceMember {
 	out := make([]AudienceMember, 0, len(snaps))
 	for _, snap := range snaps {
 		c, err := decodeCustomer(snap)
 		if err != nil {
 			logSkipped(ctx, snap, err)
-			out = append(out, AudienceMember{Key: snap.Ref.ID})
+			out = append(out, AudienceMember{Key: snap.Ref.ID, segments: segmentsOf(snap)})
 			continue
 		}
-		if keep == nil || keep(c) {
-			out = append(out, AudienceMember{Key: snap.Ref.ID, Customer: c})
-		}
+		out = append(out, AudienceMember{Key: snap.Ref.ID, Customer: c})
 	}
 
 	return out

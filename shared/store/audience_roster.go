@@ -153,7 +153,7 @@ func (a *rosterAudience) readRosterPage(ctx context.Context, after, upto string,
 		return nil, nil, err
 	}
 
-	p.cutMembers(a.selectMembers(p.Members), after, upto, size)
+	p.cutMembers(selectMembers(p.Members, a.segments), after, upto, size)
 	return p, worthStoring, nil
 }
 
@@ -184,17 +184,6 @@ func (a *rosterAudience) readInTransaction(ctx context.Context, tx *firestore.Tr
 		return nil, nil, nil
 	}
 	return a.buildRosters(ctx, tx, rosters, readAt, p)
-}
-
-// selectMembers returns the members that the segments select. One that cannot be decoded is
-// selected, as segmentAudience does.
-func (a *rosterAudience) selectMembers(members []AudienceMember) []AudienceMember {
-	if a.segments == nil {
-		return members
-	}
-	return slices.DeleteFunc(members, func(m AudienceMember) bool {
-		return m.Customer != nil && !a.segments.MatchCustomer(m.Customer.Segments)
-	})
 }
 
 // cutMembers makes a page of the members of whole rosters: those after a key, up to another
@@ -251,7 +240,7 @@ func (s *Store) readChanges(ctx context.Context, tx *firestore.Transaction, rost
 		if err != nil {
 			return nil, err
 		}
-		for i, m := range decodeMembers(ctx, snaps, nil) {
+		for i, m := range decodeMembers(ctx, snaps) {
 			at, err := snaps[i].DataAt("changedAt")
 			if err != nil {
 				return nil, err
@@ -348,7 +337,7 @@ func (a *rosterAudience) buildRosters(ctx context.Context, tx *firestore.Transac
 	}
 
 	p.Reads.Customers += len(snaps)
-	p.Members = decodeMembers(ctx, snaps, nil)
+	p.Members = decodeMembers(ctx, snaps)
 	byPrefix, undecodable := groupByPrefix(p.Members)
 	var built []*roster
 	for _, r := range rosters {

@@ -245,6 +245,55 @@ func TestACustomerThatCannotBeDecodedIsNotLost(t *testing.T) {
 	}
 }
 
+// TestSegmentsOfACustomerThatCannotBeDecoded: only the mailings to these segments count the
+// customer, as unknown, with rosters and without.
+func TestSegmentsOfACustomerThatCannotBeDecoded(t *testing.T) {
+	t.Parallel()
+	h := newRosterHarness(t, 30, 200)
+	for i, id := range h.customers {
+		segments := []string{"loyal", "young"}[:i%3]
+		if _, err := h.PatchCustomer(t.Context(), id, push.CustomerPatch{Segments: &segments}); err != nil {
+			t.Fatalf("adding customer %s to segments: %v", id, err)
+		}
+	}
+	h.letSlackPass()
+	h.readEveryone(t, store.AudienceReads{Rosters: 1, Customers: 30, RostersWritten: 1})
+	for _, id := range h.customers[:3] { // in no segment, in one, and in both
+		up := []firestore.Update{{Path: "tokens", Value: 5}, {Path: "changedAt", Value: firestore.ServerTimestamp}}
+		if _, err := h.DB().Doc("customers/"+push.CustomerKey(id)).Update(t.Context(), up); err != nil {
+			t.Fatalf("spoiling a customer: %v", err)
+		}
+	}
+
+	documents := *h
+	x := *h.harness
+	x.Store = store.New(h.DB(), store.Options{Now: h.clock.Now})
+	documents.harness = &x
+	for _, test := range []struct {
+		name    string
+		sel     push.Segments
+		unknown int
+	}{
+		{"any", push.Segments{Any: []string{"loyal", "young"}}, 2},
+		{"all", push.Segments{All: []string{"loyal", "young"}}, 1},
+		{"none", push.Segments{All: []string{"loyal"}, None: []string{"young"}}, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for from, reader := range map[string]*rosterHarness{"rosters": h, "documents": &documents} {
+				p := reader.page(t, push.Audience{Segments: &test.sel})
+				check.Equal(t, !p.ReadAt.IsZero(), from == "rosters", "whether it was read from rosters")
+				var unknown int
+				for _, m := range p.Members {
+					if m.Customer == nil {
+						unknown++
+					}
+				}
+				check.Equal(t, unknown, test.unknown, "unknown customers from %s", from)
+			}
+		})
+	}
+}
+
 // TestRostersOfABaseThatHasGrown: there are more customers than the number that was counted says.
 // Each customer is still in one page, and later pages have so few rosters that they can be made.
 func TestRostersOfABaseThatHasGrown(t *testing.T) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,10 +78,34 @@ func (g *segmentAudience) scaleCount(ctx context.Context, all int) (int, error) 
 }
 
 // selectsCustomer reports whether all conditions select a customer, whose segments were read.
-// A customer that cannot be decoded is counted, because dispatch counts it as unknown.
 func (g *segmentAudience) selectsCustomer(snap *firestore.DocumentSnapshot) bool {
-	var d customerDoc
-	return snap.DataTo(&d) != nil || g.sel.MatchCustomer(d.Segments)
+	return g.sel.MatchCustomer(segmentsOf(snap))
+}
+
+// segmentsOf returns the segments of a stored customer, also if the customer cannot be decoded:
+// then dispatch counts the customer as unknown in the mailings to these segments.
+func segmentsOf(snap *firestore.DocumentSnapshot) []string {
+	var out []string
+	stored, _ := snap.Data()["segments"].([]any)
+	for _, v := range stored {
+		if name, ok := v.(string); ok {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// selectMembers returns the members that segments select; nil selects all.
+func selectMembers(members []AudienceMember, sel *push.Segments) []AudienceMember {
+	if sel == nil {
+		return members
+	}
+	return slices.DeleteFunc(members, func(m AudienceMember) bool {
+		if m.Customer == nil {
+			return !sel.MatchCustomer(m.segments)
+		}
+		return !sel.MatchCustomer(m.Customer.Segments)
+	})
 }
 
 // ReadPage reads the customers of the base in a range, and returns those that all
@@ -95,7 +120,7 @@ func (g *segmentAudience) ReadPage(ctx context.Context, after, upto string, size
 	if len(snaps) == size {
 		p.Last = snaps[size-1].Ref.ID
 	}
-	p.Members = decodeMembers(ctx, snaps, func(c *push.Customer) bool { return g.sel.MatchCustomer(c.Segments) })
+	p.Members = selectMembers(decodeMembers(ctx, snaps), g.sel)
 	return p, nil
 }
 
