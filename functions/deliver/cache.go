@@ -110,6 +110,24 @@ func (c *stateCache) getState(ctx context.Context, id string) (*push.Mailing, er
 	}
 }
 
+// getAdmissible returns a mailing for a call that decides whether to deliver a batch of it. One
+// that is sending is returned as getState returns it, so that the batches of a mailing share a
+// reading, and the call stops as late as one that has begun. In any other state the mailing is
+// read now: a resume publishes each batch once, and a call that still saw the pause would leave
+// its batch. The result belongs to the caller.
+func (c *stateCache) getAdmissible(ctx context.Context, id string) (*push.Mailing, error) {
+	m, err := c.getState(ctx, id)
+	if err == nil && m.State != push.Sending {
+		m, err = c.readState(ctx, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+
+	own := *m // a delivery notes in it that the payload is proven
+	return &own, nil
+}
+
 // freshState returns the mailing as it was read less than stateAge ago, or nil.
 func (c *stateCache) freshState(id string) *push.Mailing {
 	c.mu.Lock()

@@ -101,3 +101,45 @@ func TestACallThatEndsWaitsForNoState(t *testing.T) {
 		t.Errorf("answered %s, want %s", m.State, push.Paused)
 	}
 }
+
+// TestBatchesOfAMailingThatIsSendingShareAReading: a call of its own reads only a mailing in
+// another state. Otherwise a call that comes right after a resume would see the pause, and
+// leave its batch, which nobody publishes again for minutes.
+func TestBatchesOfAMailingThatIsSendingShareAReading(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		reads []push.State // what the store answers, in this order
+		want  []push.State // what each call gets
+	}{
+		{"sending", []push.State{push.Sending}, []push.State{push.Sending, push.Sending, push.Sending}},
+		{"resumed", []push.State{push.Paused, push.Paused, push.Sending}, []push.State{push.Paused, push.Sending, push.Sending}},
+		{"cancelled", []push.State{push.Cancelled, push.Cancelled, push.Cancelled}, []push.State{push.Cancelled, push.Cancelled}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			reads := newHeaderReads()
+			states := newStateCache(reads.store(), testcloud.Noon().Now)
+			for _, state := range test.reads {
+				reads.release <- &push.Mailing{State: state}
+			}
+
+			for i, want := range test.want {
+				m, err := states.getAdmissible(t.Context(), "m")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if m.State != want {
+					t.Errorf("call %d: the mailing is %s, want %s", i, m.State, want)
+				}
+				m.Proven = true // a call that notes this in its mailing changes no other's
+			}
+			if n := reads.count.Load(); n != int64(len(test.reads)) {
+				t.Errorf("read %d times, want %d", n, len(test.reads))
+			}
+			if m := states.freshState("m"); m.Proven {
+				t.Error("a call has changed the cached mailing")
+			}
+		})
+	}
+}

@@ -186,7 +186,7 @@ func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLet
 	if b.Settled {
 		return true, nil // the call that settled it may have crashed before it finished the mailing
 	}
-	m, err := d.Store.ReadMailingHeader(ctx, ref.Mailing)
+	m, err := d.states.getAdmissible(ctx, ref.Mailing)
 	if err != nil {
 		return false, err
 	}

@@ -55,7 +55,8 @@ type batchDoc struct {
 
 	PlatformTally map[string]map[string]int `firestore:"platformTally"` // number of targets and tally of each platform; every field is written
 
-	AppTally []map[string]any `firestore:"appTally"` // see encodeAppTally
+	AppTally []map[string]any            `firestore:"appTally"` // see encodeAppTally
+	AppSums  map[string]map[string]int64 `firestore:"appSums"`  // see encodeAppSums
 
 	MissingAttribute   int    `firestore:"missingAttribute"`             // targets that were sent a message without an attribute that the templates name
 	MissingAttributeOf []byte `firestore:"missingAttributeOf,omitempty"` // see encodeMissing; deleted when the batch is settled
@@ -69,11 +70,14 @@ type batchDoc struct {
 	Write    string    `firestore:"write,omitempty"` // the writeID of the last change
 }
 
-// tallyFields are the fields of a stored tally and what they count.
-var tallyFields = []struct {
+// A tallyField is a field of a stored tally.
+type tallyField struct {
 	name   string
-	result push.Result
-}{
+	result push.Result // what it counts
+}
+
+// tallyFields are the fields of a stored tally.
+var tallyFields = []tallyField{
 	{"accepted", push.ResultAccepted},
 	{"unregistered", push.ResultUnregistered},
 	{"invalidArgument", push.ResultInvalidArgument},
@@ -154,6 +158,7 @@ func encodeBatch(b *push.Batch, expireAt time.Time) (*batchDoc, error) {
 		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: expireAt,
 		PlatformTally: encodePlatformTally(b.Targets, make([]push.Result, len(b.Targets))),
 		AppTally:      encodeAppTally(b.Targets, make([]push.Result, len(b.Targets))),
+		AppSums:       encodeAppSums(b.Targets, make([]push.Result, len(b.Targets))),
 		VariantOf:     encodeVariants(b), VariantTally: encodeVariantTally(b),
 	}, nil
 }

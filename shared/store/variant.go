@@ -94,6 +94,7 @@ func tallyUpdates(b *push.Batch) []firestore.Update {
 		{Path: "tally", Value: encodeTally(push.TallyOf(b.Results))},
 		{Path: "platformTally", Value: encodePlatformTally(b.Targets, b.Results)},
 		{Path: "appTally", Value: encodeAppTally(b.Targets, b.Results)},
+		{Path: "appSums", Value: encodeAppSums(b.Targets, b.Results)},
 		{Path: "missingAttribute", Value: b.CountMissingAttribute()},
 	}
 	up = append(up, missingUpdates(b)...)
