@@ -61,7 +61,9 @@ func (p plan) runSecondMailing(ctx context.Context, l *local.Cloud, c *client.Cl
 	}
 
 	b := progress.NewBar(out, "second mailing")
-	c.Every = 2 * time.Second // each poll costs reads, too, and rosters leave few others
+	if err := waitForSends(ctx, l, b, s.Tokens); err != nil {
+		return nil, err
+	}
 	end, err := c.Follow(ctx, id, func(x *client.Mailing) { b.Show(x.Tokens.Targeted-x.Tokens.Pending, s.Tokens, x.State) })
 	b.End()
 	if err != nil {
@@ -82,6 +84,28 @@ func (p plan) runSecondMailing(ctx context.Context, l *local.Cloud, c *client.Cl
 	}
 
 	return s, s.checkCost(p.customers, invalid)
+}
+
+// mostIdle is how long no message may come to FCM before waitForSends ends.
+const mostIdle = 30 * time.Second
+
+// waitForSends waits until FCM has got a message for each token, or none for mostIdle. It reads
+// nothing from Firestore: each poll of a mailing adds up its batches, and the figures are to be
+// those of the mailing, not of somebody who watches it. The error is that of ctx.
+func waitForSends(ctx context.Context, l *local.Cloud, b *progress.Bar, tokens int64) error {
+	sent, since := int64(0), time.Now()
+	for sent < tokens && time.Since(since) < mostIdle {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+		if n := int64(l.Phones.Stats().Requests); n > sent {
+			sent, since = n, time.Now()
+		}
+		b.Show(sent, tokens, "sent")
+	}
+	return nil
 }
 
 // writeNewTokens writes one more token for each of the first n customers, as NDJSON.
