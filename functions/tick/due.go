@@ -99,10 +99,8 @@ func (t *ticker) publishShards(ctx context.Context, m *push.Mailing, until time.
 
 // publishBatchesOrFinish publishes the batches that are due and not leased, and
 // finishes the mailing if no batch is open.
-// publishBatches publishes the batches that are due, and plans those that are due
-// before the horizon.
 func (t *ticker) publishBatchesOrFinish(ctx context.Context, m *push.Mailing, until time.Time, n *roundCounts) error {
-	open, err := t.Store.ListOpenBatches(ctx, m.ID)
+	open, err := t.listBatches(ctx, m, until)
 	if err != nil {
 		return err
 	}
@@ -115,6 +113,21 @@ func (t *ticker) publishBatchesOrFinish(ctx context.Context, m *push.Mailing, un
 	return t.publishBatches(ctx, m, open, until, n)
 }
 
+// listBatches lists the open batches of a mailing. While it is sending, it leaves out those that
+// cannot be due by then, because their message was published only lately: see batchDue.
+func (t *ticker) listBatches(ctx context.Context, m *push.Mailing, until time.Time) ([]store.OpenBatch, error) {
+	if m.State.Final() {
+		return t.Store.ListOpenBatches(ctx, m.ID)
+	}
+	return t.Store.ListBatchesPublishedBy(ctx, m.ID, lastPublished(m, until))
+}
+
+// lastPublished returns until when the message of a batch was published at the latest, if the
+// batch is due by then and the mailing is sending.
+func lastPublished(m *push.Mailing, until time.Time) time.Time {
+	return laterOf(until.Add(-batchLostAfter), m.ResumedAt)
+}
+
 // publishHoldingBatches publishes the batches of a paused mailing that have held flags:
 // deliver asks FCM for evidence, and resumes the mailing when it has some.
 func (t *ticker) publishHoldingBatches(ctx context.Context, m *push.Mailing, until time.Time, n *roundCounts) error {
@@ -125,6 +138,8 @@ func (t *ticker) publishHoldingBatches(ctx context.Context, m *push.Mailing, unt
 	return t.publishBatches(ctx, m, holding, until, n)
 }
 
+// publishBatches publishes the batches that are due, and plans those that are due
+// before the horizon.
 func (t *ticker) publishBatches(ctx context.Context, m *push.Mailing, open []store.OpenBatch, until time.Time, n *roundCounts) error {
 	items := make([]agendaItem, len(open))
 	for i, b := range open {

@@ -67,6 +67,7 @@ type shardStore interface {
 // batchStore is what tick needs of open batches.
 type batchStore interface {
 	ListOpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
+	ListBatchesPublishedBy(ctx context.Context, mailing string, by time.Time) ([]store.OpenBatch, error)
 	ListHoldingBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
 	CloseStuckBatches(ctx context.Context, mailing string) (int, error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"cloud.google.com/go/firestore"
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
@@ -175,6 +177,50 @@ func TestOnlyOneCallMarksAsPublished(t *testing.T) {
 		t.Fatalf("after the lease: %v", err)
 	}
 	check.Equal(t, open[0].PublishedAt.IsZero(), true, "after the lease: open[0].PublishedAt.IsZero()")
+}
+
+// TestBatchesThatArePublishedLatelyAreNotListed for tick, which would read most batches of a
+// large mailing each minute.
+func TestBatchesThatArePublishedLatelyAreNotListed(t *testing.T) {
+	t.Parallel()
+	w := newHarness(t)
+	w.starts(t, "m")
+	sh, err := w.ReadShard(t.Context(), "m", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := w.clock.Now()
+	var batches []*push.Batch
+	for name, at := range map[string]time.Time{"unpublished": {}, "earlier": by.Add(-time.Second), "then": by, "later": by.Add(time.Second), "leased": by.Add(time.Second), "settled": {}} {
+		batches = append(batches, &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: name}, CreatedAt: by, PublishedAt: at, Lane: push.LaneSmall,
+			Targets: []push.Target{{Customer: "a", Token: "t"}}, Results: make([]push.Result, 1)})
+	}
+	sh.Batches = len(batches)
+	if err := w.CreateBatches(t.Context(), sh, batches); err != nil {
+		t.Fatal(err)
+	}
+	leased := w.batchOf(t, push.BatchRef{Mailing: "m", Batch: "leased"})
+	if err := w.LeaseBatch(t.Context(), leased, push.Lease{Owner: "x", Until: by.Add(time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	settled := w.batchOf(t, push.BatchRef{Mailing: "m", Batch: "settled"})
+	settled.Settled = true
+	if err := w.SaveBatch(t.Context(), settled); err != nil {
+		t.Fatal(err)
+	}
+
+	list, err := w.ListBatchesPublishedBy(t.Context(), "m", by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, b := range list {
+		got = append(got, b.Batch)
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"earlier", "leased", "then", "unpublished"}, got); diff != "" {
+		t.Errorf("the batches (-want +got):\n%s", diff)
+	}
 }
 
 func due(t *testing.T, w *harness) *push.Mailing {

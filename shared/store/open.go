@@ -27,6 +27,20 @@ func (s *Store) ListOpenBatches(ctx context.Context, mailing string) ([]OpenBatc
 	return s.listOpen(ctx, mailing, s.openBatchesQuery(mailing))
 }
 
+// ListBatchesPublishedBy lists the open batches of a mailing of which no message is on its way, or
+// only one that was published by a time. It does not read the others, which are most of those of
+// a large mailing.
+func (s *Store) ListBatchesPublishedBy(ctx context.Context, mailing string, by time.Time) ([]OpenBatch, error) {
+	// A batch that is leased between the two queries loses its publishedAt, and is in neither list.
+	// It is not due before its lease ends.
+	unpublished, err := s.listOpen(ctx, mailing, s.openBatchesQuery(mailing).Where("publishedAt", "==", nil))
+	if err != nil {
+		return nil, err
+	}
+	published, err := s.listOpen(ctx, mailing, s.openBatchesQuery(mailing).Where("publishedAt", "<=", by))
+	return append(unpublished, published...), err
+}
+
 // ListHoldingBatches lists the open batches that have held flags.
 func (s *Store) ListHoldingBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
 	return s.listOpen(ctx, mailing, s.openBatchesQuery(mailing).Where("holding", "==", true))

@@ -74,6 +74,7 @@ run "indexes" {
       "shop-push batches COLLECTION_GROUP lane ASCENDING, open ASCENDING, size ASCENDING",
       "shop-push batches COLLECTION lane ASCENDING, open ASCENDING, size ASCENDING",
       "shop-push batches COLLECTION open ASCENDING, size ASCENDING",
+      "shop-push batches COLLECTION open ASCENDING, publishedAt ASCENDING",
       "shop-push shards COLLECTION targeted ASCENDING, noValidToken ASCENDING, optedOut ASCENDING, category ASCENDING, unknown ASCENDING",
       "shop-push batches COLLECTION size ASCENDING, tally.accepted ASCENDING, tally.unregistered ASCENDING, tally.invalidArgument ASCENDING, tally.refused ASCENDING",
       "shop-push batches COLLECTION tally.failed ASCENDING, tally.expired ASCENDING, tally.cancelled ASCENDING, tally.wrongSender ASCENDING",
