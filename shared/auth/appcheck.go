@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	firebase "firebase.google.com/go/v4"
 	"firebase.google.com/go/v4/appcheck"
-	"google.golang.org/api/option"
 
 	"carillon.example/shared/push"
 )
@@ -110,12 +108,9 @@ func (v *AppVerifier) currentClient() *appcheck.Client {
 
 // makeClient makes the client and stores it. The SDK fetches the keys while it makes it.
 func (v *AppVerifier) makeClient() error {
-	app, err := firebase.NewApp(context.Background(), &firebase.Config{ProjectID: v.project}, option.WithoutAuthentication())
-	if err != nil {
-		return err
-	}
-
-	c, err := app.AppCheck(context.Background())
+	conf := configOf(appcheck.NewClient)
+	conf.ProjectID = v.project
+	c, err := appcheck.NewClient(context.Background(), conf)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	firebase "firebase.google.com/go/v4"
 	sdk "firebase.google.com/go/v4/auth"
 	"google.golang.org/api/option"
 
@@ -74,12 +73,10 @@ func New(ctx context.Context, project string, o Options) (*Verifier, error) {
 		client = o.Client
 	}
 
-	app, err := firebase.NewApp(ctx, &firebase.Config{ProjectID: project}, client...)
-	if err != nil {
-		return nil, fmt.Errorf("opening Firebase of %s: %w", project, err)
-	}
-
-	c, err := app.Auth(ctx)
+	conf := configOf(sdk.NewClient)
+	conf.ProjectID, conf.Version = project, sdkVersion
+	conf.Opts = append([]option.ClientOption{option.WithScopes(accountScopes...)}, client...)
+	c, err := sdk.NewClient(ctx, conf)
 	if err != nil {
 		return nil, fmt.Errorf("opening Firebase Auth of %s: %w", project, err)
 	}
