@@ -212,14 +212,14 @@ locals {
         "the oldest event waits longer than an hour" = merge(local.oldest[google_pubsub_subscription.reports[0].name], { above = 3600 })
       }
     }
-    }, !var.audit.enabled ? {} : {
-    audit-failed = {
-      title    = "the audit did not start"
+    }, !var.token_check.enabled ? {} : {
+    token-check-failed = {
+      title    = "the token check did not start"
       severity = "WARNING"
       duration = "0s"
       conditions = {
         "Cloud Scheduler could not hand the dry run in" = {
-          filter    = "resource.type=\"cloud_scheduler_job\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.audit_failed[0].name}\""
+          filter    = "resource.type=\"cloud_scheduler_job\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.token_check_failed[0].name}\""
           above     = 0
           aligner   = "ALIGN_DELTA"
           reducer   = "REDUCE_SUM"
