@@ -105,7 +105,7 @@ variable "topic_prefix" {
   type        = string
   default     = ""
   nullable    = false
-  description = "Prefix of the names of topics and subscriptions, such as staging-. A second installation in the project needs one, and a prefix, a database and a reports.dataset of its own."
+  description = "Prefix of the names of topics and subscriptions, such as staging-. A second installation in the project needs one, and a prefix, a database and a bigquery.dataset of its own."
 
   validation {
     condition     = var.topic_prefix == "" || can(regex("^[a-z][a-z0-9-]{1,19}-$", var.topic_prefix))
@@ -147,7 +147,7 @@ variable "protect_data" {
   type        = bool
   default     = true
   nullable    = false
-  description = "Whether the database and the table of reports are protected from deletion. Set it to false and apply before you destroy them."
+  description = "Whether the database and the BigQuery table of events are protected from deletion. Set it to false and apply before you destroy them."
 }
 
 variable "stopped" {
@@ -662,7 +662,7 @@ variable "token_check" {
   }
 }
 
-variable "reports" {
+variable "bigquery" {
   type = object({
     enabled   = optional(bool, false)
     dataset   = optional(string, "carillon")
@@ -671,20 +671,20 @@ variable "reports" {
   })
   default     = {}
   nullable    = false
-  description = "Reports in BigQuery: whether the events of push-events are stored there, with views of them, in which dataset and location (null: region), and for how many days."
+  description = "The events of push-events in BigQuery: whether they are stored there, with views of them, in which dataset and location (null: region), and for how many days."
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_]+$", var.reports.dataset))
+    condition     = can(regex("^[A-Za-z0-9_]+$", var.bigquery.dataset))
     error_message = "dataset must be letters, digits and underscores."
   }
 
   validation {
-    condition     = var.reports.location == null || contains(setunion(local.regions, ["EU", "US"]), coalesce(var.reports.location, "-"))
+    condition     = var.bigquery.location == null || contains(setunion(local.regions, ["EU", "US"]), coalesce(var.bigquery.location, "-"))
     error_message = "location must be EU, US or a region."
   }
 
   validation {
-    condition     = var.reports.keep_days >= 1 && var.reports.keep_days <= 3650 && var.reports.keep_days == floor(var.reports.keep_days)
+    condition     = var.bigquery.keep_days >= 1 && var.bigquery.keep_days <= 3650 && var.bigquery.keep_days == floor(var.bigquery.keep_days)
     error_message = "keep_days must be a whole number from 1 to 3650."
   }
 }

@@ -168,7 +168,7 @@ run "alerts" {
     notification_channels = ["projects/shop-push/notificationChannels/2"]
     alerts                = { oldest_message_seconds = 700, oldest_single_seconds = 70, error_share = 0.1, fcm_quota_share = 0.2 }
     token_check           = { enabled = true }
-    reports               = { enabled = true }
+    bigquery              = { enabled = true }
     cloud_run_vcpus       = 33
     functions             = { customers = { max_instances = 33 } }
   }
@@ -194,7 +194,7 @@ run "alerts" {
         "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${n}-dead-to-${n}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" | COMPARISON_GT | 700 | 0s | ALIGN_MAX | REDUCE_MAX | 60s"
       ])
       fcm-quota          = toset(["resource.type=\"consumed_api\" AND resource.labels.service=\"fcm.googleapis.com\" AND metric.type=\"serviceruntime.googleapis.com/api/request_count\" AND metric.labels.response_code=\"429\" | COMPARISON_GT | 0.2 | 600s | ALIGN_RATE | REDUCE_SUM | 300s"])
-      reports-wait       = toset(["resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"push-events-to-bigquery\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" | COMPARISON_GT | 3600 | 0s | ALIGN_MAX | REDUCE_MAX | 60s"])
+      bigquery-wait      = toset(["resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"push-events-to-bigquery\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" | COMPARISON_GT | 3600 | 0s | ALIGN_MAX | REDUCE_MAX | 60s"])
       token-check-failed = toset(["resource.type=\"cloud_scheduler_job\" AND metric.type=\"logging.googleapis.com/user/carillon_token_check_failed\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       instances-at-maximum-api = toset([for n, m in { mailings = 9, customers = 32 } :
         "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-${n}\" AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\" | COMPARISON_GT | ${m} | 600s | ALIGN_MAX | REDUCE_SUM | 60s"
@@ -237,7 +237,7 @@ run "alerts" {
     error_message = "Five minutes without tick must raise an alert."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == merge({ for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-paused", "message-waits", "ttl-late", "platform-paused", "instances-at-maximum", "instance-crashed", "given-up-waits", "fcm-quota", "reports-wait", "token-check-failed", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }, { instances-at-maximum-api = file("../docs/runbooks/instances-at-maximum.md") })
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == merge({ for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-paused", "message-waits", "ttl-late", "platform-paused", "instances-at-maximum", "instance-crashed", "given-up-waits", "fcm-quota", "bigquery-wait", "token-check-failed", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }, { instances-at-maximum-api = file("../docs/runbooks/instances-at-maximum.md") })
     error_message = "Every alert must contain its runbook."
   }
   assert {
@@ -245,7 +245,7 @@ run "alerts" {
     error_message = "Every alert must use all notification channels."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-paused = "ERROR", message-waits = "ERROR", ttl-late = "WARNING", platform-paused = "ERROR", instances-at-maximum = "WARNING", instances-at-maximum-api = "WARNING", instance-crashed = "ERROR", given-up-waits = "ERROR", fcm-quota = "WARNING", reports-wait = "WARNING", token-check-failed = "WARNING", tick-missing = "CRITICAL" }
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-paused = "ERROR", message-waits = "ERROR", ttl-late = "WARNING", platform-paused = "ERROR", instances-at-maximum = "WARNING", instances-at-maximum-api = "WARNING", instance-crashed = "ERROR", given-up-waits = "ERROR", fcm-quota = "WARNING", bigquery-wait = "WARNING", token-check-failed = "WARNING", tick-missing = "CRITICAL" }
     error_message = "The severities of alerts are wrong."
   }
   assert {
@@ -267,7 +267,7 @@ run "six_conditions" {
     devices     = { enabled = true }
     console     = { enabled = true, identity = "proxy", look = ["@shop.example"] }
     token_check = { enabled = true }
-    reports     = { enabled = true }
+    bigquery    = { enabled = true }
     source_root = "./tests/testdata/with-devices"
   }
   expect_failures = [check.devices_is_public]
@@ -434,7 +434,7 @@ run "labels" {
   variables {
     labels       = { team = "crm" }
     alert_emails = ["ops@shop.example"]
-    reports      = { enabled = true }
+    bigquery     = { enabled = true }
     devices      = { enabled = true }
     source_root  = "./tests/testdata/with-devices"
   }
@@ -442,7 +442,7 @@ run "labels" {
   assert {
     condition = alltrue([for x in concat(
       values(google_pubsub_topic.work), values(google_pubsub_topic.dead), [google_pubsub_topic.events],
-      values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports,
+      values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.bigquery,
     ) : x.labels == tomap({ app = "carillon", team = "crm" })])
     error_message = "Topics and subscriptions must have the labels."
   }
@@ -454,8 +454,8 @@ run "labels" {
     error_message = "Functions must have the labels."
   }
   assert {
-    condition     = google_storage_bucket.source.labels == tomap({ app = "carillon", team = "crm" }) && google_artifact_registry_repository.images.labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_dataset.reports[0].labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_table.events[0].labels == tomap({ app = "carillon", team = "crm" }) && alltrue([for v in google_bigquery_table.views : v.labels == tomap({ app = "carillon", team = "crm" })])
-    error_message = "Bucket, registry and reports must have the labels."
+    condition     = google_storage_bucket.source.labels == tomap({ app = "carillon", team = "crm" }) && google_artifact_registry_repository.images.labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_dataset.events[0].labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_table.events[0].labels == tomap({ app = "carillon", team = "crm" }) && alltrue([for v in google_bigquery_table.views : v.labels == tomap({ app = "carillon", team = "crm" })])
+    error_message = "Bucket, registry, dataset and table must have the labels."
   }
   assert {
     condition     = alltrue([for x in concat(values(google_monitoring_alert_policy.threshold), [google_monitoring_alert_policy.tick_missing], values(google_monitoring_notification_channel.email)) : x.user_labels == tomap({ app = "carillon", team = "crm" })])

@@ -38,7 +38,7 @@ run "refused_1" {
     log_level             = "INFO"
     devices               = { customer_claim = "" }
     token_check           = { schedule = "61 * * * *" }
-    reports               = { dataset = "my-data" }
+    bigquery              = { dataset = "my-data" }
     alert_emails          = ["ops"]
     notification_channels = ["12345"]
     alerts                = { oldest_message_seconds = 59 }
@@ -47,7 +47,7 @@ run "refused_1" {
 
     rosters_from_customers = -1
   }
-  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.topic_prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.rosters_from_customers, var.max_tokens, var.token_life, var.log_level, var.devices, var.token_check, var.reports, var.alert_emails, var.notification_channels, var.alerts, var.budget, var.functions]
+  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.topic_prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.rosters_from_customers, var.max_tokens, var.token_life, var.log_level, var.devices, var.token_check, var.bigquery, var.alert_emails, var.notification_channels, var.alerts, var.budget, var.functions]
 }
 
 run "refused_2" {
@@ -73,7 +73,7 @@ run "refused_2" {
     log_level            = "warn"
     devices              = { customer_claim = "a b" }
     token_check          = { schedule = "* * * *" }
-    reports              = { location = "EUR" }
+    bigquery             = { location = "EUR" }
     alert_emails         = ["ops@shop"]
     alerts               = { oldest_message_seconds = 86401 }
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 0 }
@@ -81,7 +81,7 @@ run "refused_2" {
 
     rosters_from_customers = 1000000001
   }
-  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.rosters_from_customers, var.max_tokens, var.token_life, var.log_level, var.devices, var.token_check, var.reports, var.alert_emails, var.alerts, var.budget, var.functions]
+  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.rosters_from_customers, var.max_tokens, var.token_life, var.log_level, var.devices, var.token_check, var.bigquery, var.alert_emails, var.alerts, var.budget, var.functions]
 }
 
 run "refused_3" {
@@ -102,14 +102,14 @@ run "refused_3" {
     max_tokens           = 1.5
     token_life           = "87601h"
     token_check          = { schedule = "0 24 * * *" }
-    reports              = { keep_days = 0 }
+    bigquery             = { keep_days = 0 }
     alerts               = { error_share = 0 }
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 1.5 }
     functions            = { customers = { cpu = "1000m" } }
 
     rosters_from_customers = 0.5
   }
-  expect_failures = [var.project_id, var.region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.rosters_from_customers, var.max_tokens, var.token_life, var.token_check, var.reports, var.alerts, var.budget, var.functions]
+  expect_failures = [var.project_id, var.region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.rosters_from_customers, var.max_tokens, var.token_life, var.token_check, var.bigquery, var.alerts, var.budget, var.functions]
 }
 
 run "refused_4" {
@@ -125,12 +125,12 @@ run "refused_4" {
     invokers          = { customers = ["domain:shop.example"] }
     token_life        = "6480"
     token_check       = { schedule = "0 4 0 * *" }
-    reports           = { keep_days = 3651 }
+    bigquery          = { keep_days = 3651 }
     alerts            = { error_share = 1 }
     budget            = { billing_account = "012345-6789AB-CDEF01", amount = 5, currency = "euro" }
     functions         = { customers = { memory = "512M" } }
   }
-  expect_failures = [var.project_id, var.region, var.prefix, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.token_life, var.token_check, var.reports, var.alerts, var.budget, var.functions]
+  expect_failures = [var.project_id, var.region, var.prefix, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.token_life, var.token_check, var.bigquery, var.alerts, var.budget, var.functions]
 }
 
 run "refused_5" {
@@ -141,10 +141,10 @@ run "refused_5" {
     backoff     = { maximum = "ten" }
     invokers    = { mailings = ["user:anna"] }
     token_check = { schedule = "0 4 * 13 *" }
-    reports     = { keep_days = 1.5 }
+    bigquery    = { keep_days = 1.5 }
     functions   = { dispatch = { memory = "512" } }
   }
-  expect_failures = [var.region, var.prefix, var.backoff, var.invokers, var.token_check, var.reports, var.functions]
+  expect_failures = [var.region, var.prefix, var.backoff, var.invokers, var.token_check, var.bigquery, var.functions]
 }
 
 run "refused_6" {
@@ -449,7 +449,7 @@ run "taken_1" {
     log_level            = "info"
     devices              = { customer_claim = "https://shop.example/customer", allowed_origins = ["https://m.shop.example:8443"] }
     token_check          = { schedule = "*/5 0-6,22 1,15 jan-MAR mon-fri" }
-    reports              = { location = "EU", keep_days = 1 }
+    bigquery             = { location = "EU", keep_days = 1 }
     alerts               = { oldest_message_seconds = 60, error_share = 0.001 }
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 1 }
     cloud_run_vcpus      = 8000 # the most: cpu = 8, max_instances = 1000
@@ -481,7 +481,7 @@ run "taken_2" {
     log_level            = "info"
     devices              = { customer_claim = "sub" }
     token_check          = { schedule = "59 23 31 12 7", time_zone = "America/Argentina/Buenos_Aires" }
-    reports              = { location = "europe-west1", keep_days = 3650 }
+    bigquery             = { location = "europe-west1", keep_days = 3650 }
     alerts               = { oldest_message_seconds = 86400, error_share = 0.999 }
     budget               = { billing_account = "000000-000000-000000", amount = 5, currency = "EUR" }
     cloud_run_vcpus      = 8000
@@ -513,7 +513,7 @@ run "taken_3" {
     log_level            = "debug"
     devices              = {}
     token_check          = { schedule = "0 0 1 1 0", time_zone = "UTC" }
-    reports              = { dataset = "A_1" }
+    bigquery             = { dataset = "A_1" }
     alerts               = {}
     budget               = null
     cloud_run_vcpus      = 20 # dispatch: 2 times 10
