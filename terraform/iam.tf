@@ -11,7 +11,7 @@ resource "google_service_account" "delivery" {
   depends_on = [google_project_service.this]
 }
 
-# The identity with which Cloud Scheduler calls the API, for the audit.
+# The identity with which Cloud Scheduler calls the API, for the token check.
 resource "google_service_account" "scheduler" {
   project      = var.project_id
   account_id   = "${var.prefix}-scheduler"
@@ -53,7 +53,7 @@ locals {
 
 locals {
   # What mailings reads as CALLERS. Cloud Scheduler calls it with an account of its own.
-  mailings_callers = var.callers == null ? "" : jsonencode(merge(var.callers, !var.audit.enabled ? {} : {
+  mailings_callers = var.callers == null ? "" : jsonencode(merge(var.callers, !var.token_check.enabled ? {} : {
     (google_service_account.scheduler.email) = distinct(concat(lookup(var.callers, google_service_account.scheduler.email, []), ["send"]))
   }))
 }
@@ -196,8 +196,8 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
   }
 }
 
-resource "google_cloud_run_v2_service_iam_member" "audit" {
-  count = var.audit.enabled ? 1 : 0
+resource "google_cloud_run_v2_service_iam_member" "token_check" {
+  count = var.token_check.enabled ? 1 : 0
 
   project  = var.project_id
   location = var.region

@@ -225,13 +225,13 @@ resource "google_logging_metric" "roster" {
 }
 
 # Cloud Scheduler writes a line of severity ERROR for a call that fails.
-resource "google_logging_metric" "audit_failed" {
-  count = var.audit.enabled ? 1 : 0
+resource "google_logging_metric" "token_check_failed" {
+  count = var.token_check.enabled ? 1 : 0
 
   project     = var.project_id
-  name        = "${local.metric_prefix}_audit_failed"
-  description = "Calls of the audit job that failed"
-  filter      = "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=\"${google_cloud_scheduler_job.audit[0].name}\" AND severity>=ERROR"
+  name        = "${local.metric_prefix}_token_check_failed"
+  description = "Failed calls of the job that checks tokens"
+  filter      = "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=\"${google_cloud_scheduler_job.token_check[0].name}\" AND severity>=ERROR"
 
   metric_descriptor {
     metric_kind = "DELTA"

@@ -57,10 +57,10 @@ func TestOrder(t *testing.T) {
 		"source.tf":     {{"google_storage_bucket", "source"}, {"google_artifact_registry_repository", "images"}, {"google_service_account", "build"}},
 		"pubsub.tf":     {{"google_pubsub_topic", "work"}, {"google_pubsub_topic", "dead"}, {"google_pubsub_topic", "events"}},
 		"firestore.tf":  {{"google_firestore_database", "this"}, {"google_firebaserules_ruleset", "this"}},
-		"scheduler.tf":  {{"google_cloud_scheduler_job", "tick"}, {"google_cloud_scheduler_job", "audit"}},
+		"scheduler.tf":  {{"google_cloud_scheduler_job", "tick"}, {"google_cloud_scheduler_job", "token_check"}},
 		"iam.tf":        {{"google_service_account", "delivery"}, {"google_service_account", "scheduler"}, {"google_project_iam_custom_role", "sender"}, {"google_project_iam_custom_role", "accounts"}},
-		"reports.tf":    {{"google_bigquery_dataset", "reports"}},
-		"metrics.tf":    {{"google_logging_metric", "result"}, {"google_logging_metric", "duration"}, {"google_logging_metric", "audit_failed"}, {"google_logging_metric", "counter"}, {"google_logging_metric", "roster"}},
+		"bigquery.tf":   {{"google_bigquery_dataset", "events"}},
+		"metrics.tf":    {{"google_logging_metric", "result"}, {"google_logging_metric", "duration"}, {"google_logging_metric", "token_check_failed"}, {"google_logging_metric", "counter"}, {"google_logging_metric", "roster"}},
 		"monitoring.tf": {{"google_monitoring_notification_channel", "email"}, {"google_billing_budget", "this"}},
 	} {
 		t.Run(file, func(t *testing.T) {
@@ -78,8 +78,8 @@ func TestOrder(t *testing.T) {
 func TestResourcesWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ file, kind, name, waitsFor string }{
-		{"reports.tf", "google_pubsub_subscription", "reports", "google_bigquery_table_iam_member.reports"},
-		{"reports.tf", "google_bigquery_table", "views", "google_bigquery_table.events"},
+		{"bigquery.tf", "google_pubsub_subscription", "bigquery", "google_bigquery_table_iam_member.events"},
+		{"bigquery.tf", "google_bigquery_table", "views", "google_bigquery_table.events"},
 		{"firestore.tf", "google_firebaserules_release", "this", "google_firestore_database.this"},
 		{"iam.tf", "google_service_account_iam_member", "push_token", "google_pubsub_topic.work"},
 		{"dashboard.tf", "google_monitoring_dashboard", "this", "google_logging_metric.result"},

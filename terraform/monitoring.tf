@@ -38,7 +38,7 @@ locals {
     }
   }
   oldest = {
-    for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.name => {
+    for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up), google_pubsub_subscription.bigquery) : s.name => {
       filter    = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${s.name}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
       aligner   = "ALIGN_MAX"
       reducer   = "REDUCE_MAX"
@@ -203,23 +203,23 @@ locals {
         }
       }
     }
-    }, !var.reports.enabled ? {} : {
-    reports-wait = {
+    }, !var.bigquery.enabled ? {} : {
+    bigquery-wait = {
       title    = "events wait for BigQuery"
       severity = "WARNING"
       duration = "0s"
       conditions = {
-        "the oldest event waits longer than an hour" = merge(local.oldest[google_pubsub_subscription.reports[0].name], { above = 3600 })
+        "the oldest event waits longer than an hour" = merge(local.oldest[google_pubsub_subscription.bigquery[0].name], { above = 3600 })
       }
     }
-    }, !var.audit.enabled ? {} : {
-    audit-failed = {
-      title    = "the audit did not start"
+    }, !var.token_check.enabled ? {} : {
+    token-check-failed = {
+      title    = "the token check did not start"
       severity = "WARNING"
       duration = "0s"
       conditions = {
         "Cloud Scheduler could not hand the dry run in" = {
-          filter    = "resource.type=\"cloud_scheduler_job\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.audit_failed[0].name}\""
+          filter    = "resource.type=\"cloud_scheduler_job\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.token_check_failed[0].name}\""
           above     = 0
           aligner   = "ALIGN_DELTA"
           reducer   = "REDUCE_SUM"

@@ -80,9 +80,9 @@ output "events_topic" {
   value       = google_pubsub_topic.events.id
 }
 
-output "reports_table" {
-  description = "BigQuery table of the events; null if reports are not enabled."
-  value       = one([for s in google_pubsub_subscription.reports : s.bigquery_config[0].table])
+output "bigquery_table" {
+  description = "BigQuery table of the events; null if bigquery is not enabled."
+  value       = one([for s in google_pubsub_subscription.bigquery : s.bigquery_config[0].table])
 }
 
 output "service_accounts" {

@@ -36,7 +36,7 @@ locals {
     "run.googleapis.com",
     "storage.googleapis.com",
     ],
-    var.reports.enabled ? ["bigquery.googleapis.com"] : [],
+    var.bigquery.enabled ? ["bigquery.googleapis.com"] : [],
     var.budget != null ? ["billingbudgets.googleapis.com"] : [],
     var.console.enabled && var.console.identity == "iap" ? ["iap.googleapis.com"] : [],
     local.asks_accounts ? ["identitytoolkit.googleapis.com"] : [],

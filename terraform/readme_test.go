@@ -175,10 +175,10 @@ func checkDraft(t *testing.T, text string) {
 }
 
 // TestCommands checks that the API accepts the bodies in README.md, in the outputs and in
-// the audit.
+// the token check.
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	checkDraft(t, read(t, "audit.json"))
+	checkDraft(t, read(t, "token_check.json"))
 	for _, file := range []string{"outputs.tf", "README.md"} {
 		mailings, tokens := 0, 0
 		for _, m := range regexp.MustCompile(`(?s)curl -s -X POST (\S+).*?-d '(\{.*?\})'`).FindAllStringSubmatch(read(t, file), -1) {

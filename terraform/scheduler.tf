@@ -1,4 +1,4 @@
-# The jobs of Cloud Scheduler: tick, each minute, and the weekly audit.
+# The jobs of Cloud Scheduler: tick, each minute, and the weekly token check.
 
 resource "google_cloud_scheduler_job" "tick" {
   project     = var.project_id
@@ -19,15 +19,15 @@ resource "google_cloud_scheduler_job" "tick" {
 
 # A dry run to everyone. FCM validates a message for every token, and no phone shows it. So
 # Carillon finds and flags the tokens that became invalid since the last mailing.
-resource "google_cloud_scheduler_job" "audit" {
-  count = var.audit.enabled ? 1 : 0
+resource "google_cloud_scheduler_job" "token_check" {
+  count = var.token_check.enabled ? 1 : 0
 
   project          = var.project_id
   region           = coalesce(var.scheduler_region, var.region)
-  name             = "${var.prefix}-audit"
+  name             = "${var.prefix}-token-check"
   description      = "starts a dry run to everyone, to find invalid tokens"
-  schedule         = var.audit.schedule
-  time_zone        = var.audit.time_zone
+  schedule         = var.token_check.schedule
+  time_zone        = var.token_check.time_zone
   paused           = var.stopped
   attempt_deadline = "${max(15, min(1800, var.functions.mailings.timeout_seconds))}s" # Cloud Scheduler accepts 15 s to 30 minutes
 
@@ -35,7 +35,7 @@ resource "google_cloud_scheduler_job" "audit" {
     http_method = "POST"
     uri         = "${google_cloudfunctions2_function.mailings.service_config[0].uri}/v1/mailings"
     headers     = { "Content-Type" = "application/json" }
-    body        = filebase64("${path.module}/audit.json")
+    body        = filebase64("${path.module}/token_check.json")
 
     oidc_token {
       service_account_email = google_service_account.scheduler.email

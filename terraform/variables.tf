@@ -105,7 +105,7 @@ variable "topic_prefix" {
   type        = string
   default     = ""
   nullable    = false
-  description = "Prefix of the names of topics and subscriptions, such as staging-. A second installation in the project needs one, and a prefix, a database and a reports.dataset of its own."
+  description = "Prefix of the names of topics and subscriptions, such as staging-. A second installation in the project needs one, and a prefix, a database and a bigquery.dataset of its own."
 
   validation {
     condition     = var.topic_prefix == "" || can(regex("^[a-z][a-z0-9-]{1,19}-$", var.topic_prefix))
@@ -147,7 +147,7 @@ variable "protect_data" {
   type        = bool
   default     = true
   nullable    = false
-  description = "Whether the database and the table of reports are protected from deletion. Set it to false and apply before you destroy them."
+  description = "Whether the database and the BigQuery table of events are protected from deletion. Set it to false and apply before you destroy them."
 }
 
 variable "stopped" {
@@ -621,7 +621,7 @@ variable "console" {
 variable "callers" {
   type        = map(list(string))
   default     = null
-  description = "Permissions of callers of the HTTP API: a map from the caller (the e-mail address of a service account or a user, or the subject of the ID token) to a list of read, register, profile, erase, send and settings. null: everyone who may invoke a function has all permissions. A caller needs roles/run.invoker in IAM, too. With audit the module adds the account of Cloud Scheduler, with send."
+  description = "Permissions of callers of the HTTP API: a map from the caller (the e-mail address of a service account or a user, or the subject of the ID token) to a list of read, register, profile, erase, send and settings. null: everyone who may invoke a function has all permissions. A caller needs roles/run.invoker in IAM, too. With token_check the module adds the account of Cloud Scheduler, with send."
 
   validation {
     condition     = alltrue([for p in flatten(values(coalesce(var.callers, {}))) : contains(["read", "register", "profile", "erase", "send", "settings"], p)])
@@ -633,15 +633,15 @@ variable "require_idempotency_key" {
   type        = bool
   default     = false
   nullable    = false
-  description = "Whether a request to create a mailing without an Idempotency-Key is refused (400). A request without a key that is repeated creates a second mailing. It cannot be used with audit, because Cloud Scheduler cannot send another key each week."
+  description = "Whether a request to create a mailing without an Idempotency-Key is refused (400). A request without a key that is repeated creates a second mailing. It cannot be used with token_check, because Cloud Scheduler cannot send another key each week."
 
   validation {
-    condition     = !(var.require_idempotency_key && var.audit.enabled)
-    error_message = "require_idempotency_key cannot be used with audit: Cloud Scheduler cannot send another key each week, so that mailings would refuse every audit."
+    condition     = !(var.require_idempotency_key && var.token_check.enabled)
+    error_message = "require_idempotency_key cannot be used with token_check: Cloud Scheduler cannot send another key each week, so that mailings would refuse every token check."
   }
 }
 
-variable "audit" {
+variable "token_check" {
   type = object({
     enabled   = optional(bool, false)
     schedule  = optional(string, "0 4 * * 2")
@@ -649,20 +649,20 @@ variable "audit" {
   })
   default     = {}
   nullable    = false
-  description = "The dry run to everyone: whether it runs, when (schedule: cron, five fields) and in which time zone. It uses as much of FCM's quota as a mailing to everyone."
+  description = "The token check, a dry run to everyone that finds invalid tokens: whether it runs, when (schedule: cron, five fields) and in which time zone. It uses as much of FCM's quota as a mailing to everyone."
 
   validation {
-    condition     = length(split(" ", var.audit.schedule)) == 5 && alltrue([for i, field in split(" ", var.audit.schedule) : alltrue([for part in split(",", field) : can(regex(local.cron[i], lower(part)))]) if i < 5])
+    condition     = length(split(" ", var.token_check.schedule)) == 5 && alltrue([for i, field in split(" ", var.token_check.schedule) : alltrue([for part in split(",", field) : can(regex(local.cron[i], lower(part)))]) if i < 5])
     error_message = "schedule must be a cron expression of five fields with one space between them: minute, hour, day of month, month, day of week."
   }
 
   validation {
-    condition     = can(regex("^[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]+)*$", var.audit.time_zone))
+    condition     = can(regex("^[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]+)*$", var.token_check.time_zone))
     error_message = "time_zone must be a name like Europe/Riga or Etc/UTC."
   }
 }
 
-variable "reports" {
+variable "bigquery" {
   type = object({
     enabled   = optional(bool, false)
     dataset   = optional(string, "carillon")
@@ -671,20 +671,20 @@ variable "reports" {
   })
   default     = {}
   nullable    = false
-  description = "Reports in BigQuery: whether the events of push-events are stored there, with views of them, in which dataset and location (null: region), and for how many days."
+  description = "The events of push-events in BigQuery: whether they are stored there, with views of them, in which dataset and location (null: region), and for how many days."
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_]+$", var.reports.dataset))
+    condition     = can(regex("^[A-Za-z0-9_]+$", var.bigquery.dataset))
     error_message = "dataset must be letters, digits and underscores."
   }
 
   validation {
-    condition     = var.reports.location == null || contains(setunion(local.regions, ["EU", "US"]), coalesce(var.reports.location, "-"))
+    condition     = var.bigquery.location == null || contains(setunion(local.regions, ["EU", "US"]), coalesce(var.bigquery.location, "-"))
     error_message = "location must be EU, US or a region."
   }
 
   validation {
-    condition     = var.reports.keep_days >= 1 && var.reports.keep_days <= 3650 && var.reports.keep_days == floor(var.reports.keep_days)
+    condition     = var.bigquery.keep_days >= 1 && var.bigquery.keep_days <= 3650 && var.bigquery.keep_days == floor(var.bigquery.keep_days)
     error_message = "keep_days must be a whole number from 1 to 3650."
   }
 }

@@ -49,10 +49,10 @@ func TestEveryViewIsDeployed(t *testing.T) {
 	for _, f := range files {
 		queries = append(queries, strings.TrimSuffix(filepath.Base(f), ".sql"))
 	}
-	_, list, _ := strings.Cut(read(t, "reports.tf"), "report_views = {")
+	_, list, _ := strings.Cut(read(t, "bigquery.tf"), "bigquery_views = {")
 	list, _, _ = strings.Cut(list, "}")
 	if got := found(`(?m)^ +([a-z_]+) += "`, list); !slices.Equal(got, queries) {
-		t.Errorf("reports.tf has the views %v, and views/ has %v", got, queries)
+		t.Errorf("bigquery.tf has the views %v, and views/ has %v", got, queries)
 	}
 }
 

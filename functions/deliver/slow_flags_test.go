@@ -44,7 +44,7 @@ func (r *rpcs) options() []grpc.DialOption {
 	}
 }
 
-// TestAThousandFlagsFitIntoTwoCalls: an audit of an old base, with a Firestore
+// TestAThousandFlagsFitIntoTwoCalls: a token check of an old base, with a Firestore
 // that takes 100 ms for each call.
 func TestAThousandFlagsFitIntoTwoCalls(t *testing.T) {
 	t.Parallel()

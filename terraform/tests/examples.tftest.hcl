@@ -34,7 +34,7 @@ run "production" {
     billing_account = "012345-6789AB-CDEF01"
   }
   assert {
-    condition     = output.send_rate == { quota = 1200000, instances = 24, per_instance = 50000 } && output.reports_table == "shop-push.carillon.events"
+    condition     = output.send_rate == { quota = 1200000, instances = 24, per_instance = 50000 } && output.bigquery_table == "shop-push.carillon.events"
     error_message = "The settings of the production example do not match its comment."
   }
 }

@@ -46,7 +46,7 @@ run "another_database" {
     firestore_location = "eur3"
     protect_data       = false
     backup_retention   = "1209600s"
-    reports            = { enabled = true }
+    bigquery           = { enabled = true }
   }
   assert {
     condition     = google_firestore_database.this.name == "push" && google_firestore_database.this.location_id == "eur3" && google_firestore_database.this.delete_protection_state == "DELETE_PROTECTION_DISABLED" && google_firestore_backup_schedule.daily.retention == "1209600s" && google_bigquery_table.events[0].deletion_protection == false

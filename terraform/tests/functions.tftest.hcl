@@ -248,28 +248,28 @@ run "settings_arrive" {
   }
 }
 
-run "callers_of_an_audit" {
+run "callers_of_a_token_check" {
   variables {
-    callers = { "crm@shop.example" = ["send"], "scheduler@shop-push.iam.gserviceaccount.com" = ["read"] }
-    audit   = { enabled = true }
+    callers     = { "crm@shop.example" = ["send"], "scheduler@shop-push.iam.gserviceaccount.com" = ["read"] }
+    token_check = { enabled = true }
   }
   assert {
     condition     = jsondecode(google_cloudfunctions2_function.mailings.service_config[0].environment_variables["CALLERS"]) == { "crm@shop.example" = ["send"], "scheduler@shop-push.iam.gserviceaccount.com" = ["read", "send"] }
-    error_message = "With callers, the account that starts the audit must have the permission to send."
+    error_message = "With callers, the account that starts the token check must have the permission to send."
   }
   assert {
     condition     = jsondecode(google_cloudfunctions2_function.customers.service_config[0].environment_variables["CALLERS"]) == { "crm@shop.example" = ["send"], "scheduler@shop-push.iam.gserviceaccount.com" = ["read"] }
-    error_message = "The account of the audit must have no new permission in customers."
+    error_message = "The account of the token check must have no new permission in customers."
   }
 }
 
-run "callers_without_an_audit" {
+run "callers_without_a_token_check" {
   variables {
     callers = { "crm@shop.example" = ["send"] }
   }
   assert {
     condition     = jsondecode(google_cloudfunctions2_function.mailings.service_config[0].environment_variables["CALLERS"]) == { "crm@shop.example" = ["send"] }
-    error_message = "Without an audit the account of Cloud Scheduler must have no permission."
+    error_message = "Without a token check the account of Cloud Scheduler must have no permission."
   }
 }
 

@@ -101,7 +101,7 @@ run "build" {
 
 run "nobody_else" {
   assert {
-    condition     = length(google_cloud_run_v2_service_iam_member.invoker) == 0 && length(google_cloud_run_v2_service_iam_member.audit) == 0 && length(google_cloud_run_v2_service_iam_member.public) == 0 && length(google_bigquery_table_iam_member.reports) == 0
+    condition     = length(google_cloud_run_v2_service_iam_member.invoker) == 0 && length(google_cloud_run_v2_service_iam_member.token_check) == 0 && length(google_cloud_run_v2_service_iam_member.public) == 0 && length(google_bigquery_table_iam_member.events) == 0
     error_message = "Only named members may call a function."
   }
 }
@@ -113,8 +113,8 @@ run "named" {
       mailings  = ["user:anna@shop.example", "serviceAccount:crm@shop.iam.gserviceaccount.com"]
       customers = ["group:apps@shop.example"]
     }
-    audit   = { enabled = true }
-    reports = { enabled = true }
+    token_check = { enabled = true }
+    bigquery    = { enabled = true }
   }
   assert {
     condition = { for k, m in google_cloud_run_v2_service_iam_member.invoker : k => "${m.project} ${m.location} ${m.name} ${m.role} ${m.member}" } == {
@@ -125,11 +125,11 @@ run "named" {
     error_message = "A named member must be able to call its function."
   }
   assert {
-    condition     = length(google_cloud_run_v2_service_iam_member.audit) == 1 && google_cloud_run_v2_service_iam_member.audit[0].name == "carillon-mailings" && google_cloud_run_v2_service_iam_member.audit[0].role == "roles/run.invoker" && google_cloud_run_v2_service_iam_member.audit[0].member == "serviceAccount:scheduler@shop-push.iam.gserviceaccount.com" && google_cloud_run_v2_service_iam_member.audit[0].location == "europe-west1" && google_cloud_run_v2_service_iam_member.audit[0].project == "shop-push"
-    error_message = "The scheduler must be able to start the audit."
+    condition     = length(google_cloud_run_v2_service_iam_member.token_check) == 1 && google_cloud_run_v2_service_iam_member.token_check[0].name == "carillon-mailings" && google_cloud_run_v2_service_iam_member.token_check[0].role == "roles/run.invoker" && google_cloud_run_v2_service_iam_member.token_check[0].member == "serviceAccount:scheduler@shop-push.iam.gserviceaccount.com" && google_cloud_run_v2_service_iam_member.token_check[0].location == "europe-west1" && google_cloud_run_v2_service_iam_member.token_check[0].project == "shop-push"
+    error_message = "The scheduler must be able to start the token check."
   }
   assert {
-    condition     = length(google_bigquery_table_iam_member.reports) == 1 && google_bigquery_table_iam_member.reports[0].role == "roles/bigquery.dataEditor" && google_bigquery_table_iam_member.reports[0].table_id == "events" && google_bigquery_table_iam_member.reports[0].dataset_id == "carillon" && google_bigquery_table_iam_member.reports[0].member == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
+    condition     = length(google_bigquery_table_iam_member.events) == 1 && google_bigquery_table_iam_member.events[0].role == "roles/bigquery.dataEditor" && google_bigquery_table_iam_member.events[0].table_id == "events" && google_bigquery_table_iam_member.events[0].dataset_id == "carillon" && google_bigquery_table_iam_member.events[0].member == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
     error_message = "Pub/Sub must be able to write to the table of events, and to no other."
   }
   assert {

@@ -38,66 +38,66 @@ run "clock" {
     error_message = "Cloud Scheduler needs data in base64."
   }
   assert {
-    condition     = length(google_cloud_scheduler_job.audit) == 0
-    error_message = "The audit must be off by default."
+    condition     = length(google_cloud_scheduler_job.token_check) == 0
+    error_message = "The token check must be off by default."
   }
 }
 
-run "audit" {
+run "token_check" {
   variables {
     scheduler_region = "europe-west3"
-    audit            = { enabled = true, schedule = "30 3 * * sun", time_zone = "Europe/Riga" }
+    token_check      = { enabled = true, schedule = "30 3 * * sun", time_zone = "Europe/Riga" }
     functions        = { mailings = { timeout_seconds = 45 } }
   }
   assert {
-    condition = length(google_cloud_scheduler_job.audit) == 1 && join(" ", [
-      google_cloud_scheduler_job.audit[0].project, google_cloud_scheduler_job.audit[0].region, google_cloud_scheduler_job.audit[0].name, google_cloud_scheduler_job.audit[0].schedule, google_cloud_scheduler_job.audit[0].time_zone,
-      google_cloud_scheduler_job.audit[0].attempt_deadline, google_cloud_scheduler_job.audit[0].retry_config[0].retry_count, google_cloud_scheduler_job.tick.region,
-    ]) == "shop-push europe-west3 carillon-audit 30 3 * * sun Europe/Riga 45s 0 europe-west3"
-    error_message = "The audit must run on its schedule, without retries."
+    condition = length(google_cloud_scheduler_job.token_check) == 1 && join(" ", [
+      google_cloud_scheduler_job.token_check[0].project, google_cloud_scheduler_job.token_check[0].region, google_cloud_scheduler_job.token_check[0].name, google_cloud_scheduler_job.token_check[0].schedule, google_cloud_scheduler_job.token_check[0].time_zone,
+      google_cloud_scheduler_job.token_check[0].attempt_deadline, google_cloud_scheduler_job.token_check[0].retry_config[0].retry_count, google_cloud_scheduler_job.tick.region,
+    ]) == "shop-push europe-west3 carillon-token-check 30 3 * * sun Europe/Riga 45s 0 europe-west3"
+    error_message = "The token check must run on its schedule, without retries."
   }
   assert {
     condition = join(" ", [
-      google_cloud_scheduler_job.audit[0].http_target[0].http_method, google_cloud_scheduler_job.audit[0].http_target[0].uri, google_cloud_scheduler_job.audit[0].http_target[0].headers["Content-Type"],
-      google_cloud_scheduler_job.audit[0].http_target[0].oidc_token[0].service_account_email, google_cloud_scheduler_job.audit[0].http_target[0].oidc_token[0].audience,
+      google_cloud_scheduler_job.token_check[0].http_target[0].http_method, google_cloud_scheduler_job.token_check[0].http_target[0].uri, google_cloud_scheduler_job.token_check[0].http_target[0].headers["Content-Type"],
+      google_cloud_scheduler_job.token_check[0].http_target[0].oidc_token[0].service_account_email, google_cloud_scheduler_job.token_check[0].http_target[0].oidc_token[0].audience,
     ]) == "POST https://mailings.run.app/v1/mailings application/json scheduler@shop-push.iam.gserviceaccount.com https://mailings.run.app"
-    error_message = "The audit must create a mailing with the account of the scheduler."
+    error_message = "The token check must create a mailing with the account of the scheduler."
   }
   assert {
-    condition     = jsondecode(base64decode(google_cloud_scheduler_job.audit[0].http_target[0].body)) == { message = { data = { audit = "1" } }, audience = { everyone = true }, dryRun = true }
-    error_message = "The audit must be a dry run to everyone."
+    condition     = jsondecode(base64decode(google_cloud_scheduler_job.token_check[0].http_target[0].body)) == { message = { data = { token_check = "1" } }, audience = { everyone = true }, dryRun = true }
+    error_message = "The token check must be a dry run to everyone."
   }
 }
 
 run "stopped" {
   variables {
-    stopped = true
-    audit   = { enabled = true }
+    stopped     = true
+    token_check = { enabled = true }
   }
   assert {
-    condition     = google_cloud_scheduler_job.tick.paused == true && google_cloud_scheduler_job.audit[0].paused == true
+    condition     = google_cloud_scheduler_job.tick.paused == true && google_cloud_scheduler_job.token_check[0].paused == true
     error_message = "Stopped, no job may start anything."
   }
 }
 
-run "audit_with_a_short_deadline" {
+run "token_check_with_a_short_deadline" {
   variables {
-    audit     = { enabled = true }
-    functions = { mailings = { timeout_seconds = 10 } }
+    token_check = { enabled = true }
+    functions   = { mailings = { timeout_seconds = 10 } }
   }
   assert {
-    condition     = google_cloud_scheduler_job.audit[0].attempt_deadline == "15s" && google_cloud_scheduler_job.audit[0].schedule == "0 4 * * 2" && google_cloud_scheduler_job.audit[0].time_zone == "Etc/UTC"
+    condition     = google_cloud_scheduler_job.token_check[0].attempt_deadline == "15s" && google_cloud_scheduler_job.token_check[0].schedule == "0 4 * * 2" && google_cloud_scheduler_job.token_check[0].time_zone == "Etc/UTC"
     error_message = "The deadline must be at least 15 s, and the default schedule Tuesday at 4:00."
   }
 }
 
-run "audit_with_a_long_deadline" {
+run "token_check_with_a_long_deadline" {
   variables {
-    audit     = { enabled = true }
-    functions = { mailings = { timeout_seconds = 3600 } }
+    token_check = { enabled = true }
+    functions   = { mailings = { timeout_seconds = 3600 } }
   }
   assert {
-    condition     = google_cloud_scheduler_job.audit[0].attempt_deadline == "1800s"
+    condition     = google_cloud_scheduler_job.token_check[0].attempt_deadline == "1800s"
     error_message = "The deadline must be at most 30 minutes."
   }
 }
@@ -167,8 +167,8 @@ run "alerts" {
     alert_emails          = ["ops@shop.example"]
     notification_channels = ["projects/shop-push/notificationChannels/2"]
     alerts                = { oldest_message_seconds = 700, oldest_single_seconds = 70, error_share = 0.1, fcm_quota_share = 0.2 }
-    audit                 = { enabled = true }
-    reports               = { enabled = true }
+    token_check           = { enabled = true }
+    bigquery              = { enabled = true }
     cloud_run_vcpus       = 33
     functions             = { customers = { max_instances = 33 } }
   }
@@ -193,9 +193,9 @@ run "alerts" {
       given-up-waits = toset([for n in ["deliver", "deliver-small", "messages"] :
         "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${n}-dead-to-${n}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" | COMPARISON_GT | 700 | 0s | ALIGN_MAX | REDUCE_MAX | 60s"
       ])
-      fcm-quota    = toset(["resource.type=\"consumed_api\" AND resource.labels.service=\"fcm.googleapis.com\" AND metric.type=\"serviceruntime.googleapis.com/api/request_count\" AND metric.labels.response_code=\"429\" | COMPARISON_GT | 0.2 | 600s | ALIGN_RATE | REDUCE_SUM | 300s"])
-      reports-wait = toset(["resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"push-events-to-bigquery\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" | COMPARISON_GT | 3600 | 0s | ALIGN_MAX | REDUCE_MAX | 60s"])
-      audit-failed = toset(["resource.type=\"cloud_scheduler_job\" AND metric.type=\"logging.googleapis.com/user/carillon_audit_failed\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      fcm-quota          = toset(["resource.type=\"consumed_api\" AND resource.labels.service=\"fcm.googleapis.com\" AND metric.type=\"serviceruntime.googleapis.com/api/request_count\" AND metric.labels.response_code=\"429\" | COMPARISON_GT | 0.2 | 600s | ALIGN_RATE | REDUCE_SUM | 300s"])
+      bigquery-wait      = toset(["resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"push-events-to-bigquery\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" | COMPARISON_GT | 3600 | 0s | ALIGN_MAX | REDUCE_MAX | 60s"])
+      token-check-failed = toset(["resource.type=\"cloud_scheduler_job\" AND metric.type=\"logging.googleapis.com/user/carillon_token_check_failed\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       instances-at-maximum-api = toset([for n, m in { mailings = 9, customers = 32 } :
         "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-${n}\" AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\" | COMPARISON_GT | ${m} | 600s | ALIGN_MAX | REDUCE_SUM | 60s"
       ])
@@ -225,8 +225,8 @@ run "alerts" {
     error_message = "The share of 429 must be that of all requests to FCM."
   }
   assert {
-    condition     = google_logging_metric.audit_failed[0].filter == "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=\"carillon-audit\" AND severity>=ERROR"
-    error_message = "Failed calls of the audit job must be counted."
+    condition     = google_logging_metric.token_check_failed[0].filter == "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=\"carillon-token-check\" AND severity>=ERROR"
+    error_message = "Failed calls of the job of the token check must be counted."
   }
   assert {
     condition = join(" | ", [
@@ -237,7 +237,7 @@ run "alerts" {
     error_message = "Five minutes without tick must raise an alert."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == merge({ for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-paused", "message-waits", "ttl-late", "platform-paused", "instances-at-maximum", "instance-crashed", "given-up-waits", "fcm-quota", "reports-wait", "audit-failed", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }, { instances-at-maximum-api = file("../docs/runbooks/instances-at-maximum.md") })
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == merge({ for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-paused", "message-waits", "ttl-late", "platform-paused", "instances-at-maximum", "instance-crashed", "given-up-waits", "fcm-quota", "bigquery-wait", "token-check-failed", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }, { instances-at-maximum-api = file("../docs/runbooks/instances-at-maximum.md") })
     error_message = "Every alert must contain its runbook."
   }
   assert {
@@ -245,7 +245,7 @@ run "alerts" {
     error_message = "Every alert must use all notification channels."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-paused = "ERROR", message-waits = "ERROR", ttl-late = "WARNING", platform-paused = "ERROR", instances-at-maximum = "WARNING", instances-at-maximum-api = "WARNING", instance-crashed = "ERROR", given-up-waits = "ERROR", fcm-quota = "WARNING", reports-wait = "WARNING", audit-failed = "WARNING", tick-missing = "CRITICAL" }
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-paused = "ERROR", message-waits = "ERROR", ttl-late = "WARNING", platform-paused = "ERROR", instances-at-maximum = "WARNING", instances-at-maximum-api = "WARNING", instance-crashed = "ERROR", given-up-waits = "ERROR", fcm-quota = "WARNING", bigquery-wait = "WARNING", token-check-failed = "WARNING", tick-missing = "CRITICAL" }
     error_message = "The severities of alerts are wrong."
   }
   assert {
@@ -266,8 +266,8 @@ run "six_conditions" {
   variables {
     devices     = { enabled = true }
     console     = { enabled = true, identity = "proxy", look = ["@shop.example"] }
-    audit       = { enabled = true }
-    reports     = { enabled = true }
+    token_check = { enabled = true }
+    bigquery    = { enabled = true }
     source_root = "./tests/testdata/with-devices"
   }
   expect_failures = [check.devices_is_public]
@@ -434,7 +434,7 @@ run "labels" {
   variables {
     labels       = { team = "crm" }
     alert_emails = ["ops@shop.example"]
-    reports      = { enabled = true }
+    bigquery     = { enabled = true }
     devices      = { enabled = true }
     source_root  = "./tests/testdata/with-devices"
   }
@@ -442,7 +442,7 @@ run "labels" {
   assert {
     condition = alltrue([for x in concat(
       values(google_pubsub_topic.work), values(google_pubsub_topic.dead), [google_pubsub_topic.events],
-      values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports,
+      values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.bigquery,
     ) : x.labels == tomap({ app = "carillon", team = "crm" })])
     error_message = "Topics and subscriptions must have the labels."
   }
@@ -454,8 +454,8 @@ run "labels" {
     error_message = "Functions must have the labels."
   }
   assert {
-    condition     = google_storage_bucket.source.labels == tomap({ app = "carillon", team = "crm" }) && google_artifact_registry_repository.images.labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_dataset.reports[0].labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_table.events[0].labels == tomap({ app = "carillon", team = "crm" }) && alltrue([for v in google_bigquery_table.views : v.labels == tomap({ app = "carillon", team = "crm" })])
-    error_message = "Bucket, registry and reports must have the labels."
+    condition     = google_storage_bucket.source.labels == tomap({ app = "carillon", team = "crm" }) && google_artifact_registry_repository.images.labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_dataset.events[0].labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_table.events[0].labels == tomap({ app = "carillon", team = "crm" }) && alltrue([for v in google_bigquery_table.views : v.labels == tomap({ app = "carillon", team = "crm" })])
+    error_message = "Bucket, registry, dataset and table must have the labels."
   }
   assert {
     condition     = alltrue([for x in concat(values(google_monitoring_alert_policy.threshold), [google_monitoring_alert_policy.tick_missing], values(google_monitoring_notification_channel.email)) : x.user_labels == tomap({ app = "carillon", team = "crm" })])

@@ -1,4 +1,4 @@
-# Topics and subscriptions: push requests, deadlines, dead letters and reports.
+# Topics and subscriptions: push requests, deadlines, dead letters and events in BigQuery.
 
 mock_provider "google" {
   source = "./tests/mocks"
@@ -26,12 +26,12 @@ run "topic_prefix" {
     topic_prefix = "staging-"
     prefix       = "staging"
     database     = "staging"
-    reports      = { enabled = true, dataset = "staging" }
+    bigquery     = { enabled = true, dataset = "staging" }
   }
   assert {
     condition = toset(concat(
       [for t in google_pubsub_topic.work : t.name], [for t in google_pubsub_topic.dead : t.name], [google_pubsub_topic.events.name],
-      [for s in google_pubsub_subscription.work : s.name], [for s in google_pubsub_subscription.dead : s.name], [for s in google_pubsub_subscription.given_up : s.name], [google_pubsub_subscription.reports[0].name],
+      [for s in google_pubsub_subscription.work : s.name], [for s in google_pubsub_subscription.dead : s.name], [for s in google_pubsub_subscription.given_up : s.name], [google_pubsub_subscription.bigquery[0].name],
       )) == toset(concat(
       [for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : "staging-${n}"], [for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : "staging-${n}-dead"],
       [for n in ["deliver", "deliver-small", "messages"] : "staging-${n}-dead-to-${n}"], ["staging-push-events", "staging-push-events-to-bigquery"],
@@ -73,15 +73,15 @@ run "workers" {
 
 run "stopped" {
   variables {
-    stopped = true
-    reports = { enabled = true }
+    stopped  = true
+    bigquery = { enabled = true }
   }
   assert {
     condition     = length(flatten([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up)) : s.push_config])) == 0
     error_message = "Stopped, no worker may get a message."
   }
   assert {
-    condition     = length(google_pubsub_subscription.reports[0].bigquery_config) == 1
+    condition     = length(google_pubsub_subscription.bigquery[0].bigquery_config) == 1
     error_message = "Stopped, events must still be stored in BigQuery."
   }
 }
@@ -114,55 +114,55 @@ run "dead_letters" {
 
 run "all" {
   variables {
-    reports = { enabled = true }
+    bigquery = { enabled = true }
   }
   assert {
-    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.expiration_policy[0].ttl == ""])
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.bigquery) : s.expiration_policy[0].ttl == ""])
     error_message = "A subscription must not expire."
   }
   assert {
-    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.message_retention_duration == "604800s"])
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.bigquery) : s.message_retention_duration == "604800s"])
     error_message = "Messages must be kept for seven days."
   }
   assert {
-    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.retry_policy[0].minimum_backoff == "10s" && s.retry_policy[0].maximum_backoff == "600s"])
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up), google_pubsub_subscription.bigquery) : s.retry_policy[0].minimum_backoff == "10s" && s.retry_policy[0].maximum_backoff == "600s"])
     error_message = "The back-off must grow from 10 to 600 s."
   }
 }
 
 run "settings_arrive" {
   variables {
-    reports           = { enabled = true }
+    bigquery          = { enabled = true }
     message_retention = "86400s"
     backoff           = { minimum = "20s", maximum = "300s" }
   }
   assert {
-    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.message_retention_duration == "86400s"])
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.bigquery) : s.message_retention_duration == "86400s"])
     error_message = "message_retention has no effect."
   }
   assert {
-    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.retry_policy[0].minimum_backoff == "20s" && s.retry_policy[0].maximum_backoff == "300s"])
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up), google_pubsub_subscription.bigquery) : s.retry_policy[0].minimum_backoff == "20s" && s.retry_policy[0].maximum_backoff == "300s"])
     error_message = "backoff has no effect."
   }
 }
 
-run "reports_off" {
+run "bigquery_off" {
   assert {
-    condition     = length(google_pubsub_subscription.reports) + length(google_bigquery_dataset.reports) + length(google_bigquery_table.events) + length(google_bigquery_table.views) == 0 && output.reports_table == null && !contains(keys(google_project_service.this), "bigquery.googleapis.com")
-    error_message = "Reports must be off by default."
+    condition     = length(google_pubsub_subscription.bigquery) + length(google_bigquery_dataset.events) + length(google_bigquery_table.events) + length(google_bigquery_table.views) == 0 && output.bigquery_table == null && !contains(keys(google_project_service.this), "bigquery.googleapis.com")
+    error_message = "BigQuery must be off by default."
   }
 }
 
-run "reports" {
+run "bigquery" {
   variables {
-    reports = { enabled = true, dataset = "push", location = "EU", keep_days = 10 }
+    bigquery = { enabled = true, dataset = "push", location = "EU", keep_days = 10 }
   }
   assert {
-    condition     = length(google_pubsub_subscription.reports) == 1 && google_pubsub_subscription.reports[0].bigquery_config[0].table == "shop-push.push.events" && google_pubsub_subscription.reports[0].bigquery_config[0].write_metadata && google_pubsub_subscription.reports[0].topic == "projects/shop-push/topics/push-events" && google_pubsub_subscription.reports[0].name == "push-events-to-bigquery" && output.reports_table == "shop-push.push.events"
+    condition     = length(google_pubsub_subscription.bigquery) == 1 && google_pubsub_subscription.bigquery[0].bigquery_config[0].table == "shop-push.push.events" && google_pubsub_subscription.bigquery[0].bigquery_config[0].write_metadata && google_pubsub_subscription.bigquery[0].topic == "projects/shop-push/topics/push-events" && google_pubsub_subscription.bigquery[0].name == "push-events-to-bigquery" && output.bigquery_table == "shop-push.push.events"
     error_message = "Events must go to the table, with their metadata."
   }
   assert {
-    condition     = length(google_bigquery_dataset.reports) == 1 && length(google_bigquery_table.events) == 1 && google_bigquery_dataset.reports[0].location == "EU" && google_bigquery_dataset.reports[0].dataset_id == "push" && google_bigquery_dataset.reports[0].delete_contents_on_destroy == false && contains(keys(google_project_service.this), "bigquery.googleapis.com")
+    condition     = length(google_bigquery_dataset.events) == 1 && length(google_bigquery_table.events) == 1 && google_bigquery_dataset.events[0].location == "EU" && google_bigquery_dataset.events[0].dataset_id == "push" && google_bigquery_dataset.events[0].delete_contents_on_destroy == false && contains(keys(google_project_service.this), "bigquery.googleapis.com")
     error_message = "The dataset must be in the configured location, and must not be deleted with its contents."
   }
   assert {

@@ -37,8 +37,8 @@ run "refused_1" {
     token_life            = "270d"
     log_level             = "INFO"
     devices               = { customer_claim = "" }
-    audit                 = { schedule = "61 * * * *" }
-    reports               = { dataset = "my-data" }
+    token_check           = { schedule = "61 * * * *" }
+    bigquery              = { dataset = "my-data" }
     alert_emails          = ["ops"]
     notification_channels = ["12345"]
     alerts                = { oldest_message_seconds = 59 }
@@ -47,7 +47,7 @@ run "refused_1" {
 
     rosters_from_customers = -1
   }
-  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.topic_prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.rosters_from_customers, var.max_tokens, var.token_life, var.log_level, var.devices, var.audit, var.reports, var.alert_emails, var.notification_channels, var.alerts, var.budget, var.functions]
+  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.topic_prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.rosters_from_customers, var.max_tokens, var.token_life, var.log_level, var.devices, var.token_check, var.bigquery, var.alert_emails, var.notification_channels, var.alerts, var.budget, var.functions]
 }
 
 run "refused_2" {
@@ -72,8 +72,8 @@ run "refused_2" {
     token_life           = "23h"
     log_level            = "warn"
     devices              = { customer_claim = "a b" }
-    audit                = { schedule = "* * * *" }
-    reports              = { location = "EUR" }
+    token_check          = { schedule = "* * * *" }
+    bigquery             = { location = "EUR" }
     alert_emails         = ["ops@shop"]
     alerts               = { oldest_message_seconds = 86401 }
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 0 }
@@ -81,7 +81,7 @@ run "refused_2" {
 
     rosters_from_customers = 1000000001
   }
-  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.rosters_from_customers, var.max_tokens, var.token_life, var.log_level, var.devices, var.audit, var.reports, var.alert_emails, var.alerts, var.budget, var.functions]
+  expect_failures = [var.project_id, var.region, var.firestore_location, var.scheduler_region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.invalid_share, var.rosters_from_customers, var.max_tokens, var.token_life, var.log_level, var.devices, var.token_check, var.bigquery, var.alert_emails, var.alerts, var.budget, var.functions]
 }
 
 run "refused_3" {
@@ -101,15 +101,15 @@ run "refused_3" {
     proof_topic          = "/topics/x"
     max_tokens           = 1.5
     token_life           = "87601h"
-    audit                = { schedule = "0 24 * * *" }
-    reports              = { keep_days = 0 }
+    token_check          = { schedule = "0 24 * * *" }
+    bigquery             = { keep_days = 0 }
     alerts               = { error_share = 0 }
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 1.5 }
     functions            = { customers = { cpu = "1000m" } }
 
     rosters_from_customers = 0.5
   }
-  expect_failures = [var.project_id, var.region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.rosters_from_customers, var.max_tokens, var.token_life, var.audit, var.reports, var.alerts, var.budget, var.functions]
+  expect_failures = [var.project_id, var.region, var.prefix, var.labels, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.fcm_quota_per_minute, var.fcm_endpoint, var.proof_topic, var.rosters_from_customers, var.max_tokens, var.token_life, var.token_check, var.bigquery, var.alerts, var.budget, var.functions]
 }
 
 run "refused_4" {
@@ -124,102 +124,102 @@ run "refused_4" {
     message_retention = "604800"
     invokers          = { customers = ["domain:shop.example"] }
     token_life        = "6480"
-    audit             = { schedule = "0 4 0 * *" }
-    reports           = { keep_days = 3651 }
+    token_check       = { schedule = "0 4 0 * *" }
+    bigquery          = { keep_days = 3651 }
     alerts            = { error_share = 1 }
     budget            = { billing_account = "012345-6789AB-CDEF01", amount = 5, currency = "euro" }
     functions         = { customers = { memory = "512M" } }
   }
-  expect_failures = [var.project_id, var.region, var.prefix, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.token_life, var.audit, var.reports, var.alerts, var.budget, var.functions]
+  expect_failures = [var.project_id, var.region, var.prefix, var.database, var.backup_retention, var.backoff, var.message_retention, var.invokers, var.token_life, var.token_check, var.bigquery, var.alerts, var.budget, var.functions]
 }
 
 run "refused_5" {
   command = plan
   variables {
-    region    = ""
-    prefix    = "carillon-"
-    backoff   = { maximum = "ten" }
-    invokers  = { mailings = ["user:anna"] }
-    audit     = { schedule = "0 4 * 13 *" }
-    reports   = { keep_days = 1.5 }
-    functions = { dispatch = { memory = "512" } }
+    region      = ""
+    prefix      = "carillon-"
+    backoff     = { maximum = "ten" }
+    invokers    = { mailings = ["user:anna"] }
+    token_check = { schedule = "0 4 * 13 *" }
+    bigquery    = { keep_days = 1.5 }
+    functions   = { dispatch = { memory = "512" } }
   }
-  expect_failures = [var.region, var.prefix, var.backoff, var.invokers, var.audit, var.reports, var.functions]
+  expect_failures = [var.region, var.prefix, var.backoff, var.invokers, var.token_check, var.bigquery, var.functions]
 }
 
 run "refused_6" {
   command = plan
   variables {
-    invokers  = { customers = ["principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/shop/*"] }
-    audit     = { schedule = "0 4 * * 8" }
-    functions = { dispatch = { memory = "512MB" } }
+    invokers    = { customers = ["principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/shop/*"] }
+    token_check = { schedule = "0 4 * * 8" }
+    functions   = { dispatch = { memory = "512MB" } }
   }
-  expect_failures = [var.invokers, var.audit, var.functions]
+  expect_failures = [var.invokers, var.token_check, var.functions]
 }
 
 run "refused_7" {
   command = plan
   variables {
-    audit     = { schedule = "every 5 minutes" }
-    functions = { deliver = { memory = "8Gi" } }
+    token_check = { schedule = "every 5 minutes" }
+    functions   = { deliver = { memory = "8Gi" } }
   }
-  expect_failures = [var.audit, var.functions]
+  expect_failures = [var.token_check, var.functions]
 }
 
 run "refused_8" {
   command = plan
   variables {
-    audit           = { schedule = "0 4 * * 1 *" }
+    token_check     = { schedule = "0 4 * * 1 *" }
     cloud_run_vcpus = 80
     functions       = { deliver = { cpu = "4" } }
   }
-  expect_failures = [var.audit, var.functions]
+  expect_failures = [var.token_check, var.functions]
 }
 
 run "refused_9" {
   command = plan
   variables {
-    audit           = { schedule = "0 4 * * tues" }
+    token_check     = { schedule = "0 4 * * tues" }
     cloud_run_vcpus = 80
     functions       = { deliver = { cpu = "8", memory = "2Gi" } }
   }
-  expect_failures = [var.audit, var.functions]
+  expect_failures = [var.token_check, var.functions]
 }
 
 run "refused_10" {
   command = plan
   variables {
-    audit     = { time_zone = "riga" }
-    functions = { mailings = { concurrency = 0 } }
+    token_check = { time_zone = "riga" }
+    functions   = { mailings = { concurrency = 0 } }
   }
-  expect_failures = [var.audit, var.functions]
+  expect_failures = [var.token_check, var.functions]
 }
 
 run "refused_11" {
   command = plan
   variables {
-    audit     = { time_zone = "UTC+2 " }
-    functions = { mailings = { concurrency = 1001 } }
+    token_check = { time_zone = "UTC+2 " }
+    functions   = { mailings = { concurrency = 1001 } }
   }
-  expect_failures = [var.audit, var.functions]
+  expect_failures = [var.token_check, var.functions]
 }
 
 run "refused_12" {
   command = plan
   variables {
-    audit     = { schedule = "*/0 * * * *" }
-    functions = { mailings = { concurrency = 1.5 } }
+    token_check = { schedule = "*/0 * * * *" }
+    functions   = { mailings = { concurrency = 1.5 } }
   }
-  expect_failures = [var.audit, var.functions]
+  expect_failures = [var.token_check, var.functions]
 }
 
 run "refused_13" {
   command = plan
   variables {
-    audit     = { schedule = "" }
-    functions = { mailings = { min_instances = -1 } }
+    token_check = { schedule = "" }
+    functions   = { mailings = { min_instances = -1 } }
   }
-  expect_failures = [var.audit, var.functions]
+  expect_failures = [var.token_check, var.functions]
 }
 
 run "refused_14" {
@@ -407,10 +407,10 @@ run "refused_36" {
   expect_failures = [var.functions]
 }
 
-run "audit_and_required_keys" {
+run "token_check_and_required_keys" {
   command = plan
   variables {
-    audit                   = { enabled = true }
+    token_check             = { enabled = true }
     require_idempotency_key = true
   }
   expect_failures = [var.require_idempotency_key]
@@ -448,8 +448,8 @@ run "taken_1" {
     token_life           = "24h"
     log_level            = "info"
     devices              = { customer_claim = "https://shop.example/customer", allowed_origins = ["https://m.shop.example:8443"] }
-    audit                = { schedule = "*/5 0-6,22 1,15 jan-MAR mon-fri" }
-    reports              = { location = "EU", keep_days = 1 }
+    token_check          = { schedule = "*/5 0-6,22 1,15 jan-MAR mon-fri" }
+    bigquery             = { location = "EU", keep_days = 1 }
     alerts               = { oldest_message_seconds = 60, error_share = 0.001 }
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 1 }
     cloud_run_vcpus      = 8000 # the most: cpu = 8, max_instances = 1000
@@ -480,8 +480,8 @@ run "taken_2" {
     token_life           = "87600h"
     log_level            = "info"
     devices              = { customer_claim = "sub" }
-    audit                = { schedule = "59 23 31 12 7", time_zone = "America/Argentina/Buenos_Aires" }
-    reports              = { location = "europe-west1", keep_days = 3650 }
+    token_check          = { schedule = "59 23 31 12 7", time_zone = "America/Argentina/Buenos_Aires" }
+    bigquery             = { location = "europe-west1", keep_days = 3650 }
     alerts               = { oldest_message_seconds = 86400, error_share = 0.999 }
     budget               = { billing_account = "000000-000000-000000", amount = 5, currency = "EUR" }
     cloud_run_vcpus      = 8000
@@ -512,8 +512,8 @@ run "taken_3" {
     token_life           = "100h"
     log_level            = "debug"
     devices              = {}
-    audit                = { schedule = "0 0 1 1 0", time_zone = "UTC" }
-    reports              = { dataset = "A_1" }
+    token_check          = { schedule = "0 0 1 1 0", time_zone = "UTC" }
+    bigquery             = { dataset = "A_1" }
     alerts               = {}
     budget               = null
     cloud_run_vcpus      = 20 # dispatch: 2 times 10

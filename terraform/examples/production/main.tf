@@ -1,5 +1,5 @@
 # A shop that sends to ten million phones a day: a raised FCM quota, more instances, a
-# database in two regions, alerts, reports, an audit and a budget.
+# database in two regions, alerts, events in BigQuery, a token check and a budget.
 
 terraform {
   required_version = ">= 1.9.0, < 2.0.0"
@@ -58,8 +58,8 @@ module "carillon" {
   }
 
   alert_emails = ["crm-operations@shop.example"]
-  audit        = { enabled = true, schedule = "0 4 * * 2", time_zone = "Europe/Riga" }
-  reports      = { enabled = true, location = "EU" }
+  token_check  = { enabled = true, schedule = "0 4 * * 2", time_zone = "Europe/Riga" }
+  bigquery     = { enabled = true, location = "EU" }
   budget       = { billing_account = var.billing_account, amount = 3000, currency = "EUR" }
 }
 
@@ -71,6 +71,6 @@ output "send_rate" {
   value = module.carillon.send_rate
 }
 
-output "reports_table" {
-  value = module.carillon.reports_table
+output "bigquery_table" {
+  value = module.carillon.bigquery_table
 }

@@ -1,8 +1,8 @@
 # Optional: a row in BigQuery for every event of push-events, and views of these rows.
 
 locals {
-  reports_table = "${var.project_id}.${var.reports.dataset}.events"
-  report_views = {
+  bigquery_table = "${var.project_id}.${var.bigquery.dataset}.events"
+  bigquery_views = {
     mailings               = "One row for each mailing that has started or ended, with its sums"
     reachability_by_day    = "Customers whose availability changed on a day, by the state they had at its end"
     invalid_tokens_by_week = "Tokens that were flagged in a week, by code"
@@ -10,12 +10,12 @@ locals {
   }
 }
 
-resource "google_bigquery_dataset" "reports" {
-  count = var.reports.enabled ? 1 : 0
+resource "google_bigquery_dataset" "events" {
+  count = var.bigquery.enabled ? 1 : 0
 
   project                    = var.project_id
-  dataset_id                 = var.reports.dataset
-  location                   = coalesce(var.reports.location, var.region)
+  dataset_id                 = var.bigquery.dataset
+  location                   = coalesce(var.bigquery.location, var.region)
   description                = "Events of Carillon, from the topic push-events"
   delete_contents_on_destroy = false
   labels                     = local.labels
@@ -25,10 +25,10 @@ resource "google_bigquery_dataset" "reports" {
 
 # The columns that Pub/Sub writes for a topic without a schema. data is the CloudEvent.
 resource "google_bigquery_table" "events" {
-  count = var.reports.enabled ? 1 : 0
+  count = var.bigquery.enabled ? 1 : 0
 
   project             = var.project_id
-  dataset_id          = google_bigquery_dataset.reports[0].dataset_id
+  dataset_id          = google_bigquery_dataset.events[0].dataset_id
   table_id            = "events"
   description         = "One row for each event; an event may have two rows, with the same data.id"
   deletion_protection = var.protect_data
@@ -37,7 +37,7 @@ resource "google_bigquery_table" "events" {
   time_partitioning {
     type          = "DAY"
     field         = "publish_time"
-    expiration_ms = var.reports.keep_days * 86400000
+    expiration_ms = var.bigquery.keep_days * 86400000
   }
 
   schema = jsonencode([
@@ -51,35 +51,35 @@ resource "google_bigquery_table" "events" {
 
 # The queries are in views/. A view has no data: who may read the dataset may read it.
 resource "google_bigquery_table" "views" {
-  for_each = var.reports.enabled ? local.report_views : {}
+  for_each = var.bigquery.enabled ? local.bigquery_views : {}
 
   project             = var.project_id
-  dataset_id          = google_bigquery_dataset.reports[0].dataset_id
+  dataset_id          = google_bigquery_dataset.events[0].dataset_id
   table_id            = each.key
   description         = each.value
   deletion_protection = false
   labels              = local.labels
 
   view {
-    query          = templatefile("${path.module}/views/${each.key}.sql", { events = local.reports_table })
+    query          = templatefile("${path.module}/views/${each.key}.sql", { events = local.bigquery_table })
     use_legacy_sql = false
   }
 
   depends_on = [google_bigquery_table.events] # BigQuery refuses a view of a table that is not there
 }
 
-resource "google_bigquery_table_iam_member" "reports" {
-  count = var.reports.enabled ? 1 : 0
+resource "google_bigquery_table_iam_member" "events" {
+  count = var.bigquery.enabled ? 1 : 0
 
   project    = var.project_id
-  dataset_id = google_bigquery_dataset.reports[0].dataset_id
+  dataset_id = google_bigquery_dataset.events[0].dataset_id
   table_id   = google_bigquery_table.events[0].table_id
   role       = "roles/bigquery.dataEditor"
   member     = local.pubsub_agent
 }
 
-resource "google_pubsub_subscription" "reports" {
-  count = var.reports.enabled ? 1 : 0
+resource "google_pubsub_subscription" "bigquery" {
+  count = var.bigquery.enabled ? 1 : 0
 
   project                    = var.project_id
   name                       = "${var.topic_prefix}push-events-to-bigquery"
@@ -89,7 +89,7 @@ resource "google_pubsub_subscription" "reports" {
   labels                     = local.labels
 
   bigquery_config {
-    table          = "${var.project_id}.${google_bigquery_dataset.reports[0].dataset_id}.${google_bigquery_table.events[0].table_id}"
+    table          = "${var.project_id}.${google_bigquery_dataset.events[0].dataset_id}.${google_bigquery_table.events[0].table_id}"
     write_metadata = true
   }
 
@@ -102,5 +102,5 @@ resource "google_pubsub_subscription" "reports" {
     ttl = "" # never
   }
 
-  depends_on = [google_bigquery_table_iam_member.reports]
+  depends_on = [google_bigquery_table_iam_member.events]
 }
