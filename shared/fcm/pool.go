@@ -20,6 +20,7 @@ type conn struct {
 	answered      int       // responses so far
 	closing       bool      // it accepts no more requests: GOAWAY or an error
 	refusingSince time.Time // since when it takes none though it should; zero: it does
+	refusedAt     time.Time // when it refused the last time
 }
 
 // firstLimit is how many requests a connection carries until the settings of the
@@ -65,12 +66,12 @@ func (p *pool) reserveConn(now time.Time) (best *conn, soon bool) {
 		c.learnLimit(now)
 	}
 
-	// A connection that refuses is not asked again at this time (refusingSince), so that
-	// each round asks another one.
+	// A connection that has refused at this time is not asked again, so that each round asks
+	// another one.
 	for range len(p.conns) {
 		best = nil
 		for _, c := range p.conns {
-			if !c.closing && c.inFlight < c.limit && !c.refusingSince.Equal(now) && (best == nil || c.inFlight < best.inFlight) {
+			if !c.closing && c.inFlight < c.limit && !c.refusedAt.Equal(now) && (best == nil || c.inFlight < best.inFlight) {
 				best = c
 			}
 		}
@@ -97,6 +98,7 @@ func (c *conn) reserveStream(now time.Time) bool {
 		return true
 	}
 
+	c.refusedAt = now
 	if c.inFlight == 0 || c.cc.Err() != nil || !c.refusingSince.IsZero() && now.Sub(c.refusingSince) > refusingTime {
 		c.closing = true
 		return false
