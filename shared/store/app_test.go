@@ -1,13 +1,10 @@
 package store_test
 
 import (
-	"context"
 	"fmt"
-	"sync/atomic"
 	"testing"
 
 	"cloud.google.com/go/firestore"
-	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 
@@ -42,27 +39,6 @@ func TestAppsOfBatchesWithoutATally(t *testing.T) {
 	}
 }
 
-// queriedDocuments counts the documents in the answers of queries.
-type queriedDocuments struct{ n atomic.Int64 }
-
-func (q *queriedDocuments) intercept(ctx context.Context, d *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
-	s, err := open(ctx, d, cc, method, o...)
-	return &queryStream{s, q}, err
-}
-
-type queryStream struct {
-	grpc.ClientStream
-	*queriedDocuments
-}
-
-func (s *queryStream) RecvMsg(m any) error {
-	err := s.ClientStream.RecvMsg(m)
-	if answer, ok := m.(*pb.RunQueryResponse); ok && err == nil && answer.Document != nil {
-		s.n.Add(1)
-	}
-	return err
-}
-
 // TestTheAppsOfALargeMailingAreAddedUp by the database if they are few. Otherwise all batches
 // are read. The sums are right in both cases.
 func TestTheAppsOfALargeMailingAreAddedUp(t *testing.T) {
@@ -94,8 +70,8 @@ func TestTheAppsOfALargeMailingAreAddedUp(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			q := &queriedDocuments{}
-			w := newHarness(t, grpc.WithStreamInterceptor(q.intercept))
+			read := &documents{}
+			w := newHarness(t, grpc.WithStreamInterceptor(read.intercept))
 			w.starts(t, "m")
 			want := map[string]push.AppTally{}
 			for n := range batches {
@@ -124,7 +100,7 @@ func TestTheAppsOfALargeMailingAreAddedUp(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			before := q.n.Load()
+			before := read.n.Load()
 			m, err := w.Freeze(t.Context(), "m")
 			if err != nil {
 				t.Fatal(err)
@@ -135,7 +111,7 @@ func TestTheAppsOfALargeMailingAreAddedUp(t *testing.T) {
 			if diff := cmp.Diff(push.AppTotals(want), m.Totals.Apps); diff != "" {
 				t.Errorf("the apps (-want +got):\n%s", diff)
 			}
-			check.Equal(t, q.n.Load()-before > batches, test.allRead, "whether all batches were read, with %d documents", q.n.Load()-before)
+			check.Equal(t, read.n.Load()-before > batches, test.allRead, "whether all batches were read, with %d documents", read.n.Load()-before)
 		})
 	}
 }
