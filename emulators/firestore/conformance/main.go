@@ -39,7 +39,7 @@ type testResult struct {
 }
 
 func main() {
-	atLeast := flag.Int("min", 46, "exit non-zero when fewer subtests pass")
+	atLeast := flag.Int("min", 47, "exit non-zero when fewer subtests pass")
 	limit := flag.Duration("cap", 40*time.Second, "time limit of a subtest")
 	side := flag.Int("parallel", 6, "number of subtests that run at the same time")
 	only := flag.String("run", "", "run only subtests whose name matches this regular expression")
