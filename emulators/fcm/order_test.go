@@ -1,6 +1,7 @@
 package fcm
 
 import (
+	"regexp"
 	"testing"
 
 	"carillon.example/emulators/testcloud/check"
@@ -77,4 +78,17 @@ func TestATTLOfZeroIsAccepted(t *testing.T) {
 	for _, part := range []string{`"android":{"ttl":"0s"}`, `"webpush":{"headers":{"TTL":"0"}}`} {
 		check.Equal(t, post(t, s, `{"message":{"token":"`+token+`",`+part+`}}`).code, 200, "status of a message with %s", part)
 	}
+}
+
+// TestValidatingATopicIsAnsweredWithANumber as FCM does; for a token it answers a fixed text.
+func TestValidatingATopicIsAnsweredWithANumber(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	for _, to := range []string{`"topic":"spring"`, `"condition":"'a' in topics"`} {
+		got := post(t, s, `{"validate_only":true,"message":{`+to+`}}`)
+		if !regexp.MustCompile(`"name": ?"projects/[^/]+/messages/[0-9]+"`).MatchString(got.body) {
+			t.Errorf("%s is answered %s, want a number as the id", to, got.body)
+		}
+	}
+	check.Equal(t, len(s.Messages(Filter{})), 0, "number of stored messages")
 }

@@ -189,8 +189,11 @@ func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
 	}
 
 	c.record.Outcome, c.record.Validated = name, c.message.validateOnly
-	id := "fake_message_id" // the id in the answer of FCM to validate_only
+	id := "fake_message_id" // the id in the answer of FCM to validate_only with a token
 	if c.message.validateOnly {
+		if !c.message.toDevice() {
+			id = c.server.messageID(c.number, false)
+		}
 		c.server.counts.countAccepted(name, true)
 		if c.server.readers.count.Load() > 0 {
 			c.server.publishEvent(EventValidated, name, c.newStoredMessage("projects/"+c.project+"/messages/"+id))
