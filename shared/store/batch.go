@@ -14,7 +14,7 @@ import (
 
 // batchDoc is mailings/{id}/batches/{id}. Open is true until the batch is settled, except
 // while the batch waits for its hours: then WaitUntil is set and Open is false. Each minute
-// tick lists the batches with Open, so those that wait for hours cost it no read.
+// tick lists batches with Open, so those that wait for hours cost it no read.
 type batchDoc struct {
 	Shard     int        `firestore:"shard"`
 	CreatedAt time.Time  `firestore:"createdAt"`
