@@ -186,8 +186,8 @@ func (l *life) testCancelled(t *testing.T) {
 	}
 	m := l.waitForEnd(t, id)
 	// Google's emulators answer slowly while other tests use them.
-	if took := time.Since(began); took > 5*time.Second && !official.External(official.Firestore) {
-		t.Errorf("the cancelled mailing ended after %s, want at most 5s", took)
+	if took := time.Since(began); took > 12*time.Second && !official.External(official.Firestore) {
+		t.Errorf("the cancelled mailing ended after %s, want less than the 15s of its rate", took)
 	}
 	sent := l.countAccepted(t) - before
 	if m.Tokens.Accepted != sent {
