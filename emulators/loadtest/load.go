@@ -37,11 +37,11 @@ type plan struct {
 
 	changed float64 // share of the customers who get one more token before a second mailing; 0: no second one
 
-	messages      int         // to one customer each; 0: a mailing is measured
-	messageRate   float64     // a second
-	besideMailing bool        // one mailing to everyone beside the messages
-	campaign      bool        // one mailing by time zones is measured
-	stray         strayErrors // errors that FCM answers to a share of the sends
+	messages      int              // to one customer each; 0: a mailing is measured
+	messageRate   float64          // a second
+	besideMailing bool             // one mailing to everyone beside the messages
+	campaign      bool             // one mailing by time zones is measured
+	occasional    occasionalErrors // errors that FCM answers to a share of the sends
 	seed          uint64
 }
 
@@ -92,7 +92,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	f.BoolVar(&p.beside, "beside", false, "also send a mailing to one customer every few seconds, and report the time from its POST to FCM")
 	f.IntVar(&p.mailings, "mailings", 1, "number of mailings to everyone at the same time; the figures are those of the first, but the counts of FCM are those of all")
 	f.IntVar(&p.rated, "rated", 0, "number of other mailings to everyone at the lowest rate; they are cancelled at the end")
-	f.Var(&p.stray, "stray", "errors for a share of the sends, like QUOTA_PROJECT=0.01/1s (with Retry-After) or UNAVAILABLE=0.001")
+	f.Var(&p.occasional, "errors", "errors for a share of the sends, like QUOTA_PROJECT=0.01/1s (with Retry-After) or UNAVAILABLE=0.001")
 	f.IntVar(&p.messages, "messages", 0, "number of messages to one customer each, sent instead of a mailing; reports the time from POST to FCM")
 	f.Float64Var(&p.messageRate, "message-rate", 100, "with -messages: messages a second")
 	f.BoolVar(&p.besideMailing, "beside-mailing", false, "with -messages: also send a mailing to all -customers")
@@ -162,7 +162,7 @@ func (p plan) runInCloud(ctx context.Context, o local.Options, out io.Writer) (*
 	}
 
 	defer l.Close()
-	rules := append([]fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}, p.stray...)
+	rules := append([]fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}, p.occasional...)
 	if err := l.Phones.SetOutcomes(rules...); err != nil {
 		return nil, err
 	}
