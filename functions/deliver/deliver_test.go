@@ -88,12 +88,12 @@ func TestTheLineOfABatchHasTheSumsOfTheAPI(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			t.Fatalf("the line %q is no JSON: %v", line, err)
 		}
-		if l.Msg == "batch finished" {
+		if l.Msg == "batch call ended" {
 			got = append(got, l.sums)
 		}
 	}
 	if diff := cmp.Diff([]sums{want}, got); diff != "" {
-		t.Errorf("the sums of \"batch finished\" differ (-want +got):\n%s", diff)
+		t.Errorf("the sums of \"batch call ended\" differ (-want +got):\n%s", diff)
 	}
 }
 

@@ -54,7 +54,7 @@ const (
 	stopPaused                  // pending targets stay pending
 	stopUnproven                // FCM cannot be asked whether it accepts the payload
 	stopEnded                   // cancelled, expired or refused: pending targets are closed
-	stopCredentials             // FCM refuses our credentials: the mailing is paused
+	stopCredentials             // FCM refuses our credentials, or answers do not come from FCM: the mailing is paused
 	stopOutsideHours            // it is outside the hours of the mailing: pending targets wait for them
 )
 
@@ -202,8 +202,9 @@ func (r *results) releaseAfterSuccess() { r.releaseBatch(true) }
 func (r *results) releaseAfterError() { r.releaseBatch(false) }
 
 // releaseBatch ends the lease; well: the call did not fail. The batch waits until the first
-// of its targets may be sent again; the others are skipped until their own time. Held flags
-// are weighed again after heldWait, if nothing else of the batch comes earlier. Outside the
+// of its targets may be sent again; the others are skipped until their own time. With held
+// flags it waits heldWait at most. If only held flags are left, or the mailing is paused, it
+// waits exactly heldWait. Outside the
 // hours of the mailing no message waits in Pub/Sub: tick publishes the batch at WaitUntil.
 func (r *results) releaseBatch(well bool) {
 	r.batch.ReleaseLease(well)

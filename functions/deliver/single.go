@@ -111,7 +111,7 @@ func (d *deliverer) settleExcluded(ctx context.Context, m *push.Message) error {
 	if err := d.Store.SaveMessage(ctx, m); err != nil {
 		return err
 	}
-	d.Log.InfoContext(ctx, "message finished", "message_id", m.ID, "state", m.State, "excluded", m.Excluded, "settled", true)
+	d.Log.InfoContext(ctx, "message call ended", "message_id", m.ID, "state", m.State, "excluded", m.Excluded, "settled", true)
 	return nil
 }
 

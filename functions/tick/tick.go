@@ -104,8 +104,8 @@ type publisher interface {
 }
 
 const (
-	// sweptPerStep is how many customers or events one step handles. sweeping is how long a
-	// round goes on with such steps; the next round does the rest.
+	// sweptPerStep is how many customers or events one step handles. sweepTime is how long a
+	// round does such steps; the next round does the rest.
 	sweptPerStep = 500
 	sweepTime    = 15 * time.Second
 	// mailingsAtOnce is how many mailings a round handles at the same time.

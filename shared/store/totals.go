@@ -155,8 +155,9 @@ func countWith(ctx context.Context, q *firestore.AggregationQuery) (int, error) 
 	return int(v.GetIntegerValue()), nil
 }
 
-// MarkMailingDispatched records that every shard of a mailing has all its batches, if that
-// is so, and reports whether it is.
+// MarkMailingDispatched reports whether no shard of a mailing is open, and then records that
+// every shard has all its batches (Dispatched). For a mailing without shards, which has not
+// started, it returns true and records nothing.
 func (s *Store) MarkMailingDispatched(ctx context.Context, id string) (bool, error) {
 	// Counted, not listed: a shard that cannot be decoded counts as open.
 	open, err := s.countDocuments(ctx, s.openShardsQuery(id))
