@@ -15,7 +15,7 @@ type entry struct {
 	platform push.Platform // "": not known
 	app      string
 	addedAt  time.Time // when the token was stored; zero: not known
-	seenAt   time.Time // when the phone last showed a sign of life; zero: not known
+	seenAt   time.Time // when the phone was last active; zero: not known
 	leaveOut reason    // why the source says that it is of no use; "": it may be
 	place    string    // where it stands in the source
 }
