@@ -114,7 +114,7 @@ func TestNumbersOfTheFleetAreChecked(t *testing.T) {
 		"load -errors QUOTA_PROJECT=2":     "is not NAME=SHARE",
 		"load -errors QUOTA_PROJECT=0.1/x": "Retry-After is not a duration",
 		"load -beside -cancel 0.5":         "do not go with -cancel",
-		"load -chaos 1 -weather rain":      `unknown name "rain"`,
+		"load -chaos 1 -faults rain":       `unknown name "rain"`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()

@@ -40,7 +40,7 @@ type plan struct {
 	messages      int              // to one customer each; 0: a mailing is measured
 	messageRate   float64          // a second
 	besideMailing bool             // one mailing to everyone beside the messages
-	campaign      bool             // one mailing by time zones is measured
+	zones         bool             // one mailing by time zones is measured
 	occasional    occasionalErrors // errors that FCM answers to a share of the sends
 	seed          uint64
 }
@@ -56,7 +56,7 @@ type Result struct {
 	Instances       int               `json:"instances"`                 // processes of deliver; 0: it ran in this one
 	Messages        *messagesMeasured `json:"single_messages,omitempty"` // with -messages
 
-	Campaign *campaignMeasured `json:"campaign,omitempty"` // with -campaign
+	Zones *zonesMeasured `json:"zones,omitempty"` // with -zones
 
 	Second *secondMeasured `json:"second,omitempty"` // with -changed
 
@@ -99,13 +99,13 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&o.DispatchCalls, "dispatch-calls", 0, "most calls of dispatch at the same time, so that a large mailing leaves processor time to others; 0: as many as Pub/Sub's emulator pushes")
 	f.IntVar(&o.RostersFrom, "rosters-from", o.RostersFrom, "from how many customers on dispatch reads rosters; 0: never")
 	f.Float64Var(&p.changed, "changed", 0, "after the mailing, register one more token for this share of the customers, and measure a second mailing; 0: no second one")
-	f.BoolVar(&p.campaign, "campaign", false, "send one mailing with variants, a control group, a filter and hours to -customers in 25 time zones, and check every sum and every message")
+	f.BoolVar(&p.zones, "zones", false, "send one mailing with variants, a control group, a filter and hours to -customers in 25 time zones, and check every sum and every message")
 	o.RegisterFleetFlags(f)
 	f.DurationVar(&o.FCMLatency, "fcm-latency", 70*time.Millisecond, "time that FCM takes for each answer")
 	var c chaos.Options
 	f.Uint64Var(&c.Seed, "chaos", 0, "seed: send many mailings while faults happen that this seed selects, and check every promise")
 	f.Float64Var(&c.Minutes, "minutes", 2, "with -chaos: minutes with faults; then the mailings need some more minutes to end")
-	weather := f.String("weather", "usual", "with -chaos: the faults, separated by commas: usual, all, none, NAME, or -NAME to leave one out")
+	faults := f.String("faults", "usual", "with -chaos: the kinds of faults, separated by commas: usual, all, none, NAME, or -NAME to leave one out")
 	f.StringVar(&c.Logs, "logs", "", "with -chaos: a `file` for the logs of the functions")
 	f.StringVar(&o.LogLevel, "log", o.LogLevel, "level of the log: debug, info, warn or error")
 	if err := cli.ParseFlags(f, args, out); err != nil {
@@ -116,7 +116,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	f.Visit(func(x *flag.Flag) { given[x.Name] = true })
 	if given["chaos"] {
 		var err error
-		if c.Weather, err = chaos.ParseWeather(*weather); err != nil {
+		if c.Faults, err = chaos.ParseFaults(*faults); err != nil {
 			return err
 		}
 		if c.Customers = p.customers; !given["customers"] {
@@ -171,8 +171,8 @@ func (p plan) runInCloud(ctx context.Context, o local.Options, out io.Writer) (*
 	switch {
 	case p.messages > 0:
 		run = p.runMessages
-	case p.campaign:
-		run = p.runCampaign
+	case p.zones:
+		run = p.runZones
 	}
 	m, err := run(ctx, l, out)
 	if err == nil && functions != nil {
