@@ -73,7 +73,7 @@ func (d *delivery) pauseForCredentials(ctx context.Context) error {
 func (d *delivery) pauseMailing(ctx context.Context, project string, reason push.PauseReason, detail string) error {
 	detail = d.Projects.WithProject(project, detail)
 	m, err := d.Store.PauseMailingForProject(ctx, d.mailing.ID, project, reason, detail)
-	if push.IsConflict(err) {
+	if push.IsStateConflict(err) {
 		return nil // another batch has paused it, or it has ended
 	}
 	if err != nil {

@@ -241,13 +241,13 @@ func TestWaitingIsNotFailing(t *testing.T) {
 	}
 }
 
-func TestUnknownBatchesAndNonsenseAreSettled(t *testing.T) {
+func TestUnknownBatchesAndNonsenseAreAnswered(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	for _, c := range []struct {
 		data    string
 		invalid bool
-		want    queue.Settlement
+		want    queue.Reply
 	}{
 		{`{"mailing":"none","batch":"00-000000"}`, false, queue.Ack},
 		{`{"mailing":"a/b/c","batch":".."}`, false, queue.Ack},
@@ -261,7 +261,7 @@ func TestUnknownBatchesAndNonsenseAreSettled(t *testing.T) {
 				m.Attributes = map[string]string{"CloudPubSubDeadLetterSourceSubscription": "deliver"}
 			}
 			if got := w.d.receiveFromPubSub(t.Context(), m); got != c.want {
-				t.Errorf("%s was settled by %v, want %v", c.data, got, c.want)
+				t.Errorf("%s was answered with %v, want %v", c.data, got, c.want)
 			}
 		})
 	}

@@ -177,7 +177,7 @@ func (d *delivery) saveUnsavedResults(ctx context.Context) error {
 // call has the lease by now, nothing is written.
 func (d *delivery) abandonBatch(ctx context.Context) error {
 	d.releaseAfterError()
-	if err := d.withTimeout(context.WithoutCancel(ctx), leaseMargin, d.saveResults); !store.IsConflict(err) {
+	if err := d.withTimeout(context.WithoutCancel(ctx), leaseMargin, d.saveResults); !store.IsRevisionConflict(err) {
 		return err
 	}
 	return nil

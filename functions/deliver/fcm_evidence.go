@@ -104,7 +104,7 @@ func (w *fcmEvidence) askControlsOfGroup(key tokenGroup) controlResult {
 	}
 	controls, gone, err := w.groups.readControls(w.ctx, w.Store, key, w.Now())
 	if err != nil {
-		w.Log.WarnContext(w.ctx, "controls not read", "mailing", w.mailing.ID, "error", err)
+		w.Log.WarnContext(w.ctx, "control tokens not read", "mailing", w.mailing.ID, "error", err)
 		return controlUnanswered
 	}
 

@@ -99,14 +99,14 @@ func (d *delivery) flagTokens(ctx context.Context, targets []int) (faults []erro
 
 // flagsOf returns the flags of targets that were found invalid.
 func (d *delivery) flagsOf(targets []int) []store.Flag {
-	found := make(map[string]push.InvalidToken, len(d.batch.InvalidTokens))
+	byToken := make(map[string]push.InvalidToken, len(d.batch.InvalidTokens))
 	for _, x := range d.batch.InvalidTokens {
-		found[x.TokenID] = x
+		byToken[x.TokenID] = x
 	}
 
 	flags := make([]store.Flag, 0, len(targets))
 	for _, i := range targets {
-		x := found[d.tokenID(i)]
+		x := byToken[d.tokenID(i)]
 		flags = append(flags, store.Flag{
 			Mailing: d.mailing.ID, Customer: x.Customer, TokenID: x.TokenID,
 			Code: x.Code, Status: x.Status, At: x.At, BatchCreatedAt: d.batch.CreatedAt,

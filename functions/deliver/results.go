@@ -79,22 +79,22 @@ func (r *results) recordAnswer(a answer) {
 
 	switch a.Class {
 	case fcm.Accepted:
-		r.observed = append(r.observed, tokenAnswer{a.target, false})
+		r.observed = append(r.observed, tokenAnswer{target: a.target, invalid: false})
 		r.setResult(a.target, push.ResultAccepted)
 	case fcm.Invalid:
-		r.observed = append(r.observed, tokenAnswer{a.target, true})
+		r.observed = append(r.observed, tokenAnswer{target: a.target, invalid: true})
 		if a.Code == push.CodeInvalidArgument {
 			r.undecided = append(r.undecided, a)
 			return
 		}
 		r.setInvalid(a, push.ResultUnregistered)
 	case fcm.Doubtful:
-		r.observed = append(r.observed, tokenAnswer{a.target, true})
+		r.observed = append(r.observed, tokenAnswer{target: a.target, invalid: true})
 		r.undecided = append(r.undecided, a)
 	case fcm.Refused:
 		r.setResultWithReason(a.target, push.ResultRefused, a.Text)
 	case fcm.Mismatch:
-		r.observed = append(r.observed, tokenAnswer{a.target, true})
+		r.observed = append(r.observed, tokenAnswer{target: a.target, invalid: true})
 		r.setInvalid(a, push.ResultWrongSender)
 	case fcm.ThirdParty: // the credentials of one platform: other targets go on
 		r.refusedByPlatform = append(r.refusedByPlatform, a)
@@ -219,8 +219,8 @@ func (r *results) releaseBatch(well bool) {
 	if at.IsZero() {
 		at = r.now()
 	}
-	if again := r.now().Add(heldWait); len(r.batch.HeldFlags) > 0 && (len(r.batch.PendingTargets()) == 0 || r.stop.reason == stopPaused || at.After(again)) {
-		at = again
+	if weighAgainAt := r.now().Add(heldWait); len(r.batch.HeldFlags) > 0 && (len(r.batch.PendingTargets()) == 0 || r.stop.reason == stopPaused || at.After(weighAgainAt)) {
+		at = weighAgainAt
 	}
 
 	r.batch.NotBefore = at

@@ -134,7 +134,7 @@ func (d *dispatcher) releaseUnflag(ctx context.Context, l *store.UnflagLease) er
 	// Without the cancellation of ctx: an unreleased unflag waits for the end of its lease.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOverTime)
 	defer cancel()
-	if err := d.Store.SaveUnflagCursor(ctx, l, time.Time{}); err != nil && !store.IsConflict(err) {
+	if err := d.Store.SaveUnflagCursor(ctx, l, time.Time{}); err != nil && !store.IsRevisionConflict(err) {
 		return err
 	}
 	return nil

@@ -153,7 +153,7 @@ func newTicker(d Deps) *ticker {
 // call stays and publishes what falls due until the next round. It always
 // acknowledges: the next minute brings the next round, and redeliveries would only
 // add up.
-func (t *ticker) receiveFromPubSub(ctx context.Context, msg queue.Message) queue.Settlement {
+func (t *ticker) receiveFromPubSub(ctx context.Context, msg queue.Message) queue.Reply {
 	var w push.WakeMessage
 	_ = json.Unmarshal(msg.Data, &w) // the message of Cloud Scheduler names no mailing
 	began := t.Now()
@@ -278,7 +278,7 @@ func (t *ticker) checkMailings(ctx context.Context, until time.Time, n *roundCou
 			break
 		}
 		g.Go(func() error {
-			if err := t.checkMailing(ctx, m, until, n); err != nil && !push.IsConflict(err) {
+			if err := t.checkMailing(ctx, m, until, n); err != nil && !push.IsStateConflict(err) {
 				faults.addError(fmt.Errorf("mailing %s: %w", m.ID, err))
 			}
 			return nil

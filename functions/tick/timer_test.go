@@ -100,7 +100,7 @@ func TestStartsAtTheTime(t *testing.T) {
 		t.Fatalf("the dispatch message is %v, want %v", w.dispatchMessages[0], push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	}
 	if now := w.clock.Now(); !now.Equal(at) {
-		t.Errorf("ordered at %s, want %s", now, at)
+		t.Errorf("published at %s, want %s", now, at)
 	}
 }
 
