@@ -50,7 +50,7 @@ locals {
       description = "Calls for a batch after which some of its targets or flags still wait"
       labels      = {}
     }
-    batches_given_up = {
+    given_up = {
       filter      = "(${local.line["batch_given_up"]}) OR (${local.line["targets_given_up"]}) OR (${local.line["message_given_up"]})"
       description = "Batches and messages that were closed, in whole or in part, because their calls failed or crashed several times"
       labels      = {}
@@ -62,7 +62,7 @@ locals {
     }
     dead_letters = {
       filter      = local.line["dead_letter"]
-      description = "Messages of Pub/Sub that were given up after too many deliveries"
+      description = "Dead letters of batches that deliver got: Pub/Sub gave their messages up after too many deliveries"
       labels      = {}
     }
     platforms_paused = {

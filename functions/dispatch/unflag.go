@@ -74,7 +74,7 @@ func (d *dispatcher) unflagPage(ctx context.Context, l *store.UnflagLease, until
 	}
 
 	for _, fault := range p.Faults {
-		d.Log.ErrorContext(ctx, "the flags of a batch cannot be removed", "mailing", l.Mailing, "error", fault)
+		d.Log.ErrorContext(ctx, "tokens of a batch not unflagged", "mailing", l.Mailing, "error", fault)
 	}
 
 	var late atomic.Bool
@@ -102,7 +102,7 @@ func (d *dispatcher) unflagCustomers(ctx context.Context, mailing string, tokens
 	_, events, err := d.Store.UnflagTokens(ctx, mailing, tokens)
 	queue.PublishEvents(ctx, d.Queue, d.Store, d.Log, events)
 	if store.IsUndecodable(err) {
-		d.Log.ErrorContext(ctx, "the flags of a customer cannot be removed", "mailing", mailing, "error", err)
+		d.Log.ErrorContext(ctx, "tokens of a customer not unflagged", "mailing", mailing, "error", err)
 		return nil
 	}
 	return err

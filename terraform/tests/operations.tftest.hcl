@@ -144,7 +144,7 @@ run "metrics" {
   assert {
     condition = { for k, m in google_logging_metric.counter : m.name => m.filter } == {
       carillon_batches_waiting  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch call ended\" AND jsonPayload.settled=false"
-      carillon_batches_given_up = "(resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch given up\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"targets given up\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message given up\")"
+      carillon_given_up         = "(resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch given up\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"targets given up\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message given up\")"
       carillon_breaker_open     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"breaker open\""
       carillon_dead_letters     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"dead letter\""
       carillon_platforms_paused = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"platform paused\""
@@ -183,7 +183,7 @@ run "alerts" {
       error-share = toset([
         "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"carillon-(customers|deliver|deliver-small|dispatch|mailings|messages|tick)\") AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\" | COMPARISON_GT | 0.1 | 300s | ALIGN_RATE | REDUCE_SUM | 300s"
       ])
-      batch-given-up   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_batches_given_up\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      batch-given-up   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_given_up\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       breaker-open     = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_breaker_open\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       mailing-paused   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_paused\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       ttl-late         = toset(["resource.type=\"firestore.googleapis.com/Database\" AND resource.labels.database_id=\"carillon\" AND metric.type=\"firestore.googleapis.com/document/ttl_expiration_to_deletion_delays\" | COMPARISON_GT | 259200 | 0s | ALIGN_PERCENTILE_99 | REDUCE_MAX | 3600s"])
