@@ -165,7 +165,9 @@ func (d *deliverer) deliverAndFinish(ctx context.Context, ref push.BatchRef, dea
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
 		defer cancel()
 		if failed := d.finishMailing(ctx, ref.Mailing); failed != nil {
-			err = failed // report this one: ErrConflict of the batch would acknowledge the message
+			// Not the error of the batch: if that were ErrConflict, the message would be
+			// acknowledged, and nobody would finish the mailing.
+			err = failed
 		}
 	}()
 

@@ -22,6 +22,9 @@ import (
 //
 // A stop before sendTargets leads straight to commitResults. A stop in sendTargets does not
 // skip resolveAnswers, because the answers that came need their results.
+//
+// Its embedded fields have the rest: deliverer what all calls of the instance share, with
+// Deps, and results the bookkeeping of the batch.
 type delivery struct {
 	*deliverer
 	results
@@ -125,7 +128,7 @@ func (d *delivery) stopIfOutsideHours() {
 	case p.Opens.Sub(now) > dueSoon:
 		d.stopWith(stop{reason: stopOutsideHours, until: p.Opens})
 	case p.Opens.After(now):
-		d.batch.NotBefore = p.Opens
+		d.batch.NotBefore = p.Opens // waitUntilDue (send.go) waits until then
 	}
 }
 
@@ -174,7 +177,8 @@ func (d *delivery) saveUnsavedResults(ctx context.Context) error {
 }
 
 // abandonBatch saves the results of a call that failed and releases the lease. If another
-// call has the lease by now, nothing is written.
+// call has the lease by now, nothing is written. It works also if ctx is done, which may be
+// why the call failed: the lease is valid for leaseMargin after the call.
 func (d *delivery) abandonBatch(ctx context.Context) error {
 	d.releaseAfterError()
 	if err := d.withTimeout(context.WithoutCancel(ctx), leaseMargin, d.saveResults); !store.IsRevisionConflict(err) {

@@ -14,10 +14,10 @@ const (
 	// flagsPerSlice is how many tokens are flagged, published and saved before the next
 	// ones.
 	flagsPerSlice = 100
-	// No slice begins later than flagsEnd before the end of the call.
+	// flagsEnd is the time before the end of a call in which no slice begins.
 	flagsEnd = 5 * time.Second
-	// Owed flags that cannot be set are given up flagsGivenUp after the mailing's
-	// lifetime.
+	// flagsGivenUp is how long after the mailing's lifetime it is tried to set owed flags. Then
+	// those that cannot be set are given up.
 	flagsGivenUp = 24 * time.Hour
 )
 

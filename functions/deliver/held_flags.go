@@ -15,9 +15,8 @@ const (
 	// recoveryWait is how long after FCM accepted tokens again the others are asked
 	// about once more.
 	recoveryWait = 2 * time.Second
-	// heldAtMost is how long after FCM's answer a flag is held that cannot be
-	// decided. Then it is dropped, and the next mailing finds the token again. A
-	// mailing that is paused because of its flags keeps them.
+	// heldAtMost is how long a flag is held after FCM's answer. If it is not decided by then, it
+	// is dropped, and the next mailing finds the token again. A paused mailing keeps its flags.
 	heldAtMost = 30 * time.Minute
 )
 

@@ -118,10 +118,10 @@ type evidenceSource interface {
 // FCM never accepts a token again once it is invalid, and tokens become invalid one by one.
 // So an invalid answer is believed at once only if it stands alone among accepted ones.
 // Others have to be confirmed: FCM is asked again. If it accepts one of them now, its
-// answers are not reliable at the moment, and the rest is held. A confirmation counts only if
-// FCM accepted a control token before it, because an outage could end between the two. In
-// each case FCM has to accept a control token afterwards: while it refuses those, no token is
-// flagged.
+// answers are not reliable at the moment, and the rest is held. FCM has to accept a control
+// token before it is asked again, and once more before tokens are flagged. With the second
+// one only, an outage could end after the confirmation and before the control token. While
+// FCM refuses control tokens, no token is flagged.
 //
 // Young installation ids wait for one more call, to see whether many of them are
 // invalid. If so, the release of the app may be at fault, and they are held.

@@ -20,9 +20,9 @@ const (
 	fewYoung = 5
 )
 
-// releaseAnswers has FCM's last answer for each young installation id of a group: a
-// faulty release shows over hours and many mailings, not in one batch. It has no
-// lock: groupStore.mu guards it.
+// releaseAnswers has FCM's last answer for each young installation id of a group. A faulty
+// release becomes visible only over hours and many mailings, so the answers of one batch are
+// not enough. It has no lock: groupStore.mu guards it.
 type releaseAnswers struct {
 	last  map[string]pastAnswer // by token
 	order []string              // the tokens in the order of their first answers

@@ -129,6 +129,14 @@ func (l *sendLoop) windowSize() int {
 	return windowAfter(l.crashesWith(l.queue[0]))
 }
 
+// crashesWith returns how many calls crashed while the target was possibly under way.
+func (d *delivery) crashesWith(target int) int {
+	if d.batch.CrashedWith == nil {
+		return 0
+	}
+	return int(d.batch.CrashedWith[target])
+}
+
 // windowAfter returns how many targets may be sent and not saved yet, by how many
 // calls crashed with each of them. A crash may send to all targets of a window again.
 func windowAfter(crashes int) int {

@@ -40,7 +40,7 @@ func (w *harness) slots(t *testing.T, id string, from ...time.Duration) []push.B
 	return refs
 }
 
-// TestPublishesEachAtItsTime: a call stays for what falls due until the next
+// TestPublishesEachAtItsTime: a call publishes what becomes due before the next
 // round, and no longer.
 func TestPublishesEachAtItsTime(t *testing.T) {
 	t.Parallel()
