@@ -1,5 +1,16 @@
 // Package loadtest has the command load. It measures one mailing to many customers, or
-// many messages to one customer each.
+// many messages to one customer each. With -chaos the command runs package chaos.
+//
+//	load.go                 the flags, the run, and one mailing
+//	messages.go             messages to one customer each (-messages)
+//	zones.go, zones_base.go a mailing by time zones (-zones)
+//	second.go               a second mailing after some tokens have changed (-changed)
+//	beside.go               small mailings beside the large one (-beside)
+//	other_mailings.go       more large mailings beside it (-mailings, -rated)
+//	cancel.go               a cancel in the middle (-cancel)
+//	occasional_errors.go    errors for a share of the sends (-errors)
+//	billed.go, usage_*.go   what Google would bill; the processor time and the memory
+//	check.go                what the run has to show
 package loadtest
 
 import (
