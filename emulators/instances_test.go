@@ -104,17 +104,17 @@ func TestInstancesOfDeliver(t *testing.T) {
 func TestNumbersOfTheFleetAreChecked(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"-instances -1":                   "-instances: -1 processes",
-		"-instances 1000":                 "-instances: 1000 processes",
-		"-quota 0":                        "-quota: 0 messages a minute",
-		"load -dispatch-calls -1":         "-dispatch-calls: -1 calls",
-		"-only fcm -instances 2":          "-instances does not go with -only",
-		"-only fcm -quota-shape hour":     "quotaShape: must be one of minute-retry-after, minute, bucket",
-		"load -stray QUOTA_PROJECT":       "is not NAME=SHARE",
-		"load -stray QUOTA_PROJECT=2":     "is not NAME=SHARE",
-		"load -stray QUOTA_PROJECT=0.1/x": "Retry-After is not a duration",
-		"load -beside -cancel 0.5":        "do not go with -cancel",
-		"load -chaos 1 -weather rain":     `unknown name "rain"`,
+		"-instances -1":                    "-instances: -1 processes",
+		"-instances 1000":                  "-instances: 1000 processes",
+		"-quota 0":                         "-quota: 0 messages a minute",
+		"load -dispatch-calls -1":          "-dispatch-calls: -1 calls",
+		"-only fcm -instances 2":           "-instances does not go with -only",
+		"-only fcm -quota-shape hour":      "quotaShape: must be one of minute-retry-after, minute, bucket",
+		"load -errors QUOTA_PROJECT":       "is not NAME=SHARE",
+		"load -errors QUOTA_PROJECT=2":     "is not NAME=SHARE",
+		"load -errors QUOTA_PROJECT=0.1/x": "Retry-After is not a duration",
+		"load -beside -cancel 0.5":         "do not go with -cancel",
+		"load -chaos 1 -faults rain":       `unknown name "rain"`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()

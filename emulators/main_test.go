@@ -124,7 +124,7 @@ func TestLoadReportsWhatItTook(t *testing.T) {
 func TestLoadOnInstances(t *testing.T) {
 	t.Parallel()
 	out, err := command(t.Context(), "load", "-customers", "1000", "-fcm-latency", "5ms", "-instances", "2", "-beside", "-mailings", "2", "-rated", "3",
-		"-quota", "60000", "-quota-shape", "bucket", "-stray", "UNAVAILABLE=0.002/1s").CombinedOutput()
+		"-quota", "60000", "-quota-shape", "bucket", "-errors", "UNAVAILABLE=0.002/1s").CombinedOutput()
 	if err != nil {
 		t.Fatalf("load failed: %v\n%s", err, out)
 	}

@@ -55,17 +55,17 @@ func BenchmarkDeliverInstance(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// A sky is what an instance reaches.
-type sky struct {
+// A testServices has the servers that an instance reaches.
+type testServices struct {
 	fs     *firestore.Server
 	ps     *pubsub.Server
 	phones *fcm.Server
 	store  *store.Store
 }
 
-func startCloud(b *testing.B) *sky {
+func startCloud(b *testing.B) *testServices {
 	b.Helper()
-	var c sky
+	var c testServices
 	var err error
 	if c.fs, err = firestore.Start("127.0.0.1:0", firestore.Options{}); err != nil {
 		b.Fatal(err)
@@ -99,7 +99,7 @@ func startCloud(b *testing.B) *sky {
 }
 
 // mailing records a mailing of which all batches are created, and returns them.
-func (c *sky) mailing(b *testing.B) []push.BatchRef {
+func (c *testServices) mailing(b *testing.B) []push.BatchRef {
 	b.Helper()
 	ctx := b.Context()
 	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"Spring sale","body":"Twenty per cent off everything green until Sunday"}}`),
@@ -136,7 +136,7 @@ func (c *sky) mailing(b *testing.B) []push.BatchRef {
 }
 
 // check: everything was accepted, and nothing twice.
-func (c *sky) check(b *testing.B) {
+func (c *testServices) check(b *testing.B) {
 	b.Helper()
 	m, err := c.store.ReadMailing(b.Context(), "m")
 	if err != nil {
@@ -164,7 +164,7 @@ type instance struct {
 }
 
 // instance starts a function as it is deployed, with one CPU and further settings.
-func (c *sky) instance(b *testing.B, name, binary string, settings ...string) *instance {
+func (c *testServices) instance(b *testing.B, name, binary string, settings ...string) *instance {
 	b.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -64,9 +64,9 @@ locals {
       title = "Retries, failures and dead letters"
       queries = {
         "batches that wait"                   = "sum(increase(${local.own}_batches_waiting${local.on}[5m]))"
-        "batches closed as failed"            = "sum(increase(${local.own}_batches_given_up${local.on}[5m]))"
+        "batches or messages given up"        = "sum(increase(${local.own}_given_up${local.on}[5m]))"
         "breaker open"                        = "sum(increase(${local.own}_breaker_open${local.on}[5m]))"
-        "dead letters"                        = "sum(increase(${local.own}_dead_letters${local.on}[5m]))"
+        "dead letters of batches"             = "sum(increase(${local.own}_dead_letters${local.on}[5m]))"
         "$${labels.subscription_id}, waiting" = "sum by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages${local.dlq})"
       }
     },

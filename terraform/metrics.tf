@@ -7,17 +7,17 @@ locals {
 
   # The log lines that metrics count: the function that writes the line, and its message.
   lines = {
-    batch_finished   = { function = local.delivers, message = "batch finished" }
-    batch_given_up   = { function = local.delivers, message = "batch given up" }
-    targets_given_up = { function = local.delivers, message = "targets given up" }
-    breaker_open     = { function = local.delivers, message = "breaker open" }
-    dead_letter      = { function = local.delivers, message = "dead letter" }
-    platform_paused  = { function = local.delivers, message = "platform paused" }
-    message_finished = { function = local.delivers, message = "message finished" }
-    message_given_up = { function = local.delivers, message = "message given up" }
-    message_waits    = { function = local.delivers, message = "message waits" }
-    tick_done        = { function = "tick", message = "tick done" }
-    rosters_read     = { function = "dispatch", message = "rosters read" }
+    batch_call_ended   = { function = local.delivers, message = "batch call ended" }
+    batch_given_up     = { function = local.delivers, message = "batch given up" }
+    targets_given_up   = { function = local.delivers, message = "targets given up" }
+    breaker_open       = { function = local.delivers, message = "breaker open" }
+    dead_letter        = { function = local.delivers, message = "dead letter" }
+    platform_paused    = { function = local.delivers, message = "platform paused" }
+    message_call_ended = { function = local.delivers, message = "message call ended" }
+    message_given_up   = { function = local.delivers, message = "message given up" }
+    message_waits      = { function = local.delivers, message = "message waits" }
+    tick_done          = { function = "tick", message = "tick done" }
+    rosters_read       = { function = "dispatch", message = "rosters read" }
   }
   line = {
     for k, l in local.lines : k => join(" AND ", [
@@ -46,11 +46,11 @@ locals {
 
   counters = {
     batches_waiting = {
-      filter      = "${local.line["batch_finished"]} AND jsonPayload.settled=false"
+      filter      = "${local.line["batch_call_ended"]} AND jsonPayload.settled=false"
       description = "Calls for a batch after which some of its targets or flags still wait"
       labels      = {}
     }
-    batches_given_up = {
+    given_up = {
       filter      = "(${local.line["batch_given_up"]}) OR (${local.line["targets_given_up"]}) OR (${local.line["message_given_up"]})"
       description = "Batches and messages that were closed, in whole or in part, because their calls failed or crashed several times"
       labels      = {}
@@ -62,7 +62,7 @@ locals {
     }
     dead_letters = {
       filter      = local.line["dead_letter"]
-      description = "Messages of Pub/Sub that were given up after too many deliveries"
+      description = "Dead letters of batches that deliver got: Pub/Sub gave their messages up after too many deliveries"
       labels      = {}
     }
     platforms_paused = {
@@ -104,7 +104,7 @@ resource "google_logging_metric" "result" {
   project         = var.project_id
   name            = "${local.metric_prefix}_${each.key}"
   description     = "Tokens of settled batches and messages that ended as ${each.key}"
-  filter          = "((${local.line["batch_finished"]}) OR (${local.line["message_finished"]})) AND jsonPayload.settled=true"
+  filter          = "((${local.line["batch_call_ended"]}) OR (${local.line["message_call_ended"]})) AND jsonPayload.settled=true"
   value_extractor = "EXTRACT(jsonPayload.${each.key})"
 
   metric_descriptor {
@@ -128,12 +128,12 @@ resource "google_logging_metric" "result" {
 locals {
   durations = {
     batch = {
-      filter      = local.line["batch_finished"]
+      filter      = local.line["batch_call_ended"]
       field       = "milliseconds"
       description = "How long an attempt at a batch took"
     }
     message_age = {
-      filter      = "${local.line["message_finished"]} AND jsonPayload.settled=true AND jsonPayload.age_milliseconds>=0"
+      filter      = "${local.line["message_call_ended"]} AND jsonPayload.settled=true AND jsonPayload.age_milliseconds>=0"
       field       = "age_milliseconds"
       description = "Time from the acceptance of a message to one customer to its result"
     }

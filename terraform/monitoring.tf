@@ -17,7 +17,7 @@ locals {
   channels = concat([for c in google_monitoring_notification_channel.email : c.name], tolist(var.notification_channels))
 
   counted = {
-    for k in ["batches_given_up", "breaker_open", "crashes", "mailings_paused", "messages_waiting", "platforms_paused", "ticks"] : k =>
+    for k in ["given_up", "breaker_open", "crashes", "mailings_paused", "messages_waiting", "platforms_paused", "ticks"] : k =>
     "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.counter[k].name}\""
   }
   service_filters = {
@@ -64,7 +64,7 @@ locals {
   # Alerts on a value above a threshold. The key is the file name of the runbook.
   alerts = merge({
     dead-letters = {
-      title    = "dead letters"
+      title    = "dead letters wait"
       severity = "ERROR"
       duration = "0s"
       conditions = {
@@ -102,11 +102,11 @@ locals {
       }
     }
     batch-given-up = {
-      title    = "a batch is given up"
+      title    = "a batch, some of its targets or a message was given up"
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        "its calls crashed or failed several times" = local.any["batches_given_up"]
+        "calls crashed or failed several times, or a document cannot be read" = local.any["given_up"]
       }
     }
     breaker-open = {

@@ -168,7 +168,7 @@ func importCustomers(ctx context.Context, c *client.Client, customers []adoptedC
 	return nil
 }
 
-// lineOf makes the line of a customer. The time when a token was stored is no sign of life:
+// lineOf makes the line of a customer. The time when a token was stored is no activity:
 // apps often store a token once and do not report it again. Without seenAt the API takes the
 // time of the import, so that such a token does not expire before FCM was asked about it.
 func lineOf(c adoptedCustomer) importLine {

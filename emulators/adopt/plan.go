@@ -15,7 +15,7 @@ type entry struct {
 	platform push.Platform // "": not known
 	app      string
 	addedAt  time.Time // when the token was stored; zero: not known
-	seenAt   time.Time // when the phone last showed a sign of life; zero: not known
+	seenAt   time.Time // when the phone was last active; zero: not known
 	leaveOut reason    // why the source says that it is of no use; "": it may be
 	place    string    // where it stands in the source
 }
@@ -76,7 +76,7 @@ func newPlan(maxTokens int) *plan {
 func (p *plan) addEntry(e entry) {
 	p.read++
 	if why := whyUseless(e); why != "" {
-		p.leave(e, why)
+		p.leaveOut(e, why)
 		return
 	}
 
@@ -89,13 +89,14 @@ func (p *plan) addEntry(e entry) {
 		if e.latest().After(other.latest()) {
 			e, *other = *other, e
 		}
-		p.leave(e, givenTwice)
+		p.leaveOut(e, givenTwice)
 	default:
-		// The later one in the source counts as later, where the times do not tell.
+		// If the times are equal or not known, the later entry of the source counts as later.
+		// The entry is replaced in place, because byToken and tokens share the pointer.
 		if !e.latest().Before(other.latest()) {
 			e, *other = *other, e
 		}
-		p.leave(e, otherCustomer)
+		p.leaveOut(e, otherCustomer)
 	}
 }
 
@@ -120,8 +121,8 @@ func whyUseless(e entry) reason {
 	return ""
 }
 
-// leave counts an entry that is left out.
-func (p *plan) leave(e entry, why reason) {
+// leaveOut counts an entry that is left out, and keeps the first ones as examples.
+func (p *plan) leaveOut(e entry, why reason) {
 	p.leftOut[why]++
 	if len(p.examples[why]) < shownExamples {
 		p.examples[why] = append(p.examples[why], e)
@@ -153,7 +154,7 @@ func (p *plan) customers() []adoptedCustomer {
 		tokens := out[i].tokens
 		slices.SortStableFunc(tokens, func(a, b *entry) int { return b.latest().Compare(a.latest()) })
 		for len(tokens) > p.maxTokens {
-			p.leave(*tokens[len(tokens)-1], tooMany)
+			p.leaveOut(*tokens[len(tokens)-1], tooMany)
 			tokens = tokens[:len(tokens)-1]
 		}
 		out[i].tokens = tokens

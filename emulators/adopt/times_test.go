@@ -10,9 +10,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// The time when a token was stored is no sign of life: an Android token that was stored long
+// The time when a token was stored is no activity: an Android token that was stored long
 // ago would expire at once.
-func TestTheTimeOfStoringIsNoSignOfLife(t *testing.T) {
+func TestTheTimeOfStoringIsNoActivity(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		entry           entry

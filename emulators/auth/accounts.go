@@ -146,3 +146,9 @@ func batchGet(_ *Server, c call, _ struct{}) (any, error) {
 	answer["users"] = copyAccounts(all)
 	return answer, nil
 }
+
+// clearAccounts deletes all accounts of a project or a tenant.
+func clearAccounts(_ *Server, c call, _ struct{}) (any, error) {
+	c.clear()
+	return map[string]any{}, nil
+}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// certificates is the path of Google's certificates in the Admin SDKs.
+// certificates is the path at which the Admin SDKs fetch Google's certificates.
 const certificates = "/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
 
 // Transport returns a transport that connects to this server under the host
@@ -33,7 +33,7 @@ func (s *Server) Transport() *http.Transport {
 
 func (s *Server) serveCertificates(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
-	s.asked++
+	s.certificateRequests++
 	s.mu.Unlock()
 	w.Header().Set("Cache-Control", "public, max-age=3600, must-revalidate, no-transform")
 	writeJSON(w, http.StatusOK, map[string]string{s.keyID: s.cert})

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// An apiError is an error in the form of Google's REST services. Its fields other than
-// code are those of the JSON answer.
+// An apiError is an error in the form of Google's REST services. Its fields are those of the
+// JSON answer; code is also the HTTP status.
 type apiError struct {
 	code    int    // status of the answer
 	status  string // name of the status; "": the answer has none

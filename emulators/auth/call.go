@@ -132,8 +132,8 @@ func (s *Server) realmOf(r *http.Request, t target, owner bool) (realmKey, error
 	return key, nil
 }
 
-// openRealm returns a realm, and creates it first if no request was for it yet. It needs
-// s.mu.
+// openRealm returns a realm, and creates it first if no request was for it yet. The
+// caller holds s.mu.
 func (s *Server) openRealm(key realmKey) *realm {
 	m := s.realms[key]
 	if m == nil {

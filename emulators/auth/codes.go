@@ -276,8 +276,8 @@ func (s *Server) act(q url.Values) (map[string]any, error) {
 	return map[string]any{"success": "the address is verified", "email": a.Email}, nil
 }
 
-// realmOfCode returns the realm that has a code, because a link names no project. It needs
-// s.mu.
+// realmOfCode returns the realm that has a code, because a link names no project. The
+// caller holds s.mu.
 func (s *Server) realmOfCode(text string) (*realm, *code) {
 	for _, m := range s.realms {
 		if found, err := m.findCode(text); err == nil {

@@ -21,7 +21,7 @@ type realm struct {
 	byPhone  map[string]*account
 	codes    []*code // that were not used yet
 	config   config
-	set      map[string]bool // user ids of which Set says whether they have an account; empty for a tenant
+	set      map[string]bool // the user ids for which Set was called, all true: Token makes no account for them. Empty for a tenant
 }
 
 // config is the configuration of a project that the paths of the emulator change.

@@ -56,11 +56,11 @@ type Server struct {
 	loaded  int // accounts that Options.Snapshot had
 
 	// mu guards the fields below.
-	mu      sync.Mutex
-	realms  map[realmKey]*realm
-	changes uint64 // what Changes returns
-	broken  bool
-	asked   int
+	mu                  sync.Mutex
+	realms              map[realmKey]*realm
+	changes             uint64 // what Changes returns
+	broken              bool
+	certificateRequests int
 }
 
 // Start serves on addr until Close. Port 0 selects a free port. It fails when addr is in use, or
@@ -121,7 +121,7 @@ func (s *Server) Set(uid string, to Account) {
 }
 
 // ensureAccount returns the account of a user id, and creates it first if there is none.
-// It needs s.mu.
+// The caller holds s.mu.
 func (s *Server) ensureAccount(key realmKey, uid string) *account {
 	m := s.openRealm(key)
 	a := m.accounts[uid]
@@ -144,7 +144,7 @@ func (s *Server) Break(broken bool) {
 func (s *Server) Asked() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.asked
+	return s.certificateRequests
 }
 
 // makeCertificate returns a self-signed certificate for a key, as PEM.

@@ -36,7 +36,8 @@ type signUpAnswer struct {
 }
 
 // signUp creates an account. Apps create one with an e-mail address and a password or an
-// anonymous one, and are signed in. Servers create any account, and get no tokens.
+// anonymous one, and are signed in. Servers create any account, and get no tokens. As every
+// operation it runs with s.mu held: see handle.
 func signUp(s *Server, c call, in signUpRequest) (any, error) {
 	by, err := c.checkSignUp(in)
 	if err != nil {
@@ -65,8 +66,8 @@ func signUp(s *Server, c call, in signUpRequest) (any, error) {
 	return answer, nil
 }
 
-// setSignedUp sets what a request to create an account says of it. by is how an app signs
-// in, "" for servers.
+// setSignedUp sets the fields that a request to create an account gives. by is the way in
+// which an app signs in, for example byPassword; "" for a server.
 func (a *account) setSignedUp(in signUpRequest, owner bool, by string, now time.Time) {
 	a.LastLoginAt = milliseconds(now)
 	if owner || by == byPassword {
@@ -88,8 +89,8 @@ func (a *account) setSignedUp(in signUpRequest, owner bool, by string, now time.
 	}
 }
 
-// checkSignUp checks a request to create an account, and returns how an app that sent it
-// signs in. It is "" for servers.
+// checkSignUp checks a request to create an account. by is the way in which the app signs in,
+// "" if a server sent the request.
 func (c call) checkSignUp(in signUpRequest) (by string, err error) {
 	withPassword := in.IDToken != "" || in.Password != "" || in.Email != ""
 	switch {
@@ -260,4 +261,41 @@ func isPhone(text string) bool { return strings.HasPrefix(text, "+") }
 func checkPassword(password string) error {
 	return refuse(password != "" && utf8.RuneCountInString(password) < minPassword,
 		fmt.Sprintf("WEAK_PASSWORD : Password should be at least %d characters", minPassword))
+}
+
+// createAuthURIRequest are the fields of accounts:createAuthUri.
+type createAuthURIRequest struct {
+	Identifier  string `json:"identifier"`
+	ContinueURI string `json:"continueUri"`
+	ProviderID  string `json:"providerId"`
+	SessionID   string `json:"sessionId"`
+}
+
+// createAuthURI returns how the account of an e-mail address signs in.
+func createAuthURI(s *Server, c call, in createAuthURIRequest) (any, error) {
+	if in.ProviderID != "" {
+		return nil, notImplemented("Sign-in with IDP is not yet supported.")
+	}
+	if err := firstError(
+		refuse(in.Identifier == "", "MISSING_IDENTIFIER"),
+		refuse(in.ContinueURI == "", "MISSING_CONTINUE_URI"),
+		refuse(!isEmail(in.Identifier), "INVALID_IDENTIFIER"),
+		refuse(!isAbsolute(in.ContinueURI), "INVALID_CONTINUE_URI"),
+	); err != nil {
+		return nil, err
+	}
+
+	if in.SessionID == "" {
+		in.SessionID = randomText(27)
+	}
+	answer := map[string]any{"kind": "identitytoolkit#CreateAuthUriResponse", "sessionId": in.SessionID}
+	if s.hidesAccounts(c.project) {
+		return answer, nil
+	}
+	a, methods := c.byEmail[strings.ToLower(in.Identifier)], []string{}
+	if a != nil && a.PasswordHash != "" {
+		methods = append(methods, byPassword)
+	}
+	answer["registered"], answer["allProviders"], answer["signinMethods"] = a != nil, methods, methods
+	return answer, nil
 }

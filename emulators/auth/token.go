@@ -78,3 +78,37 @@ func encodePart(v map[string]any) string {
 	}
 	return base64.RawURLEncoding.EncodeToString(b)
 }
+
+// refreshRequest are the fields of the request for new tokens.
+type refreshRequest struct {
+	GrantType    string `json:"grantType"`
+	RefreshToken string `json:"refreshToken"`
+}
+
+// refresh returns new tokens for a refresh token.
+func refresh(s *Server, c call, in refreshRequest) (any, error) {
+	if err := firstError(
+		refuse(in.GrantType == "", "MISSING_GRANT_TYPE"),
+		refuse(in.GrantType != "refresh_token", "INVALID_GRANT_TYPE"),
+		refuse(in.RefreshToken == "", "MISSING_REFRESH_TOKEN"),
+	); err != nil {
+		return nil, err
+	}
+	of, err := parseRefreshToken(in.RefreshToken)
+	if err != nil {
+		return nil, err
+	}
+	a := c.accounts[of.LocalID]
+	if a == nil || of.Project != c.project {
+		return nil, badRequest("INVALID_REFRESH_TOKEN")
+	}
+	if a.isDisabled() {
+		return nil, badRequest("USER_DISABLED")
+	}
+
+	t := s.issueTokens(c.realm, a, of.Provider, of.Claims)
+	return map[string]any{
+		"id_token": t.IDToken, "access_token": t.IDToken, "refresh_token": t.RefreshToken, "expires_in": t.ExpiresIn,
+		"token_type": "Bearer", "user_id": a.LocalID, "project_id": projectNumber,
+	}, nil
+}

@@ -2,7 +2,7 @@
 // Firestore and Pub/Sub. Then it compares what the servers saw with every promise of
 // Carillon.
 //
-// The flag -weather names the kinds of faults that a run has.
+// The flag -faults names the kinds of faults that a run has.
 package chaos
 
 import (
@@ -30,7 +30,7 @@ type Options struct {
 	Minutes   float64
 	Customers int
 	Logs      string // the file for the logs of the functions; "": the logs are dropped
-	Weather   faultSet
+	Faults    faultSet
 }
 
 const (
@@ -78,7 +78,7 @@ func (s Options) Run(ctx context.Context, o local.Options, out io.Writer) (err e
 	if s.Minutes <= 0 || s.Customers < 100 {
 		return errors.New("load -chaos: -minutes must be above 0, and there must be at least 100 customers")
 	}
-	fmt.Fprintf(out, "seed %d, %g minutes of faults, %d customers, weather %s\n", s.Seed, s.Minutes, s.Customers, s.Weather)
+	fmt.Fprintf(out, "seed %d, %g minutes of faults, %d customers, faults %s\n", s.Seed, s.Minutes, s.Customers, s.Faults)
 	o.WithFunctions, o.BackOff, o.Attempts, o.Clock = false, 0.02, 5, tickInterval
 	o.RostersFrom = 1 // so that mailings to everyone and to segments are read from rosters
 	c := &chaosRun{Options: s, out: out, sendLog: newSendLog(), events: newEventLog()}
@@ -144,9 +144,9 @@ func (c *chaosRun) startFunctions(ctx context.Context) error {
 	l.OnClose(func() { db.Close() })
 	c.reader, c.client = storeReader{db}, client.New(l.APIURL)
 	c.client.HTTP.Timeout = time.Minute
-	c.customers = newTestCustomers(c.client, l.Phones, c.Customers, c.Seed, c.Weather)
-	c.checker = newChecker(c.customers, calls, c.Weather)
-	c.injector = newFaultInjector(l, c.fleet, c.sendLog, c.Seed, c.Weather)
+	c.customers = newTestCustomers(c.client, l.Phones, c.Customers, c.Seed, c.Faults)
+	c.checker = newChecker(c.customers, calls, c.Faults)
+	c.injector = newFaultInjector(l, c.fleet, c.sendLog, c.Seed, c.Faults)
 	c.injector.firestore, c.injector.pubsub = c.firestore, c.pubsub
 	c.crasher = newCrasher(c.sendLog, c.fleet)
 	c.firestore.SetFaultAfter(c.injector.recordCommit)
@@ -214,7 +214,7 @@ func (c *chaosRun) runPhases(ctx context.Context) error {
 
 	c.injector.startFaults(faultCtx, &faults, c.Seed)
 	c.startUnreliableFCM(ctx, faultCtx, &tokenChanges)
-	if c.Weather[faultUndecodable] {
+	if c.Faults[faultUndecodable] {
 		faults.Go(func() { c.damageDocuments(faultCtx) })
 	}
 

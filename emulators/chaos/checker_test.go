@@ -14,7 +14,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-func TestForecast(t *testing.T) {
+func TestParseFaults(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"usual":                "blackouts,fcm,firestore,kills,pubsub,slow-firestore",
@@ -25,7 +25,7 @@ func TestForecast(t *testing.T) {
 		"all,-base404,-poison": "blackouts,fcm,firestore,kills,migration,other-project,pubsub,resume,slow-firestore,undecodable,unflag,unknown-fids",
 	} {
 		t.Run(text, func(t *testing.T) {
-			f, err := ParseWeather(text)
+			f, err := ParseFaults(text)
 			if err != nil {
 				t.Errorf("%q: %v", text, err)
 			}
@@ -34,13 +34,13 @@ func TestForecast(t *testing.T) {
 			}
 		})
 	}
-	if _, err := ParseWeather("usual,rain"); err == nil {
-		t.Error("ParseWeather accepts rain, want an error")
+	if _, err := ParseFaults("usual,unknown"); err == nil {
+		t.Error("ParseFaults accepts unknown, want an error")
 	}
 }
 
-// TestAKindForEachWeather: the mailings that belong to a kind of faults come first.
-func TestAKindForEachWeather(t *testing.T) {
+// TestAKindForEachFault: the mailings that belong to a kind of faults come first.
+func TestAKindForEachFault(t *testing.T) {
 	t.Parallel()
 	f := faultSet{faultPoison: true, faultResume: true, faultKills: true}
 	want := []string{faultPoison, faultResume, "everyone"}

@@ -34,7 +34,7 @@ type faultInjector struct {
 	fcmMu             sync.Mutex    // held while FCM's settings change; guards conditions
 	conditions        fcmConditions // FCM settings of some faults; they stay when configureFCM changes the others
 	unreliableEndedAt atomic.Int64  // when FCM gave its last wrong answers (unix nanoseconds)
-	unreliableKinds   atomic.Int32  // faults in progress in which FCM gives wrong answers
+	unreliable        atomic.Bool   // FCM gives wrong answers now
 
 	slowUntil        atomic.Int64 // Firestore is slow until then (unix nanoseconds)
 	unreachableUntil atomic.Int64 // Firestore is unavailable until then (unix nanoseconds)

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The kinds of faults, as -weather names them.
+// The kinds of faults, as -faults names them.
 const (
 	faultKills         = "kills"
 	faultBlackouts     = "blackouts"
@@ -25,7 +25,7 @@ const (
 	faultMigration     = "migration"
 )
 
-// faultKinds are the names that -weather accepts. The usual ones are on without the
+// faultKinds are the names that -faults accepts. The usual ones are on without the
 // flag.
 var faultKinds = map[string]struct {
 	usual bool
@@ -50,7 +50,7 @@ var faultKinds = map[string]struct {
 // A faultSet is the set of kinds of faults that a run has.
 type faultSet map[string]bool
 
-// usualFaults is the faultSet of a run without the flag -weather.
+// usualFaults is the faultSet of a run without the flag -faults.
 func usualFaults() faultSet {
 	f := faultSet{}
 	for name, w := range faultKinds {
@@ -61,10 +61,10 @@ func usualFaults() faultSet {
 	return f
 }
 
-// ParseWeather parses names that are separated by commas. The run has only these
+// ParseFaults parses names that are separated by commas. The run has only these
 // kinds of faults. "usual" stands for those that are on by default, "all" for all,
 // "none" for none, and -name removes one.
-func ParseWeather(text string) (faultSet, error) {
+func ParseFaults(text string) (faultSet, error) {
 	f := faultSet{}
 	for name := range strings.SplitSeq(text, ",") {
 		name = strings.TrimSpace(name)
@@ -83,7 +83,7 @@ func ParseWeather(text string) (faultSet, error) {
 		case known:
 			f[name] = true
 		default:
-			return nil, fmt.Errorf("-weather: unknown name %q, want usual, all, none or some of %s", name,
+			return nil, fmt.Errorf("-faults: unknown name %q, want usual, all, none or some of %s", name,
 				strings.Join(slices.Sorted(maps.Keys(faultKinds)), ", "))
 		}
 	}

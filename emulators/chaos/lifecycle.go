@@ -16,7 +16,7 @@ import (
 func (c *chaosRun) submitMailings(ctx, faultCtx context.Context, lives *sync.WaitGroup) {
 	r := rand.New(rand.NewPCG(c.Seed, 3))
 	run := strconv.FormatInt(c.startedAt.UnixNano(), 36)
-	slots, kinds := make(chan struct{}, maxActiveMailings), c.Weather.mailingKinds()
+	slots, kinds := make(chan struct{}, maxActiveMailings), c.Faults.mailingKinds()
 	for n := 0; faultCtx.Err() == nil; n++ {
 		select {
 		case slots <- struct{}{}:
@@ -44,7 +44,7 @@ func (c *chaosRun) runMailing(ctx context.Context, p *testMailing, run string, t
 		return err
 	}
 
-	if c.Weather.makesFCMUnreliable() {
+	if c.Faults.makesFCMUnreliable() {
 		p.fcmUnreliable = c.injector.fcmUnreliable
 	}
 	if p.poisonToken != "" {

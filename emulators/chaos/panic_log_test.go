@@ -11,7 +11,7 @@ func TestPanicsAreBrokenPromises(t *testing.T) {
 	var log strings.Builder
 	p := &panicLog{next: &log}
 	for _, lines := range []string{
-		`{"severity":"INFO","message":"batch finished"}` + "\n", "{\"message\":\"http: panic serving 127.0.0.1:1: runtime error\"}\n{\"message\":\"tick done\"}\n",
+		`{"severity":"INFO","message":"batch call ended"}` + "\n", "{\"message\":\"http: panic serving 127.0.0.1:1: runtime error\"}\n{\"message\":\"tick done\"}\n",
 		`{"severity":"ERROR","message":"a handler panicked","panic":"x"}` + "\n", "fatal error: concurrent map writes\n",
 	} {
 		t.Run(lines, func(t *testing.T) {

@@ -74,14 +74,14 @@ func (c *chaosRun) printReport() error {
 	line := struct {
 		Seed    uint64  `json:"seed"`
 		Minutes float64 `json:"minutes"`
-		Weather string  `json:"weather"`
+		Faults  string  `json:"faults"`
 		Seconds float64 `json:"seconds"`
 		runTotals
 		DeadLetters int            `json:"dead_letters"`
 		Events      int            `json:"events"`
 		EventsTwice int            `json:"events_twice"`
 		Broken      map[string]int `json:"broken"`
-	}{c.Seed, c.Minutes, c.Weather.String(), float64(int(time.Since(c.startedAt).Seconds())), x.totals, len(c.pubsub.Messages(c.cloud.TopicName("deliver-dead"))),
+	}{c.Seed, c.Minutes, c.Faults.String(), float64(int(time.Since(c.startedAt).Seconds())), x.totals, len(c.pubsub.Messages(c.cloud.TopicName("deliver-dead"))),
 		len(c.events.ids), c.events.duplicates, promises}
 	if err := json.NewEncoder(out).Encode(line); err != nil {
 		return err

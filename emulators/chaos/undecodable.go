@@ -39,6 +39,7 @@ func (c *chaosRun) damageDocuments(ctx context.Context) {
 func (c *chaosRun) damageUntilDone(ctx context.Context, what string, do func(context.Context) error) bool {
 	for {
 		err := do(ctx)
+		// AlreadyExists: an earlier try stored the document, and its answer was lost.
 		if err == nil || status.Code(err) == codes.AlreadyExists {
 			c.injector.countFault(what)
 			return true
@@ -68,7 +69,7 @@ func (c *chaosRun) damageCustomer(ctx context.Context, q *testCustomer) error {
 	if err != nil {
 		return err
 	}
-	if q.savedTokens == nil {
+	if q.savedTokens == nil { // not nil: a try before this one may have damaged the document
 		q.savedTokens = doc.Data()["tokens"]
 	}
 	_, err = doc.Ref.Update(ctx, []firestore.Update{{Path: "tokens", Value: "not a map of tokens"}})

@@ -18,7 +18,8 @@ const (
 	unflagWithin = 2 * time.Minute
 )
 
-// unflagEarly unflags a mailing as soon as it has set one flag.
+// unflagEarly unflags a mailing as soon as it has set one flag. act sends an action of the
+// mailing, here "unflag", until it is answered: see runActions.
 func (p *testMailing) unflagEarly(ctx context.Context, c *client.Client, act func(string) error) error {
 	for until := time.Now().Add(unflagAfter); time.Now().Before(until); {
 		m := &client.Mailing{}
@@ -38,24 +39,24 @@ func (p *testMailing) unflagEarly(ctx context.Context, c *client.Client, act fun
 // waitForUnflag waits until no customer has a flag of a mailing that was unflagged,
 // for unflagWithin at most. The final check reports the flags that are left.
 func (c *chaosRun) waitForUnflag(ctx context.Context) error {
-	undone := map[string]bool{}
+	unflaggedMailings := map[string]bool{}
 	for _, p := range c.checker.endedMailings {
 		if p.kind == faultUnflag {
-			undone[p.id] = true
+			unflaggedMailings[p.id] = true
 		}
 	}
-	if len(undone) == 0 {
+	if len(unflaggedMailings) == 0 {
 		return nil
 	}
 
 	for until := time.Now().Add(unflagWithin); time.Now().Before(until); {
 		left := false
 		for k := range c.checker.unflagged {
-			stands, err := c.hasFlagOf(ctx, k.customer, undone)
+			flagged, err := c.hasFlagOf(ctx, k.customer, unflaggedMailings)
 			if err != nil {
 				return err
 			}
-			left = left || stands
+			left = left || flagged
 		}
 		if !left || !sleep(ctx, time.Second) {
 			break

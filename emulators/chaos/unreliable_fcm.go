@@ -49,7 +49,7 @@ func (w *faultInjector) changeConditions(f func(*fcmConditions)) {
 }
 
 // fcmUnreliable reports whether FCM gives wrong answers now.
-func (w *faultInjector) fcmUnreliable() bool { return w.unreliableKinds.Load() > 0 }
+func (w *faultInjector) fcmUnreliable() bool { return w.unreliable.Load() }
 
 // An unreliableKind is a kind of wrong answers of FCM, which begins and ends in a run.
 type unreliableKind struct {
@@ -57,13 +57,14 @@ type unreliableKind struct {
 	begin, end func()
 }
 
-// runUnreliableFCM waits for a quarter of the run, begins the kinds, waits for a third of
-// the run and ends them in their order.
+// runUnreliableFCM waits for a quarter of the run, begins the kinds in the reverse order,
+// waits for a third of the run, and ends them in their order: see startUnreliableFCM. long is
+// the length of the run.
 func (w *faultInjector) runUnreliableFCM(ctx context.Context, long time.Duration, kinds []unreliableKind) {
 	if len(kinds) == 0 || !sleep(ctx, long/4) {
 		return
 	}
-	w.unreliableKinds.Add(1)
+	w.unreliable.Store(true)
 	for _, k := range slices.Backward(kinds) {
 		w.countFault(k.what)
 		k.begin()
@@ -74,21 +75,22 @@ func (w *faultInjector) runUnreliableFCM(ctx context.Context, long time.Duration
 		w.countFault("end of: " + k.what)
 	}
 	w.unreliableEndedAt.Store(time.Now().UnixNano())
-	w.unreliableKinds.Add(-1)
+	w.unreliable.Store(false)
 }
 
 // startUnreliableFCM starts these kinds of faults, as far as the run has them. They
 // end with faultCtx. A registration that has begun continues in ctx: the model is
 // exact only if every registration finishes.
 //
-// FCM knows the FIDs of the app update before it works again, and answers for the right
-// project before it accepts any token. Otherwise it would say for a moment, with its other
-// answers right, that valid tokens are invalid, and nobody could know better.
+// The kinds end in the order of the list: first FCM learns the FIDs of the app update, then
+// it answers for the right project, and last it accepts tokens again. In another order FCM
+// would call valid tokens invalid for a moment while its other answers are right, and deliver
+// could not find that out.
 func (c *chaosRun) startUnreliableFCM(ctx, faultCtx context.Context, all *sync.WaitGroup) {
 	w, m := c.injector, c.customers
 	long := time.Duration(c.Minutes * float64(time.Minute))
 	var kinds []unreliableKind
-	if c.Weather[faultUnknownFIDs] {
+	if c.Faults[faultUnknownFIDs] {
 		// Registrations are slow while other things fail, too. They go on beside the other
 		// kinds, so that they make none of them longer.
 		update, endUpdate := context.WithCancel(ctx)
@@ -101,12 +103,12 @@ func (c *chaosRun) startUnreliableFCM(ctx, faultCtx context.Context, all *sync.W
 				m.registerFIDs()
 			}})
 	}
-	if c.Weather[faultOtherProject] {
+	if c.Faults[faultOtherProject] {
 		kinds = append(kinds, unreliableKind{"the tokens belong to another project",
 			func() { w.changeConditions(func(x *fcmConditions) { x.phonesProject = otherProject }) },
 			func() { w.changeConditions(func(x *fcmConditions) { x.phonesProject = "" }) }})
 	}
-	if c.Weather[faultBase404] {
+	if c.Faults[faultBase404] {
 		kinds = append(kinds, unreliableKind{"FCM answers 404 for every token",
 			func() {
 				w.changeConditions(func(x *fcmConditions) { x.outages = map[string]string{fcm.Every: "UNREGISTERED"} })
@@ -115,7 +117,7 @@ func (c *chaosRun) startUnreliableFCM(ctx, faultCtx context.Context, all *sync.W
 	}
 	all.Go(func() { w.runUnreliableFCM(faultCtx, long, kinds) })
 
-	if c.Weather[faultMigration] {
+	if c.Faults[faultMigration] {
 		w.countFault("a migration from tokens to FIDs")
 		all.Go(func() { m.migrateToFIDs(ctx, faultCtx, long) })
 	}
@@ -154,17 +156,17 @@ const heldFlagsTimeout = 2 * time.Minute
 // heldFlagsTimeout has passed. The final check reports what is wrong after that.
 func (c *chaosRun) waitForHeldFlags(ctx context.Context) error {
 	until := time.Unix(0, c.injector.unreliableEndedAt.Load()).Add(heldFlagsTimeout)
-	for c.Weather.makesFCMUnreliable() && time.Now().Before(until) {
+	for c.Faults.makesFCMUnreliable() && time.Now().Before(until) {
 		stored, err := c.reader.readCustomers(ctx)
 		if err != nil {
 			return err
 		}
-		probe := newChecker(c.customers, c.checker.calls, c.Weather)
-		probe.foundInvalid, probe.unflagged = c.checker.foundInvalid, c.checker.unflagged
-		c.events.mu.Lock()
-		err = probe.checkCustomers(ctx, c.client, c.events, stored)
+		trial := newChecker(c.customers, c.checker.calls, c.Faults)
+		trial.foundInvalid, trial.unflagged = c.checker.foundInvalid, c.checker.unflagged
+		c.events.mu.Lock() // no event is added while customers are compared with events
+		err = trial.checkCustomers(ctx, c.client, c.events, stored)
 		c.events.mu.Unlock()
-		if err != nil || len(probe.counts) == 0 || !sleep(ctx, 2*time.Second) {
+		if err != nil || len(trial.counts) == 0 || !sleep(ctx, 2*time.Second) {
 			return err
 		}
 	}

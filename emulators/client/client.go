@@ -144,7 +144,7 @@ func (p *Problem) Error() string {
 }
 
 // Call sends body as JSON, or as NDJSON if it is an io.Reader, and decodes the response
-// into answer, unless answer is nil. From status 300 on, the error is that of RefusalOf, and wraps a *Problem.
+// into answer, unless answer is nil. From status 300 on, the error is that of ResponseError, and wraps a *Problem.
 func (c *Client) Call(ctx context.Context, method, path string, body, answer any) error {
 	return c.callWithKey(ctx, method, path, "", body, answer)
 }
@@ -183,7 +183,7 @@ func (c *Client) callWithKey(ctx context.Context, method, path, key string, body
 
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
-		return RefusalOf(resp, method+" "+path)
+		return ResponseError(resp, method+" "+path)
 	}
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {

@@ -69,14 +69,14 @@ type Temporary struct {
 }
 
 // Error returns the text of the wrapped error.
-func (l *Temporary) Error() string { return l.Err.Error() }
+func (e *Temporary) Error() string { return e.Err.Error() }
 
 // Unwrap returns the wrapped error.
-func (l *Temporary) Unwrap() error { return l.Err }
+func (e *Temporary) Unwrap() error { return e.Err }
 
-// RefusalOf returns the error of a response with an error status or a redirect. what names the request. The
-// error is Temporary for 429, 502, 503 and 504.
-func RefusalOf(resp *http.Response, what string) error {
+// ResponseError returns the error of a response with an error status or a redirect. what names
+// the request. The error is Temporary for 429, 502, 503 and 504.
+func ResponseError(resp *http.Response, what string) error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // if reading fails, the error only has less detail
 	p := &Problem{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode)}
 	if to := resp.Header.Get("Location"); to != "" {
@@ -105,6 +105,7 @@ func Retry(ctx context.Context, pause time.Duration, report func(string), attemp
 		progressed, err := attempt()
 		temporary, isTemporary := errors.AsType[*Temporary](err) // false, too, if it succeeded
 		if progressed {
+			// This failure counts as the first one.
 			try, wait = 1, pause
 		}
 		if !isTemporary || try == MaxTries || ctx.Err() != nil {

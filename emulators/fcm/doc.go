@@ -10,4 +10,23 @@
 //
 // It imports no package of Carillon's functions: with shared code it would have the same
 // defects, and could not reveal them.
+//
+// The steps of a request to messages:send, in order:
+//
+//	handleSend       the request (send.go, connection.go, body.go)
+//	countSend        the quota of the project (quota.go)
+//	decodeRequest    the body, checked against the schema of the v1 API: its
+//	                 JSON (scan.go, number.go), its fields (decode.go,
+//	                 value.go, schema.go, proto.go)
+//	validate         the rules of a message (validate.go, condition.go)
+//	decideOutcome    which answer it gets (send.go):
+//	  forcedOutcome  what the settings force: outages, projects,
+//	                 installations (forced_outcomes.go, installations.go)
+//	  applyLatest    what SetOutcome says of a token (outcomes.go)
+//	  chaosOutcome   what Settings.Chaos draws (settings.go, random.go)
+//	sendError        the body of an error answer (answers.go)
+//	accept           the stored message (memory.go, phones.go)
+//	reportRequest    the record of the request (request_record.go)
+//
+// Wait (stats.go) and Subscribe (events.go) say what has happened.
 package fcm

@@ -154,7 +154,7 @@ func (c *channel) listen() {
 	c.back = bufio.NewReader(a.Body)
 }
 
-// next returns the next message of the service, without signs of life. It opens another back
+// next returns the next message of the service, without noop messages. It opens another back
 // channel when one has ended.
 func (c *channel) next() any {
 	c.t.Helper()

@@ -3,6 +3,7 @@ package firestore
 import (
 	"context"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -35,10 +36,8 @@ func (s *Server) SetFaultAfter(f func(method string, req proto.Message) error) {
 	storeFault(&s.after, f)
 }
 
-type pointer interface{ Store(*Fault) }
-
 // storeFault stores a fault, or nil without one, so that a call tests only for nil.
-func storeFault(p pointer, f Fault) {
+func storeFault(p *atomic.Pointer[Fault], f Fault) {
 	if f == nil {
 		p.Store(nil)
 		return
@@ -94,7 +93,7 @@ func (s *Server) handleUnary(ctx context.Context, req any, info *grpc.UnaryServe
 // interceptStream records a streaming RPC when it ends, and calls its faults.
 func (s *Server) interceptStream(srv any, st grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	c := &call{began: time.Now(), method: path.Base(info.FullMethod)}
-	w := &watched{ServerStream: st, ctx: engine.WithBill(st.Context(), &c.bill), s: s, method: info.FullMethod}
+	w := &faultStream{ServerStream: st, ctx: engine.WithBill(st.Context(), &c.bill), s: s, method: info.FullMethod}
 	err := handle(srv, w)
 	if err == nil {
 		err = callFault(s.after.Load(), info.FullMethod, w.last)
@@ -103,8 +102,9 @@ func (s *Server) interceptStream(srv any, st grpc.ServerStream, info *grpc.Strea
 	return err
 }
 
-// A watched stream passes each request to the fault of the server.
-type watched struct {
+// A faultStream is a stream whose requests are passed to the fault of the server. It remembers
+// the last request, for the fault after the RPC, and the subject of the first, for the record.
+type faultStream struct {
 	grpc.ServerStream
 	ctx      context.Context // that of the stream, with its bill
 	s        *Server
@@ -115,11 +115,11 @@ type watched struct {
 }
 
 // Context returns the context of the stream, in which operations are billed.
-func (w *watched) Context() context.Context { return w.ctx }
+func (w *faultStream) Context() context.Context { return w.ctx }
 
 // RecvMsg receives the next request. It returns the error of the fault, if
 // there is one.
-func (w *watched) RecvMsg(m any) error {
+func (w *faultStream) RecvMsg(m any) error {
 	if err := w.ServerStream.RecvMsg(m); err != nil {
 		return err
 	}

@@ -1,5 +1,16 @@
 // Package loadtest has the command load. It measures one mailing to many customers, or
-// many messages to one customer each.
+// many messages to one customer each. With -chaos the command runs package chaos.
+//
+//	load.go                 the flags, the run, and one mailing
+//	messages.go             messages to one customer each (-messages)
+//	zones.go, zones_base.go a mailing by time zones (-zones)
+//	second.go               a second mailing after some tokens have changed (-changed)
+//	beside.go               small mailings beside the large one (-beside)
+//	other_mailings.go       more large mailings beside it (-mailings, -rated)
+//	cancel.go               a cancel in the middle (-cancel)
+//	occasional_errors.go    errors for a share of the sends (-errors)
+//	billed.go, usage_*.go   what Google would bill; the processor time and the memory
+//	check.go                what the run has to show
 package loadtest
 
 import (
@@ -37,11 +48,11 @@ type plan struct {
 
 	changed float64 // share of the customers who get one more token before a second mailing; 0: no second one
 
-	messages      int         // to one customer each; 0: a mailing is measured
-	messageRate   float64     // a second
-	besideMailing bool        // one mailing to everyone beside the messages
-	campaign      bool        // one mailing by time zones is measured
-	stray         strayErrors // errors that FCM answers to a share of the sends
+	messages      int              // to one customer each; 0: a mailing is measured
+	messageRate   float64          // a second
+	besideMailing bool             // one mailing to everyone beside the messages
+	zones         bool             // one mailing by time zones is measured
+	occasional    occasionalErrors // errors that FCM answers to a share of the sends
 	seed          uint64
 }
 
@@ -56,7 +67,7 @@ type Result struct {
 	Instances       int               `json:"instances"`                 // processes of deliver; 0: it ran in this one
 	Messages        *messagesMeasured `json:"single_messages,omitempty"` // with -messages
 
-	Campaign *campaignMeasured `json:"campaign,omitempty"` // with -campaign
+	Zones *zonesMeasured `json:"zones,omitempty"` // with -zones
 
 	Second *secondMeasured `json:"second,omitempty"` // with -changed
 
@@ -92,20 +103,20 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	f.BoolVar(&p.beside, "beside", false, "also send a mailing to one customer every few seconds, and report the time from its POST to FCM")
 	f.IntVar(&p.mailings, "mailings", 1, "number of mailings to everyone at the same time; the figures are those of the first, but the counts of FCM are those of all")
 	f.IntVar(&p.rated, "rated", 0, "number of other mailings to everyone at the lowest rate; they are cancelled at the end")
-	f.Var(&p.stray, "stray", "errors for a share of the sends, like QUOTA_PROJECT=0.01/1s (with Retry-After) or UNAVAILABLE=0.001")
+	f.Var(&p.occasional, "errors", "errors for a share of the sends, like QUOTA_PROJECT=0.01/1s (with Retry-After) or UNAVAILABLE=0.001")
 	f.IntVar(&p.messages, "messages", 0, "number of messages to one customer each, sent instead of a mailing; reports the time from POST to FCM")
 	f.Float64Var(&p.messageRate, "message-rate", 100, "with -messages: messages a second")
 	f.BoolVar(&p.besideMailing, "beside-mailing", false, "with -messages: also send a mailing to all -customers")
 	f.IntVar(&o.DispatchCalls, "dispatch-calls", 0, "most calls of dispatch at the same time, so that a large mailing leaves processor time to others; 0: as many as Pub/Sub's emulator pushes")
 	f.IntVar(&o.RostersFrom, "rosters-from", o.RostersFrom, "from how many customers on dispatch reads rosters; 0: never")
 	f.Float64Var(&p.changed, "changed", 0, "after the mailing, register one more token for this share of the customers, and measure a second mailing; 0: no second one")
-	f.BoolVar(&p.campaign, "campaign", false, "send one mailing with variants, a control group, a filter and hours to -customers in 25 time zones, and check every sum and every message")
+	f.BoolVar(&p.zones, "zones", false, "send one mailing with variants, a control group, a filter and hours to -customers in 25 time zones, and check every sum and every message")
 	o.RegisterFleetFlags(f)
 	f.DurationVar(&o.FCMLatency, "fcm-latency", 70*time.Millisecond, "time that FCM takes for each answer")
 	var c chaos.Options
 	f.Uint64Var(&c.Seed, "chaos", 0, "seed: send many mailings while faults happen that this seed selects, and check every promise")
 	f.Float64Var(&c.Minutes, "minutes", 2, "with -chaos: minutes with faults; then the mailings need some more minutes to end")
-	weather := f.String("weather", "usual", "with -chaos: the faults, separated by commas: usual, all, none, NAME, or -NAME to leave one out")
+	faults := f.String("faults", "usual", "with -chaos: the kinds of faults, separated by commas: usual, all, none, NAME, or -NAME to leave one out")
 	f.StringVar(&c.Logs, "logs", "", "with -chaos: a `file` for the logs of the functions")
 	f.StringVar(&o.LogLevel, "log", o.LogLevel, "level of the log: debug, info, warn or error")
 	if err := cli.ParseFlags(f, args, out); err != nil {
@@ -116,7 +127,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	f.Visit(func(x *flag.Flag) { given[x.Name] = true })
 	if given["chaos"] {
 		var err error
-		if c.Weather, err = chaos.ParseWeather(*weather); err != nil {
+		if c.Faults, err = chaos.ParseFaults(*faults); err != nil {
 			return err
 		}
 		if c.Customers = p.customers; !given["customers"] {
@@ -162,7 +173,7 @@ func (p plan) runInCloud(ctx context.Context, o local.Options, out io.Writer) (*
 	}
 
 	defer l.Close()
-	rules := append([]fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}, p.stray...)
+	rules := append([]fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}, p.occasional...)
 	if err := l.Phones.SetOutcomes(rules...); err != nil {
 		return nil, err
 	}
@@ -171,8 +182,8 @@ func (p plan) runInCloud(ctx context.Context, o local.Options, out io.Writer) (*
 	switch {
 	case p.messages > 0:
 		run = p.runMessages
-	case p.campaign:
-		run = p.runCampaign
+	case p.zones:
+		run = p.runZones
 	}
 	m, err := run(ctx, l, out)
 	if err == nil && functions != nil {

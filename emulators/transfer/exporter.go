@@ -149,7 +149,7 @@ func (x *exporter) sendRequest(ctx context.Context) (*http.Response, error) {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.StatusCode != http.StatusOK:
-		err = client.RefusalOf(resp, "GET "+path)
+		err = client.ResponseError(resp, "GET "+path)
 	case kind != x.format.media:
 		err = fmt.Errorf("GET %s: the content type of the response is %q, not %s: is this the API?", path, kind, x.format.media)
 	default:

@@ -256,7 +256,7 @@ func (im *Importer) postChunk(ctx context.Context, chunk []byte) (*importAnswer,
 
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, client.RefusalOf(resp, "POST "+path)
+		return nil, client.ResponseError(resp, "POST "+path)
 	}
 
 	a := &importAnswer{}

@@ -72,7 +72,7 @@ func (h *Handler) writePart(w http.ResponseWriter, part []byte) bool {
 func (s *session) attach(b *backChannel) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.sessionEnded {
 		return false
 	}
 	s.back = b
@@ -92,8 +92,8 @@ func (s *session) detach(b *backChannel, idle time.Duration) {
 	}
 }
 
-// greet adds a sign of life if b would begin with silence: from the first bytes a client sees
-// that nothing between it and the server holds a response back until its end.
+// greet adds a noop message if nothing else is to be sent on b: from the first bytes a client
+// sees that nothing between it and the server holds a response back until its end.
 func (s *session) greet(b *backChannel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +102,7 @@ func (s *session) greet(b *backChannel) {
 	}
 }
 
-// wait returns the next part for b, after the time silence with a sign of life. It returns
+// wait returns the next part for b; after the time silence this is a noop message. It returns
 // nil if b is not the back channel any more, or ctx is done.
 func (s *session) wait(ctx context.Context, b *backChannel, silence time.Duration) []byte {
 	quiet := time.NewTimer(silence)

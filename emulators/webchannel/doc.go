@@ -17,8 +17,9 @@
 // before, and the back channel sends a message again until the client has confirmed it, so a
 // lost connection loses nothing.
 //
-// A channel ends when its client has shown no sign of life for a minute. What it holds for
-// its client is limited: when the limit is reached, it stops reading the stream.
+// A channel ends when its client has sent no request, and has had no back channel, for a
+// minute. What it holds for its client is limited: when the limit is reached, it stops
+// reading the stream.
 //
 // Known differences from Google's services: a channel is opened with a POST only (not with a
 // GET, which a "fast handshake" uses), and the messages are JSON only.

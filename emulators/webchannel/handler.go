@@ -25,8 +25,8 @@ import (
 type Options struct {
 	MaxBody     int64         // bytes of a request; 16 MiB by default
 	MaxSessions int           // channels at a time; 500 by default. More are answered 503
-	KeepAlive   time.Duration // after which a silent back channel gets a sign of life; 30 s by default
-	Idle        time.Duration // after which a channel without a sign of its client ends; 60 s by default
+	KeepAlive   time.Duration // after which a silent back channel gets a noop message; 30 s by default
+	Idle        time.Duration // after which a channel ends whose client sends nothing and has no back channel open; 60 s by default
 }
 
 // A Handler serves the bidirectional methods of gRPC services. It is used with New.
@@ -83,7 +83,7 @@ func (h *Handler) Close() {
 	h.mu.Unlock()
 
 	for _, s := range sessions {
-		s.close()
+		s.endSession()
 	}
 }
 
@@ -149,7 +149,7 @@ func (h *Handler) remove(key string) {
 	h.mu.Unlock()
 
 	if s != nil {
-		s.close()
+		s.endSession()
 	}
 }
 
@@ -196,14 +196,14 @@ func (h *Handler) open(m method, authorization string) (id string, s *session, e
 	id = rand.Text()
 	key := m.key(id)
 	s = &session{
-		done: ctx, end: end, changed: make(chan struct{}),
+		done: ctx, cancelStream: end, changed: make(chan struct{}),
 		input: &input{stream: stream, empty: m.request, moved: make(chan struct{})},
 	}
 	s.mu.Lock()
 	s.idle = time.AfterFunc(h.options.Idle, func() { h.expire(key, s) })
 	s.mu.Unlock()
 	if err := h.register(key, s); err != nil {
-		s.close()
+		s.endSession()
 		return "", nil, err
 	}
 	go s.receive(proto.Clone(m.response))
@@ -291,7 +291,7 @@ func (h *Handler) sendAll(ctx context.Context, s *session, f forward) error {
 			return err
 		}
 		if err != nil {
-			s.finish(err)
+			s.endStream(err)
 			return nil
 		}
 	}

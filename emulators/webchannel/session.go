@@ -16,44 +16,45 @@ import (
 )
 
 const (
-	maxHeld = 1 << 20   // bytes of messages that a channel holds, besides the last one
+	maxHeld = 1 << 20   // a channel with so many bytes of messages takes no more; the last message may exceed it
 	maxPart = 256 << 10 // bytes of messages in one part of a response, if they are several
 )
 
 // A session is one channel: a stream and what its client has not received yet.
 type session struct {
-	input *input
-	done  context.Context // of the stream
-	end   context.CancelFunc
+	input        *input
+	done         context.Context // of the stream
+	cancelStream context.CancelFunc
 
 	// mu guards the fields below.
-	mu      sync.Mutex
-	out     queue
-	over    bool          // the stream has ended: nothing is added to out but signs of life
-	closed  bool          // the session has ended: it gets no back channel any more
-	back    *backChannel  // that is open, or nil
-	changed chan struct{} // closed when a field has changed
-	idle    *time.Timer   // ends the session; it stands still while there is a back channel
+	mu           sync.Mutex
+	out          queue
+	streamEnded  bool          // nothing is added to out any more, except noop messages
+	sessionEnded bool          // it gets no back channel any more
+	back         *backChannel  // that is open, or nil
+	changed      chan struct{} // closed when a field has changed
+	idle         *time.Timer   // ends the session; it is stopped while a back channel is open
 }
 
-// change tells whoever waits that a field has changed. The caller holds mu.
+// change wakes all goroutines that wait for a change: it closes the channel changed and makes
+// a new one. The caller holds mu.
 func (s *session) change() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// receive passes the messages of the service on until the stream ends. It ends with the
-// context of the stream.
+// receive passes the messages of the service to the client until the stream, or its context,
+// ends.
 func (s *session) receive(response proto.Message) {
 	for {
 		proto.Reset(response)
 		if err := s.input.stream.RecvMsg(response); err != nil {
-			s.finish(err)
+			s.endStream(err)
 			return
 		}
 		value, err := protojson.Marshal(response)
 		if err != nil {
-			s.finish(status.Errorf(codes.Internal, "A response has no JSON form: %v", err))
+			s.endStream(status.Errorf(codes.Internal, "A response has no JSON form: %v", err))
 			return
 		}
 		if !s.add(value) {
@@ -67,7 +68,7 @@ func (s *session) receive(response proto.Message) {
 func (s *session) add(value []byte) bool {
 	for {
 		s.mu.Lock()
-		if s.over {
+		if s.streamEnded {
 			s.mu.Unlock()
 			return false
 		}
@@ -88,22 +89,22 @@ func (s *session) add(value []byte) bool {
 	}
 }
 
-// finish ends the stream and says why: with an error, or, after io.EOF, that the service has
+// endStream ends the stream and says why: with an error, or, after io.EOF, that the service has
 // closed it. The session stays until its client has received this and ends it.
-func (s *session) finish(err error) {
+func (s *session) endStream(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over {
+	if s.streamEnded {
 		return
 	}
-	s.over = true
+	s.streamEnded = true
 	if errors.Is(err, io.EOF) {
 		s.out.add([]byte(`"close"`))
 	} else {
 		s.out.add(transcode.ErrorBody(err))
 	}
 	s.change()
-	s.end()
+	s.cancelStream()
 }
 
 // confirm notes that the client has the messages up to a number. It returns false if the
@@ -127,8 +128,8 @@ func (s *session) state() (open bool, last int64, size int) {
 	return s.back != nil, s.out.last, s.out.size
 }
 
-// touch notes a sign of life of the client. Without a back channel the session ends after the
-// time idle without another one.
+// touch records a request of the client. If no back channel is open, the session ends when no
+// other request comes for the time idle.
 func (s *session) touch(idle time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,13 +138,13 @@ func (s *session) touch(idle time.Duration) {
 	}
 }
 
-// close ends the session, its stream and its back channel.
-func (s *session) close() {
+// endSession ends the session, its stream and its back channel.
+func (s *session) endSession() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.over, s.closed = true, true
+	s.streamEnded, s.sessionEnded = true, true
 	s.back = nil
 	s.idle.Stop()
 	s.change()
-	s.end()
+	s.cancelStream()
 }

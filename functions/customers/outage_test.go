@@ -32,8 +32,8 @@ var requests = map[string]testcloud.Request{
 // below the 60 s after which the clients of Google Cloud give up by themselves.
 const answeredWithin = 30 * time.Second
 
-// asked sends a request that has to be answered within the function's timeout.
-func asked(t *testing.T, s *testcloud.Client, r testcloud.Request) testcloud.Answer {
+// askInTime sends a request that has to be answered within the function's timeout.
+func askInTime(t *testing.T, s *testcloud.Client, r testcloud.Request) testcloud.Answer {
 	t.Helper()
 	began := time.Now()
 	a := s.Ask(r.Method, r.Path, r.Body, r.Header...)
@@ -50,7 +50,7 @@ func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
 			w := newHarness(t)
 			w.serve(Deps{Store: store.New(outage.Firestore(t), store.Options{}), Queue: w.queue, API: api.Options{Timeout: 500 * time.Millisecond}})
 			testcloud.EachOperation(t, w.Client, requests, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
-				a := asked(t, s, r)
+				a := askInTime(t, s, r)
 				if a.Code != http.StatusServiceUnavailable {
 					t.Errorf("answered %v, want 503", a)
 				}
@@ -72,7 +72,7 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 			q := queue.New(outage.PubSub(t), queue.Topics{Events: "push-events"})
 			w.serve(Deps{Store: w.Store, Queue: q, API: api.Options{Timeout: 10 * time.Second}})
 			testcloud.EachOperation(t, w.Client, requests, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
-				a := asked(t, s, r)
+				a := askInTime(t, s, r)
 				if a.Code >= 400 && a.Code != http.StatusNotFound {
 					t.Errorf("answered %v, want success", a)
 				}

@@ -134,5 +134,5 @@ type tokenBody struct {
 // latest token.
 func (s *service) newTokenBody(t push.Token, latest string) tokenBody {
 	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, Device: t.Device, Notifications: cmp.Or(t.Notifications, "unknown"), AddedAt: t.AddedAt, SeenAt: t.SeenAt, ReportedAt: timeOrNil(t.ReportedAt), Expires: t.Expires,
-		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.LastSignOfLife()) > push.StaleAfter, Invalid: t.Invalid}
+		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.LastActive()) > push.StaleAfter, Invalid: t.Invalid}
 }

@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// maxCrashes is how many calls may crash while a target is possibly under way.
-	// Then the target is given up, so that crashes do not send to it more often. A
-	// call has crashed if it ended without releasing the lease. Five crashes in a row
-	// of which the last stored no result close the whole rest of a batch.
+	// maxCrashes limits two counts. A target is given up after so many calls that crashed while
+	// it may have been under way, because the phone may have got the message each time. The
+	// rest of a batch is closed after so many crashes in a row, if the last one stored no
+	// result. A call has crashed if it ended without releasing the lease.
 	maxCrashes = 5
 	// suspectAfter is how many crashes make a batch a suspect. An instance works on
 	// one suspect at a time: a batch that crashes its instance would otherwise count
@@ -34,9 +34,9 @@ type admission int
 
 const (
 	admissionDeliver  admission = iota
-	admissionLeave              // another call has the lease, or it must wait: tick or a resume publishes it again
-	admissionPostpone           // a dead letter of a batch that too few calls tried
-	admissionGiveUp             // it was tried often enough
+	admissionLeave              // nothing: another call has the lease, or the batch has to wait. tick or a resume publishes it again
+	admissionPostpone           // store a later time: a dead letter of a batch that too few calls tried
+	admissionGiveUp             // close the rest: the batch was tried often enough
 )
 
 // decideAdmission decides what a call does with a batch.
@@ -61,16 +61,8 @@ func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter b
 // isSuspect reports whether the batch may be the cause of crashes.
 func isSuspect(b *push.Batch) bool { return max(b.CountCrashes(), b.MostCrashes()) >= suspectAfter }
 
-// crashesWith returns how many calls crashed while the target was possibly under way.
-func (d *delivery) crashesWith(target int) int {
-	if d.batch.CrashedWith == nil {
-		return 0
-	}
-	return int(d.batch.CrashedWith[target])
-}
-
-// isCrashLoop reports whether so many calls crashed in a row that the next one would
-// too, and the last one stored no result.
+// isCrashLoop reports whether maxCrashes calls crashed in a row and the last one stored no
+// result, so that the next call would probably crash, too.
 func isCrashLoop(b *push.Batch) bool { return b.CountCrashes() >= maxCrashes && !b.Saved }
 
 // postponeBatch stores when tick publishes the batch again. PublishedAt is cleared,

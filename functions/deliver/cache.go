@@ -110,11 +110,11 @@ func (c *stateCache) getState(ctx context.Context, id string) (*push.Mailing, er
 	}
 }
 
-// getAdmissible returns a mailing for a call that decides whether to deliver a batch of it. One
-// that is sending is returned as getState returns it, so that the batches of a mailing share a
-// reading, and the call stops as late as one that has begun. In any other state the mailing is
-// read now: a resume publishes each batch once, and a call that still saw the pause would leave
-// its batch. The result belongs to the caller.
+// getAdmissible returns a mailing for a call that decides whether to deliver a batch of it. If
+// the cached state is sending, it returns that, so that the batches of a mailing share one
+// read; it may be stateAge old, as for calls under way. In any other state it reads the
+// mailing now: a resume publishes each batch only once, and a call that still saw the pause
+// would not deliver its batch. The result is a copy, which the caller may change.
 func (c *stateCache) getAdmissible(ctx context.Context, id string) (*push.Mailing, error) {
 	m, err := c.getState(ctx, id)
 	if err == nil && m.State != push.Sending {

@@ -73,7 +73,7 @@ func (d *delivery) pauseForCredentials(ctx context.Context) error {
 func (d *delivery) pauseMailing(ctx context.Context, project string, reason push.PauseReason, detail string) error {
 	detail = d.Projects.WithProject(project, detail)
 	m, err := d.Store.PauseMailingForProject(ctx, d.mailing.ID, project, reason, detail)
-	if push.IsConflict(err) {
+	if push.IsStateConflict(err) {
 		return nil // another batch has paused it, or it has ended
 	}
 	if err != nil {
@@ -83,12 +83,12 @@ func (d *delivery) pauseMailing(ctx context.Context, project string, reason push
 	return nil
 }
 
-// logBatch writes the line of a batch that the log-based metrics read. Its sums are those
-// that the API shows of a mailing.
+// logBatch writes the line of a call for a batch that the log-based metrics read. settled says
+// whether the batch is finished. Its sums are those that the API shows of a mailing.
 func (d *delivery) logBatch(ctx context.Context) {
-	line, ids := "batch finished", []any{"mailing", d.mailing.ID, "batch", d.batch.Batch}
+	line, ids := "batch call ended", []any{"mailing", d.mailing.ID, "batch", d.batch.Batch}
 	if d.mailing.Single {
-		line, ids = "message finished", []any{"message_id", d.mailing.ID, "age_milliseconds", d.Now().Sub(d.mailing.CreatedAt) / time.Millisecond}
+		line, ids = "message call ended", []any{"message_id", d.mailing.ID, "age_milliseconds", d.Now().Sub(d.mailing.CreatedAt) / time.Millisecond}
 	}
 
 	totals := push.NewTokenTotals(int64(len(d.batch.Results)), push.TallyOf(d.batch.Results))

@@ -196,14 +196,14 @@ func TestAnInstanceWorksOnOneSuspectAtATime(t *testing.T) {
 				w.stopped(ref)
 			}
 			crashes(t, w, ref, 1)
-			aSuspectWaits(t, w, ref)
+			checkSuspectWaits(t, w, ref)
 		})
 	}
 }
 
-// aSuspectWaits holds a batch that crashed twice to what it does beside another
-// suspect, and alone.
-func aSuspectWaits(t *testing.T, w *batchHarness, ref push.BatchRef) {
+// checkSuspectWaits checks that a batch with which two calls crashed waits beside another
+// suspect, and is sent alone.
+func checkSuspectWaits(t *testing.T, w *batchHarness, ref push.BatchRef) {
 	t.Helper()
 	if _, err := w.MarkBatchPublished(t.Context(), w.openBatch("m"), w.clock.Now()); err != nil {
 		t.Fatal(err)

@@ -130,23 +130,23 @@ func newDeliverer(d Deps) *deliverer {
 
 // receiveFromPubSub answers Pub/Sub for a message that names a batch, or a message to
 // one customer.
-func (d *deliverer) receiveFromPubSub(ctx context.Context, m queue.Message) queue.Settlement {
+func (d *deliverer) receiveFromPubSub(ctx context.Context, m queue.Message) queue.Reply {
 	ref, message, ok := decodeRef(m.Data)
 	switch {
 	case !ok:
 		d.Log.ErrorContext(ctx, "the message names no batch", "pubsub_message_id", m.ID)
-		return settlementFor(m, errNoBatch)
+		return replyFor(m, errNoBatch)
 	case message.Message != "":
 		return d.receiveSingleMessage(ctx, message, m)
 	}
 
 	err := d.deliverAndFinish(ctx, ref, m.DeadLetterOf())
-	how := settlementFor(m, err)
+	reply := replyFor(m, err)
 	if err != nil {
 		d.Log.WarnContext(ctx, "batch not delivered", "mailing", ref.Mailing, "batch", ref.Batch,
-			"delivery_attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
+			"delivery_attempt", m.Attempt, "redelivered", reply == queue.Redeliver, "error", err)
 	}
-	return how
+	return reply
 }
 
 // deliverAndFinish works on one batch as far as possible. A batch that has to wait is stored
@@ -165,7 +165,9 @@ func (d *deliverer) deliverAndFinish(ctx context.Context, ref push.BatchRef, dea
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
 		defer cancel()
 		if failed := d.finishMailing(ctx, ref.Mailing); failed != nil {
-			err = failed // report this one: ErrConflict of the batch would acknowledge the message
+			// Not the error of the batch: if that were ErrConflict, the message would be
+			// acknowledged, and nobody would finish the mailing.
+			err = failed
 		}
 	}()
 

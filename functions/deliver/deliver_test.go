@@ -88,12 +88,12 @@ func TestTheLineOfABatchHasTheSumsOfTheAPI(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			t.Fatalf("the line %q is no JSON: %v", line, err)
 		}
-		if l.Msg == "batch finished" {
+		if l.Msg == "batch call ended" {
 			got = append(got, l.sums)
 		}
 	}
 	if diff := cmp.Diff([]sums{want}, got); diff != "" {
-		t.Errorf("the sums of \"batch finished\" differ (-want +got):\n%s", diff)
+		t.Errorf("the sums of \"batch call ended\" differ (-want +got):\n%s", diff)
 	}
 }
 
@@ -241,13 +241,13 @@ func TestWaitingIsNotFailing(t *testing.T) {
 	}
 }
 
-func TestUnknownBatchesAndNonsenseAreSettled(t *testing.T) {
+func TestUnknownBatchesAndNonsenseAreAnswered(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	for _, c := range []struct {
 		data    string
 		invalid bool
-		want    queue.Settlement
+		want    queue.Reply
 	}{
 		{`{"mailing":"none","batch":"00-000000"}`, false, queue.Ack},
 		{`{"mailing":"a/b/c","batch":".."}`, false, queue.Ack},
@@ -261,7 +261,7 @@ func TestUnknownBatchesAndNonsenseAreSettled(t *testing.T) {
 				m.Attributes = map[string]string{"CloudPubSubDeadLetterSourceSubscription": "deliver"}
 			}
 			if got := w.d.receiveFromPubSub(t.Context(), m); got != c.want {
-				t.Errorf("%s was settled by %v, want %v", c.data, got, c.want)
+				t.Errorf("%s was answered with %v, want %v", c.data, got, c.want)
 			}
 		})
 	}

@@ -12,13 +12,19 @@ import (
 // A delivery is one call's work on one leased batch. It has four phases, in
 // this order; docs/deliver.md draws them.
 //
-//	prepare  cancel targets of an outdated batch, compile the payload, prove it
-//	send     hand pending targets to the sender, save results as answers come
-//	resolve  decide what INVALID_ARGUMENT answers mean
-//	commit   close what is left, flag invalid tokens, settle or release the batch
+//	prepareBatch   give up targets after five crashes, cancel targets of an outdated
+//	               batch, compile the payload, prove it
+//	sendTargets    pass pending targets to the sender, save results as answers come
+//	resolveAnswers record that the payload is proven, pause or resume platforms, decide
+//	               what INVALID_ARGUMENT answers mean
+//	commitResults  close what is left, save, pause, weigh held flags, flag, settle or
+//	               release the batch
 //
 // A stop before sendTargets leads straight to commitResults. A stop in sendTargets does not
-// skip resolveInvalid, because the answers that came need their results.
+// skip resolveAnswers, because the answers that came need their results.
+//
+// Its embedded fields have the rest: deliverer what all calls of the instance share, with
+// Deps, and results the bookkeeping of the batch.
 type delivery struct {
 	*deliverer
 	results
@@ -31,7 +37,8 @@ type delivery struct {
 	callEnds      time.Time // end of the call; the lease ends leaseMargin later
 }
 
-// newDelivery makes the delivery of a leased batch. No message is sent after its
+// newDelivery makes the delivery of a leased batch. giveUpBatch makes one without a lease, only
+// to close the targets. No message is sent after its
 // deadline: some time before the call ends, when the mailing expires, or when the hours
 // end.
 func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Time) *delivery {
@@ -81,7 +88,7 @@ func (d *delivery) runPhases(ctx context.Context) error {
 		if err := d.sendTargets(ctx); err != nil {
 			return err
 		}
-		if err := d.resolveInvalid(ctx); err != nil {
+		if err := d.resolveAnswers(ctx); err != nil {
 			return err
 		}
 	}
@@ -121,7 +128,7 @@ func (d *delivery) stopIfOutsideHours() {
 	case p.Opens.Sub(now) > dueSoon:
 		d.stopWith(stop{reason: stopOutsideHours, until: p.Opens})
 	case p.Opens.After(now):
-		d.batch.NotBefore = p.Opens
+		d.batch.NotBefore = p.Opens // waitUntilDue (send.go) waits until then
 	}
 }
 
@@ -170,10 +177,11 @@ func (d *delivery) saveUnsavedResults(ctx context.Context) error {
 }
 
 // abandonBatch saves the results of a call that failed and releases the lease. If another
-// call has the lease by now, nothing is written.
+// call has the lease by now, nothing is written. It works also if ctx is done, which may be
+// why the call failed: the lease is valid for leaseMargin after the call.
 func (d *delivery) abandonBatch(ctx context.Context) error {
 	d.releaseAfterError()
-	if err := d.withTimeout(context.WithoutCancel(ctx), leaseMargin, d.saveResults); !store.IsConflict(err) {
+	if err := d.withTimeout(context.WithoutCancel(ctx), leaseMargin, d.saveResults); !store.IsRevisionConflict(err) {
 		return err
 	}
 	return nil

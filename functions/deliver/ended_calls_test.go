@@ -101,7 +101,7 @@ func killedAfter(t *testing.T, saves int) bool {
 	if killed && !errors.Is(err, errKilled) {
 		t.Fatalf("with %d saves it ended with %v, want %v", saves, err, errKilled)
 	}
-	if got := settlementFor(queue.Message{}, err); killed && got != queue.Redeliver {
+	if got := replyFor(queue.Message{}, err); killed && got != queue.Redeliver {
 		t.Fatalf("with %d saves its message was settled by %v, want %v", saves, got, queue.Redeliver)
 	}
 	w.clock.Add(time.Hour - time.Minute) // the lease lapses; young enough not to be expired

@@ -17,9 +17,9 @@ type fcmEvidence struct {
 	lastControls controlResult // the last result of askControls; weighHeldParts reads it
 }
 
-// askAgain sends once more, with validate_only, the messages to the targets with these
-// indexes in groupAnswers.invalid, and waits for FCM's answers. The answers come from goroutines of the sender; each writes its
-// own element of the result.
+// askAgain asks FCM again about the targets of these answers, with validate_only, and waits
+// for all answers. indexes are those of groupAnswers.invalid. The goroutines of the sender
+// write the result without a lock: each has an element of its own.
 func (w *fcmEvidence) askAgain(indexes []int) []askResult {
 	variants, err := w.payloads.getPayloads(w.mailing)
 	out := make([]askResult, len(indexes))
@@ -69,8 +69,17 @@ func (w *fcmEvidence) sendValidateOnly(t push.Target, message *fcm.Message, answ
 	w.Sender.Send(w.ctx, fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Project: w.projectOfPart(), Kind: t.Kind, DryRun: true, Until: w.deadline}, answered)
 }
 
-// askControls asks FCM about control tokens of the group, and if there are none, of any group
-// of its kind in the project.
+// askControls asks FCM about control tokens of the group. If none of them can be used, it asks
+// about those of any group of its kind in the project, unless the answers may come from a
+// wrong project. The result is
+//
+//	controlAccepted   FCM accepts one of the group
+//	controlElsewhere  the group has none that can be used, and FCM accepts one of another group
+//	controlMissing    there is none anywhere
+//	controlRefused    FCM refuses them; or the group had several, none of them can be used any
+//	                  more, and no other group has one that FCM accepts: then nothing shows
+//	                  that the answers of FCM are right
+//	controlUnanswered FCM is out of reach, or the store
 func (w *fcmEvidence) askControls(key tokenGroup) controlResult {
 	own := w.askControlsOfGroup(key)
 	w.lastControls = own
@@ -82,7 +91,7 @@ func (w *fcmEvidence) askControls(key tokenGroup) controlResult {
 	case w.lastControls == controlAccepted && own != controlAccepted:
 		w.lastControls = controlElsewhere
 	case w.lastControls == controlGone, w.lastControls == controlMissing && own == controlGone:
-		w.lastControls = controlRefused // FCM accepted tokens of this group lately, and none of them can be asked about now: nothing shows that its answers are right
+		w.lastControls = controlRefused
 	}
 	return w.lastControls
 }
@@ -104,7 +113,7 @@ func (w *fcmEvidence) askControlsOfGroup(key tokenGroup) controlResult {
 	}
 	controls, gone, err := w.groups.readControls(w.ctx, w.Store, key, w.Now())
 	if err != nil {
-		w.Log.WarnContext(w.ctx, "controls not read", "mailing", w.mailing.ID, "error", err)
+		w.Log.WarnContext(w.ctx, "control tokens not read", "mailing", w.mailing.ID, "error", err)
 		return controlUnanswered
 	}
 

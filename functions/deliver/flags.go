@@ -14,10 +14,10 @@ const (
 	// flagsPerSlice is how many tokens are flagged, published and saved before the next
 	// ones.
 	flagsPerSlice = 100
-	// No slice begins later than flagsEnd before the end of the call.
+	// flagsEnd is the time before the end of a call in which no slice begins.
 	flagsEnd = 5 * time.Second
-	// Owed flags that cannot be set are given up flagsGivenUp after the mailing's
-	// lifetime.
+	// flagsGivenUp is how long after the mailing's lifetime it is tried to set owed flags. Then
+	// those that cannot be set are given up.
 	flagsGivenUp = 24 * time.Hour
 )
 
@@ -99,14 +99,14 @@ func (d *delivery) flagTokens(ctx context.Context, targets []int) (faults []erro
 
 // flagsOf returns the flags of targets that were found invalid.
 func (d *delivery) flagsOf(targets []int) []store.Flag {
-	found := make(map[string]push.InvalidToken, len(d.batch.InvalidTokens))
+	byToken := make(map[string]push.InvalidToken, len(d.batch.InvalidTokens))
 	for _, x := range d.batch.InvalidTokens {
-		found[x.TokenID] = x
+		byToken[x.TokenID] = x
 	}
 
 	flags := make([]store.Flag, 0, len(targets))
 	for _, i := range targets {
-		x := found[d.tokenID(i)]
+		x := byToken[d.tokenID(i)]
 		flags = append(flags, store.Flag{
 			Mailing: d.mailing.ID, Customer: x.Customer, TokenID: x.TokenID,
 			Code: x.Code, Status: x.Status, At: x.At, BatchCreatedAt: d.batch.CreatedAt,

@@ -46,10 +46,11 @@ func groupOf(t push.Target) tokenGroup {
 	return tokenGroup{kind: t.Kind, platform: t.Platform, app: t.App, young: t.Young}
 }
 
-// controlGroup returns the group of a project, "" for the default one, whose control tokens
-// show two things: that FCM answers correctly there (any accepted token shows that), and
-// that it is the project of tokens of a kind (an accepted installation id is needed for
-// that; see credibleWithoutControl).
+// controlGroup returns a group that stands for all groups of a kind in a project ("": the
+// default one). An accepted token of it shows that FCM answers correctly, and that the tokens
+// of this kind belong to the project. For installation ids only another installation id shows
+// the second (see credibleWithoutControl), so an accepted one counts for both kinds
+// (controlGroupsOf).
 func controlGroup(kind push.Kind, project string) tokenGroup {
 	app := "\x00any"
 	if project != "" {

@@ -15,9 +15,8 @@ const (
 	// recoveryWait is how long after FCM accepted tokens again the others are asked
 	// about once more.
 	recoveryWait = 2 * time.Second
-	// heldAtMost is how long after FCM's answer a flag is held that cannot be
-	// decided. Then it is dropped, and the next mailing finds the token again. A
-	// mailing that is paused because of its flags keeps them.
+	// heldAtMost is how long a flag is held after FCM's answer. If it is not decided by then, it
+	// is dropped, and the next mailing finds the token again. A paused mailing keeps its flags.
 	heldAtMost = 30 * time.Minute
 )
 
@@ -51,17 +50,17 @@ func (d *delivery) weighHeldFlags(ctx context.Context) error {
 
 	asking, cancel := d.untilDeadline(ctx)
 	defer cancel()
-	found := d.weighHeldParts(asking, d.groupHeldFlags())
-	if recovered := found.recoveredProjects(); len(recovered) > 0 && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, recoveryWait) == nil {
+	evidence := d.weighHeldParts(asking, d.groupHeldFlags())
+	if recovered := evidence.recoveredProjects(); len(recovered) > 0 && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, recoveryWait) == nil {
 		// FCM accepts some of them now: its outage may be over. observed is emptied, so that
 		// all held flags are weighed as those of an earlier call: each has to be confirmed.
 		d.observed = nil
-		found = d.weighHeldParts(asking, d.groupHeldFlags())
+		evidence = d.weighHeldParts(asking, d.groupHeldFlags())
 		for _, project := range recovered {
-			found.forProject(project).recovered = true
+			evidence.forProject(project).recovered = true
 		}
 	}
-	return d.pauseOrResume(ctx, found)
+	return d.pauseOrResume(ctx, evidence)
 }
 
 // saveControlTokens stores the tokens of this call that FCM accepted, at most every
@@ -80,7 +79,7 @@ func (d *delivery) saveControlTokens(ctx context.Context) {
 
 	for key, list := range d.groups.takeControlsToSave(keys, d.Now()) {
 		if err := d.Store.SaveControls(ctx, key.storedName(), list, maxControls); err != nil {
-			d.Log.WarnContext(ctx, "controls not recorded", "error", err)
+			d.Log.WarnContext(ctx, "control tokens not recorded", "error", err)
 			d.groups.forgetSave(key) // the next call tries again
 		}
 	}
@@ -104,7 +103,7 @@ func (p *heldPart) targetsOf(answers []int) []int {
 // A heldKey says which answers are weighed together.
 type heldKey struct {
 	group       tokenGroup
-	again       bool // an earlier call held them
+	heldBefore  bool // by an earlier call
 	wrongSender bool // FCM answered SENDER_ID_MISMATCH
 }
 
@@ -116,8 +115,8 @@ func (d *delivery) groupHeldFlags() []*heldPart {
 	add := func(key heldKey, target int, invalid bool) {
 		p := parts[key]
 		if p == nil {
-			p = &heldPart{answers: groupAnswers{group: key.group, again: key.again, wrongSender: key.wrongSender, unaccepted: d.groups.countUnaccepted(key.group)}}
-			if !key.again {
+			p = &heldPart{answers: groupAnswers{group: key.group, heldBefore: key.heldBefore, wrongSender: key.wrongSender, unaccepted: d.groups.countUnaccepted(key.group)}}
+			if !key.heldBefore {
 				p.answers.before = d.answersBefore[key.group]
 			}
 			parts[key], order = p, append(order, p)
@@ -148,7 +147,7 @@ func (d *delivery) groupHeldFlags() []*heldPart {
 	}
 
 	for _, p := range order {
-		if p.answers.again {
+		if p.answers.heldBefore {
 			p.answers.answered = d.countAnswered(p.answers.group)
 		}
 	}
@@ -175,9 +174,9 @@ func (r *results) isWrongSender(target int) bool {
 
 // weighHeldParts decides about each part.
 func (d *delivery) weighHeldParts(ctx context.Context, parts []*heldPart) evidenceByProject {
-	found := evidenceByProject{}
+	evidence := evidenceByProject{}
 	for _, part := range parts {
-		out := found.forProject(d.Projects.ProjectOf(part.answers.group.app))
+		out := evidence.forProject(d.Projects.ProjectOf(part.answers.group.app))
 		w := &fcmEvidence{delivery: d, ctx: ctx, part: part}
 		part.answers.wereAccepted = w.wereAccepted()
 		recorded := d.addReleaseEvidence(ctx, part)
@@ -195,21 +194,21 @@ func (d *delivery) weighHeldParts(ctx context.Context, parts []*heldPart) eviden
 		out.recovered = out.recovered || recovered
 	}
 
-	return found
+	return evidence
 }
 
 // applyWrongSender drops the flags of tokens of another sender if the settings say so. If the
 // settings cannot be read, it holds them.
-func (d *delivery) applyWrongSender(ctx context.Context, found tokenDecision) tokenDecision {
+func (d *delivery) applyWrongSender(ctx context.Context, decision tokenDecision) tokenDecision {
 	set, err := d.Store.ReadSettings(ctx)
 	switch {
 	case err != nil:
 		d.Log.WarnContext(ctx, "settings not read", "mailing", d.mailing.ID, "batch", d.batch.Batch, "error", err)
-		found.hold, found.flag = append(found.hold, found.flag...), nil
+		decision.hold, decision.flag = append(decision.hold, decision.flag...), nil
 	case set.WrongSender == push.WrongSenderKeep:
-		found.drop, found.flag = append(found.drop, found.flag...), nil
+		decision.drop, decision.flag = append(decision.drop, decision.flag...), nil
 	}
-	return found
+	return decision
 }
 
 // takeFromHeld takes flags out of the held ones. With keepOwed they stay owed, and flagOwed
@@ -227,14 +226,14 @@ func (r *results) takeFromHeld(targets []int, keepOwed bool) {
 }
 
 // logHeld logs a part of which flags are held or dropped.
-func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision) {
-	if len(found.hold)+len(found.drop) == 0 {
+func (d *delivery) logHeld(ctx context.Context, p *heldPart, decision tokenDecision) {
+	if len(decision.hold)+len(decision.drop) == 0 {
 		return
 	}
 	g := p.answers.group
 	d.Log.WarnContext(ctx, "flags held", "mailing", d.mailing.ID, "batch", d.batch.Batch, "kind", g.kind, "platform", g.platform,
-		"app", g.app, "young", g.young, "held", len(found.hold), "dropped", len(found.drop), "flagged", len(found.flag),
-		"project", d.Projects.ProjectOf(g.app), "no_control_accepted", found.refused)
+		"app", g.app, "young", g.young, "held", len(decision.hold), "dropped", len(decision.drop), "flagged", len(decision.flag),
+		"project", d.Projects.ProjectOf(g.app), "no_control_token_accepted", decision.refused)
 }
 
 // dropLateFlags drops the flags that could not be decided in time, and all of them if the

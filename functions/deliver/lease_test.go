@@ -53,7 +53,7 @@ func TestCopiesInOneInstanceSendOnce(t *testing.T) {
 	}), storetest.ReadBatch)
 	for range copies {
 		done.Go(func() {
-			if err := w.d.deliverAndFinish(t.Context(), ref, ""); err != nil && settlementFor(queue.Message{}, err) != queue.Ack {
+			if err := w.d.deliverAndFinish(t.Context(), ref, ""); err != nil && replyFor(queue.Message{}, err) != queue.Ack {
 				t.Error(err)
 			}
 		})
@@ -78,7 +78,7 @@ func TestLeaseKeepsASecondCopyOut(t *testing.T) {
 	for range 5 {
 		wg.Go(func() {
 			err := newDeliverer(w.deps).deliverAndFinish(t.Context(), ref, "")
-			if settlementFor(queue.Message{}, err) != queue.Ack {
+			if replyFor(queue.Message{}, err) != queue.Ack {
 				t.Errorf("a copy failed: %v", err)
 			}
 		})

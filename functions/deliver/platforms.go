@@ -94,7 +94,7 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 		if slices.Contains(d.mailing.PausedPlatforms, platform) {
 			continue
 		}
-		if err := d.Store.PausePlatform(ctx, d.mailing.ID, platform, true); err != nil {
+		if err := d.Store.SetPlatformPaused(ctx, d.mailing.ID, platform, true); err != nil {
 			return err
 		}
 		d.Log.ErrorContext(ctx, "platform paused", "mailing", d.mailing.ID, "platform", platform, "detail", text)
@@ -104,7 +104,7 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 		if _, isDown := down[platform]; isDown || !up[platform] {
 			continue
 		}
-		if err := d.Store.PausePlatform(ctx, d.mailing.ID, platform, false); err != nil {
+		if err := d.Store.SetPlatformPaused(ctx, d.mailing.ID, platform, false); err != nil {
 			return err
 		}
 		d.Log.InfoContext(ctx, "platform resumed", "mailing", d.mailing.ID, "platform", platform)

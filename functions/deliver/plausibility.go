@@ -84,9 +84,9 @@ type groupAnswers struct {
 	// release may not be visible yet.
 	early bool
 
-	// again says that an earlier call held the invalid answers: all of them have to
+	// heldBefore says that an earlier call held the invalid answers: all of them have to
 	// be confirmed.
-	again bool
+	heldBefore bool
 }
 
 // A tokenDecision says what happens to the invalid answers of one group, by their
@@ -96,9 +96,9 @@ type tokenDecision struct {
 	drop []int // FCM accepts the token now: it is not flagged
 	hold []int // a later call decides
 
-	refused bool // held because FCM refuses the control tokens too, or because there is none
-	suspect bool // held because the app's release may be at fault
-	cleared bool // FCM accepts most of the young installation ids that it had refused
+	refused          bool // held because FCM refuses the control tokens too, or because there is none
+	releaseSuspected bool // held because the app's release may be at fault
+	cleared          bool // FCM accepts most of the young installation ids that it had refused
 }
 
 // An evidenceSource asks FCM for evidence. Both methods use validate_only, so that phones
@@ -118,10 +118,10 @@ type evidenceSource interface {
 // FCM never accepts a token again once it is invalid, and tokens become invalid one by one.
 // So an invalid answer is believed at once only if it stands alone among accepted ones.
 // Others have to be confirmed: FCM is asked again. If it accepts one of them now, its
-// answers are not reliable at the moment, and the rest is held. A confirmation counts only if
-// FCM accepted a control token before it, because an outage could end between the two. In
-// each case FCM has to accept a control token afterwards: while it refuses those, no token is
-// flagged.
+// answers are not reliable at the moment, and the rest is held. FCM has to accept a control
+// token before it is asked again, and once more before tokens are flagged. With the second
+// one only, an outage could end after the confirmation and before the control token. While
+// FCM refuses control tokens, no token is flagged.
 //
 // Young installation ids wait for one more call, to see whether many of them are
 // invalid. If so, the release of the app may be at fault, and they are held.
@@ -141,9 +141,9 @@ func decideInvalid(a groupAnswers, w evidenceSource) tokenDecision {
 	d.hold = unanswered
 
 	// Many invalid young tokens are held even if FCM confirms them.
-	d.suspect = a.suspectsRelease()
+	d.releaseSuspected = a.suspectsRelease()
 	d.cleared = a.group.dependsOnRelease() && len(recovered) >= fewYoung && float64(len(confirmed)) <= youngInvalidLimit*float64(len(recovered)+len(confirmed))
-	wait := d.suspect || a.suspected || a.early && !a.wereAccepted
+	wait := d.releaseSuspected || a.suspected || a.early && !a.wereAccepted
 	if len(recovered) > 0 || wait || !earlier.isTrusted() {
 		d.hold = append(d.hold, confirmed...)
 		d.refused = earlier == controlRefused && len(confirmed) > 0 && len(recovered) == 0
@@ -217,7 +217,7 @@ func (a *groupAnswers) splitByDoubt() (believed, doubtful []int) {
 				others++
 			}
 		}
-		if accepted && others <= aloneLimit && !a.again {
+		if accepted && others <= aloneLimit && !a.heldBefore {
 			believed = append(believed, i-offset)
 		} else {
 			doubtful = append(doubtful, i-offset)

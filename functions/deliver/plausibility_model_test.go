@@ -18,13 +18,13 @@ import (
 type phoneModel struct {
 	group  tokenGroup
 	name   int
-	alive  bool // the app is installed and its token usable once the weather is over
+	alive  bool // the app is installed and its token usable once the faults are over
 	broken bool // its installation id is unknown to FCM as long as faultySDK lasts
 	flag   bool // what Carillon decided
 }
 
-// A skyModel says when FCM answers wrongly. Times count requests.
-type skyModel struct {
+// An fcmModel says when FCM answers wrongly. Times count requests.
+type fcmModel struct {
 	now          int
 	outage       [][2]int    // every token of the group is answered 404 in these times
 	outageOf     *tokenGroup // nil: of every group
@@ -33,7 +33,7 @@ type skyModel struct {
 }
 
 // ask answers a request for a phone and takes one unit of time.
-func (s *skyModel) ask(p *phoneModel) (invalid bool) {
+func (s *fcmModel) ask(p *phoneModel) (invalid bool) {
 	s.now++
 	for _, o := range s.outage {
 		if (s.outageOf == nil || p.group == *s.outageOf) && s.now >= o[0] && s.now < o[1] {
@@ -49,9 +49,9 @@ func (s *skyModel) ask(p *phoneModel) (invalid bool) {
 	return !p.alive
 }
 
-// modelWitness asks the model as deliver asks FCM.
-type modelWitness struct {
-	sky    *skyModel
+// modelEvidence asks the model as deliver asks FCM.
+type modelEvidence struct {
+	fcm    *fcmModel
 	phones []*phoneModel // of the answers
 
 	invalid []bool            // of each of them
@@ -61,11 +61,11 @@ type modelWitness struct {
 	elsewhere *phoneModel // the last accepted one of the kind, nil: none
 }
 
-func (w *modelWitness) askAgain(list []int) []askResult {
+func (w *modelEvidence) askAgain(list []int) []askResult {
 	out := make([]askResult, len(list))
 	for k, i := range list {
 		out[k] = askAccepted
-		if w.sky.ask(w.phones[i]) {
+		if w.fcm.ask(w.phones[i]) {
 			out[k] = askInvalid
 			continue
 		}
@@ -74,14 +74,14 @@ func (w *modelWitness) askAgain(list []int) []askResult {
 	return out
 }
 
-func (w *modelWitness) askControls(tokenGroup) controlResult {
+func (w *modelEvidence) askControls(tokenGroup) controlResult {
 	result, held := controlMissing, 0
 	for _, p := range w.known {
 		if i := slices.Index(w.phones, p); i >= 0 && w.invalid[i] {
 			held++
 			continue
 		}
-		if !w.sky.ask(p) {
+		if !w.fcm.ask(p) {
 			return controlAccepted
 		}
 		result = controlRefused
@@ -92,17 +92,17 @@ func (w *modelWitness) askControls(tokenGroup) controlResult {
 	if result != controlMissing || w.elsewhere == nil || slices.Contains(w.phones, w.elsewhere) {
 		return result
 	}
-	if w.sky.ask(w.elsewhere) {
+	if w.fcm.ask(w.elsewhere) {
 		return controlRefused
 	}
 	return controlElsewhere
 }
 
-// A campaignModel sends mailings to a base of phones under a sky, as deliver
-// does: batches in order, held answers again after a wait.
-type campaignModel struct {
+// A mailingsModel sends mailings to a base of phones while FCM has faults, as deliver does:
+// batches in order, held answers again after a wait.
+type mailingsModel struct {
 	phones    []*phoneModel
-	sky       *skyModel
+	fcm       *fcmModel
 	history   map[tokenGroup]*groupHistory
 	controls  map[tokenGroup][]*phoneModel
 	held      []heldBatch
@@ -115,12 +115,12 @@ type campaignModel struct {
 type heldBatch struct{ phones, all []*phoneModel }
 
 // restart forgets what an instance remembers, and keeps what is stored.
-func (c *campaignModel) restart() {
+func (c *mailingsModel) restart() {
 	c.history, c.releases = map[tokenGroup]*groupHistory{}, map[tokenGroup]*releaseAnswers{}
 }
 
 // remember keeps an answer for a young installation id.
-func (c *campaignModel) remember(p *phoneModel, invalid bool) {
+func (c *mailingsModel) remember(p *phoneModel, invalid bool) {
 	if !p.group.dependsOnRelease() {
 		return
 	}
@@ -131,7 +131,7 @@ func (c *campaignModel) remember(p *phoneModel, invalid bool) {
 }
 
 // release adds what is known of a group's release, as deliver does.
-func (c *campaignModel) release(a *groupAnswers) {
+func (c *mailingsModel) release(a *groupAnswers) {
 	if !a.group.dependsOnRelease() {
 		return
 	}
@@ -140,26 +140,26 @@ func (c *campaignModel) release(a *groupAnswers) {
 	if r := c.releases[a.group]; r != nil {
 		a.youngInvalid, a.youngAnswered = r.countSince(recorded.Cleared, c.clock())
 	}
-	a.early = !a.again
+	a.early = !a.heldBefore
 }
 
 // record stores what a decision found of a group's release.
-func (c *campaignModel) record(group tokenGroup, d tokenDecision) {
+func (c *mailingsModel) record(group tokenGroup, d tokenDecision) {
 	switch {
 	case d.cleared:
 		c.suspicion[group] = store.Suspicion{Cleared: c.clock()}
-	case d.suspect:
+	case d.releaseSuspected:
 		c.suspicion[group] = store.Suspicion{At: c.clock(), Cleared: c.suspicion[group].Cleared}
 	}
 }
 
 // clock maps requests to time: 100 requests a second.
-func (c *campaignModel) clock() time.Time {
-	return time.Unix(1_800_000_000, 0).Add(time.Duration(c.sky.now) * 10 * time.Millisecond)
+func (c *mailingsModel) clock() time.Time {
+	return time.Unix(1_800_000_000, 0).Add(time.Duration(c.fcm.now) * 10 * time.Millisecond)
 }
 
 // batch sends to phones, or decides again about those of all that are held.
-func (c *campaignModel) batch(phones, all []*phoneModel, again bool) {
+func (c *mailingsModel) batch(phones, all []*phoneModel, heldBefore bool) {
 	held := heldBatch{all: all}
 	byGroup := map[tokenGroup][]*phoneModel{}
 	invalid := map[tokenGroup][]bool{}
@@ -173,8 +173,8 @@ func (c *campaignModel) batch(phones, all []*phoneModel, again bool) {
 		if _, met := before[p.group]; !met {
 			before[p.group] = h.recentAnswers(c.clock())
 		}
-		bad := again || c.sky.ask(p)
-		if !again {
+		bad := heldBefore || c.fcm.ask(p)
+		if !heldBefore {
 			h.addAnswer(bad, c.clock())
 			c.remember(p, bad)
 			if !bad {
@@ -191,10 +191,10 @@ func (c *campaignModel) batch(phones, all []*phoneModel, again bool) {
 	}
 	for _, group := range slices.SortedFunc(maps.Keys(byGroup), func(a, b tokenGroup) int { return strings.Compare(a.storedName(), b.storedName()) }) {
 		list := byGroup[group]
-		w := &modelWitness{sky: c.sky, phones: list, invalid: invalid[group], known: c.controls[group], elsewhere: c.accepted[group.kind],
+		w := &modelEvidence{fcm: c.fcm, phones: list, invalid: invalid[group], known: c.controls[group], elsewhere: c.accepted[group.kind],
 			accept: func(p *phoneModel) { c.remember(p, false) }}
 		a := groupAnswers{group: group, before: before[group], invalid: invalid[group],
-			unaccepted: c.history[group].unaccepted, again: again, answered: answeredOf(all, group, again)}
+			unaccepted: c.history[group].unaccepted, heldBefore: heldBefore, answered: answeredOf(all, group, heldBefore)}
 		c.release(&a)
 		d := decideInvalid(a, w)
 		c.record(group, d)
@@ -211,14 +211,14 @@ func (c *campaignModel) batch(phones, all []*phoneModel, again bool) {
 }
 
 // waits reports whether a phone's flag is held.
-func (c *campaignModel) waits(p *phoneModel) bool {
+func (c *mailingsModel) waits(p *phoneModel) bool {
 	return slices.ContainsFunc(c.held, func(h heldBatch) bool { return slices.Contains(h.phones, p) })
 }
 
 // countAnswered is how many phones of a group were asked in a batch, for answers that
 // were held.
-func answeredOf(all []*phoneModel, group tokenGroup, again bool) (n int) {
-	if !again {
+func answeredOf(all []*phoneModel, group tokenGroup, heldBefore bool) (n int) {
+	if !heldBefore {
 		return 0
 	}
 	for _, p := range all {
@@ -230,8 +230,8 @@ func answeredOf(all []*phoneModel, group tokenGroup, again bool) (n int) {
 }
 
 // retry decides what is held once more, a minute later.
-func (c *campaignModel) retry() {
-	c.sky.now += 6000
+func (c *mailingsModel) retry() {
+	c.fcm.now += 6000
 	held := c.held
 	c.held = nil
 	for _, h := range held {
@@ -239,15 +239,15 @@ func (c *campaignModel) retry() {
 	}
 }
 
-// TestNoLivePhoneIsFlagged drives random bases, histories and weathers against a
+// TestNoLivePhoneIsFlagged drives random bases, histories and faults of FCM against a
 // model of phones: no live phone is ever flagged, and no invalid one is kept for
-// more than three mailings without weather.
+// more than three mailings without faults.
 func TestNoLivePhoneIsFlagged(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		groups := []tokenGroup{androidTokens, {kind: push.KindFID, platform: push.Android, app: "shop"}, iosFIDs,
 			{kind: push.KindFID, platform: push.IOS, app: "shop", young: true}}
-		c := &campaignModel{sky: &skyModel{}, controls: map[tokenGroup][]*phoneModel{},
+		c := &mailingsModel{fcm: &fcmModel{}, controls: map[tokenGroup][]*phoneModel{},
 			accepted: map[push.Kind]*phoneModel{}, suspicion: map[tokenGroup]store.Suspicion{}}
 		c.restart()
 		n := rapid.IntRange(1, 400).Draw(rt, "phones")
@@ -266,10 +266,10 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 			c.phones = append(c.phones, &phoneModel{group: group, name: i, alive: alive})
 		}
 
-		weather := rapid.SampledFrom([]string{"fair", "outage", "faulty SDK", "wrong project"}).Draw(rt, "weather")
-		mailings := rapid.IntRange(1, 4).Draw(rt, "mailings under weather")
-		at := rapid.IntRange(1, 3*n).Draw(rt, "weather begins at request")
-		switch weather {
+		fault := rapid.SampledFrom([]string{"none", "outage", "faulty SDK", "wrong project"}).Draw(rt, "fault")
+		mailings := rapid.IntRange(1, 4).Draw(rt, "mailings during the fault")
+		at := rapid.IntRange(1, 3*n).Draw(rt, "fault begins at request")
+		switch fault {
 		case "outage":
 			for range 3 { // an outage looks like an invalid token of the only phone there is
 				c.phones = append(c.phones, &phoneModel{group: androidTokens, name: len(c.phones), alive: true})
@@ -282,13 +282,13 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 			for range 3 {
 				c.retry()
 			}
-			at += c.sky.now
-			c.sky.outage = [][2]int{{at, at + rapid.IntRange(3000, 200_000).Draw(rt, "requests in the outage")}}
+			at += c.fcm.now
+			c.fcm.outage = [][2]int{{at, at + rapid.IntRange(3000, 200_000).Draw(rt, "requests in the outage")}}
 			if rapid.Bool().Draw(rt, "one group alone") {
-				c.sky.outageOf = &androidTokens
+				c.fcm.outageOf = &androidTokens
 			}
 		case "faulty SDK":
-			c.sky.faultySDK = 1_000_000_000
+			c.fcm.faultySDK = 1_000_000_000
 			// Some of the young ones were registered by the release before.
 			share := rapid.Float64Range(2*youngInvalidLimit, 1).Draw(rt, "share of the young ones that the release broke")
 			young, broken := 0, 0
@@ -305,7 +305,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 				c.phones = append(c.phones, &phoneModel{group: groups[3], name: len(c.phones), alive: true, broken: true})
 			}
 		case "wrong project":
-			c.sky.wrongProject = true
+			c.fcm.wrongProject = true
 		}
 		send := func() {
 			var due []*phoneModel
@@ -328,7 +328,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 		verify := func() {
 			for _, p := range c.phones {
 				if p.flag && p.alive {
-					rt.Fatalf("live phone %d of group %+v flagged at request %d in weather %q", p.name, p.group, c.sky.now, weather)
+					rt.Fatalf("live phone %d of group %+v flagged at request %d with the fault %q", p.name, p.group, c.fcm.now, fault)
 				}
 			}
 		}
@@ -343,10 +343,10 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 					p.alive = false
 				}
 			}
-			c.sky.now += 360_000 // an hour
+			c.fcm.now += 360_000 // an hour
 		}
 
-		c.sky.outage, c.sky.faultySDK, c.sky.wrongProject = nil, 0, false
+		c.fcm.outage, c.fcm.faultySDK, c.fcm.wrongProject = nil, 0, false
 		for range 3 {
 			send()
 			verify()
@@ -357,22 +357,22 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 				living[p.group]++
 			}
 		}
-		deadYoung := 0 // young ones, ever
+		invalidYoung := 0 // young ones, ever
 		for _, p := range c.phones {
 			if !p.alive && p.group.young {
-				deadYoung++
+				invalidYoung++
 			}
 		}
-		few := weather == "fair" && deadYoung < fewYoung
+		few := fault == "none" && invalidYoung < fewYoung
 		for _, p := range c.phones {
 			if !p.alive && !p.flag && living[p.group] > 0 && (!p.group.young || few) {
-				rt.Fatalf("invalid phone %d of group %+v not flagged after three mailings without weather", p.name, p.group)
+				rt.Fatalf("invalid phone %d of group %+v not flagged after three mailings without faults", p.name, p.group)
 			}
 		}
 
 		// The young ones are held as long as their app's release may be at fault; a
 		// week after their registration nothing keeps them any longer.
-		c.sky.now += 8 * 24 * 360_000
+		c.fcm.now += 8 * 24 * 360_000
 		living = map[tokenGroup]int{}
 		for _, p := range c.phones {
 			p.group.young = false

@@ -11,15 +11,15 @@ import (
 
 // plausibilityStore changes a mailing because of what FCM answers.
 type plausibilityStore interface {
-	PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error
+	SetPlatformPaused(ctx context.Context, id string, p push.Platform, paused bool) error
 	ResumeImplausibleMailing(ctx context.Context, id string) (*push.Mailing, error)
 }
 
 // pauseOrResume pauses the mailing if the answers of a project are implausible, and
 // resumes it if FCM accepts tokens of the project because of which it was paused.
-func (d *delivery) pauseOrResume(ctx context.Context, found evidenceByProject) error {
-	for _, project := range slices.Sorted(maps.Keys(found)) {
-		switch x := found[project]; {
+func (d *delivery) pauseOrResume(ctx context.Context, evidence evidenceByProject) error {
+	for _, project := range slices.Sorted(maps.Keys(evidence)) {
+		switch x := evidence[project]; {
 		case x.refused && !d.hasMailingEnded():
 			if err := d.pauseIfImplausible(ctx, project); err != nil {
 				return err

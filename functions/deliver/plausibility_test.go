@@ -71,15 +71,15 @@ func TestDecideInvalid(t *testing.T) {
 		"one installation id alone, with control":    {iosFIDs, "", "i", nil, false, controlAccepted, []int{0}, tokenDecision{flag: []int{0}}},
 		"one installation id alone, others accepted": {iosFIDs, "", "i", nil, false, controlElsewhere, []int{0}, tokenDecision{flag: []int{0}}},
 		"half of the young ones": {young, "", "aiaiaiaiaiaiaiaiaiaiai", nil, false, controlAccepted,
-			[]int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, tokenDecision{hold: []int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, suspect: true}},
+			[]int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, tokenDecision{hold: []int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, releaseSuspected: true}},
 		"five of ten young ones, a while ago": {young, "", "aiaiaiaiai", nil, true, controlAccepted,
-			[]int{1, 3, 5, 7, 9}, tokenDecision{hold: []int{1, 3, 5, 7, 9}, suspect: true}},
+			[]int{1, 3, 5, 7, 9}, tokenDecision{hold: []int{1, 3, 5, 7, 9}, releaseSuspected: true}},
 		"nothing invalid": {androidTokens, "", "aaa", nil, false, controlAccepted, nil, tokenDecision{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := &scripted{again: c.again, controls: c.controls}
-			got := decideInvalid(groupAnswers{group: c.group, before: answers(c.before), invalid: answers(c.answers), again: c.held}, w)
+			got := decideInvalid(groupAnswers{group: c.group, before: answers(c.before), invalid: answers(c.answers), heldBefore: c.held}, w)
 			for _, list := range [][]int{got.flag, got.drop, got.hold} {
 				slices.Sort(list)
 			}
@@ -131,11 +131,11 @@ func TestYoungInstallationsWait(t *testing.T) {
 	}{
 		"just now":              {groupAnswers{early: true}, tokenDecision{hold: []int{8}}},
 		"just now, known good":  {groupAnswers{early: true, wereAccepted: true}, tokenDecision{flag: []int{8}}},
-		"a while ago":           {groupAnswers{again: true}, tokenDecision{flag: []int{8}}},
-		"suspected elsewhere":   {groupAnswers{again: true, suspected: true}, tokenDecision{hold: []int{8}}},
-		"many of the others":    {groupAnswers{again: true, youngInvalid: 5, youngAnswered: 24}, tokenDecision{hold: []int{8}, suspect: true}},
-		"a usual share":         {groupAnswers{again: true, youngInvalid: 5, youngAnswered: 25}, tokenDecision{flag: []int{8}}},
-		"four of the others":    {groupAnswers{again: true, youngInvalid: 4, youngAnswered: 8}, tokenDecision{flag: []int{8}}},
+		"a while ago":           {groupAnswers{heldBefore: true}, tokenDecision{flag: []int{8}}},
+		"suspected elsewhere":   {groupAnswers{heldBefore: true, suspected: true}, tokenDecision{hold: []int{8}}},
+		"many of the others":    {groupAnswers{heldBefore: true, youngInvalid: 5, youngAnswered: 24}, tokenDecision{hold: []int{8}, releaseSuspected: true}},
+		"a usual share":         {groupAnswers{heldBefore: true, youngInvalid: 5, youngAnswered: 25}, tokenDecision{flag: []int{8}}},
+		"four of the others":    {groupAnswers{heldBefore: true, youngInvalid: 4, youngAnswered: 8}, tokenDecision{flag: []int{8}}},
 		"many, but it is early": {groupAnswers{early: true, youngInvalid: 5, youngAnswered: 24}, tokenDecision{hold: []int{8}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestASuspicionEnds(t *testing.T) {
 			again[i] = askAccepted
 		}
 		invalid := slices.Repeat([]bool{true}, c.accepted+c.refused)
-		got := decideInvalid(groupAnswers{group: young, again: true, suspected: true, invalid: invalid}, &scripted{again: again, controls: controlAccepted})
+		got := decideInvalid(groupAnswers{group: young, heldBefore: true, suspected: true, invalid: invalid}, &scripted{again: again, controls: controlAccepted})
 		if got.cleared != c.want {
 			t.Errorf("with %d accepted again and %d refused the suspicion ends: %t, want %t", c.accepted, c.refused, got.cleared, c.want)
 		}

@@ -89,7 +89,7 @@ func (d *delivery) cancelOutdated(ctx context.Context) error {
 
 // refuseMailing ends a mailing whose payload FCM does not accept.
 func (d *delivery) refuseMailing(ctx context.Context, reason string) error {
-	if _, err := d.Store.EndMailing(ctx, d.mailing.ID, push.Refused, reason); err != nil && !push.IsConflict(err) {
+	if _, err := d.Store.EndMailing(ctx, d.mailing.ID, push.Refused, reason); err != nil && !push.IsStateConflict(err) {
 		return err
 	}
 	d.setReason(reason)

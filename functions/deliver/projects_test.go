@@ -110,7 +110,7 @@ func TestAMessageToOneCustomerGoesToTheProjectOfTheApp(t *testing.T) {
 	pharmacy.App = "pharmacy"
 	h.register("anna", phoneWith("shop-phone-token"), pharmacy)
 	ref := h.accept(push.MessageDraft{Customer: "anna"})
-	h.wantSettlement(h.receive(ref, 1), queue.Ack)
+	h.wantReply(h.receive(ref, 1), queue.Ack)
 	got := map[string]string{}
 	for _, m := range h.phones.Messages(phones.Filter{Mailing: ref.Message}) {
 		got[m.Token] = m.Project

@@ -24,10 +24,11 @@ func (d *delivery) provePayload(ctx context.Context, project string, r rendering
 	return proof
 }
 
-// proveMessage asks for a proof, and once more if something other than FCM answered.
+// proveMessage asks for a proof. If the answer does not come from FCM, also after the sender's
+// own second try, it asks once more.
 func (d *delivery) proveMessage(ctx context.Context, project string, m *fcm.Message) fcm.Answer {
 	proof := d.Sender.ProvePayloadIn(ctx, project, m)
-	if !isStray(proof) || d.Sleep(ctx, strayWait) != nil {
+	if !isNotFromFCM(proof) || d.Sleep(ctx, notFromFCMWait) != nil {
 		return proof
 	}
 	return d.Sender.ProvePayloadIn(ctx, project, m)

@@ -28,7 +28,7 @@ func TestTheEventOfAFlagIsPublishedAfterACrash(t *testing.T) {
 			_ = newDeliverer(deps).deliverAndFinish(t.Context(), ref, "")
 
 			w.phones.SetOutcome("*", "UNAVAILABLE") // nothing can be found out about the token now
-			if _, err := w.CancelMailing(t.Context(), "m"); err != nil && !push.IsConflict(err) {
+			if _, err := w.CancelMailing(t.Context(), "m"); err != nil && !push.IsStateConflict(err) {
 				t.Fatal(err)
 			}
 			w.clock.Add(2 * time.Minute) // the lease of the call that crashed is over

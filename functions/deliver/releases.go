@@ -20,9 +20,9 @@ const (
 	fewYoung = 5
 )
 
-// releaseAnswers has FCM's last answer for each young installation id of a group: a
-// faulty release shows over hours and many mailings, not in one batch. It has no
-// lock: groupStore.mu guards it.
+// releaseAnswers has FCM's last answer for each young installation id of a group. A faulty
+// release becomes visible only over hours and many mailings, so the answers of one batch are
+// not enough. It has no lock: groupStore.mu guards it.
 type releaseAnswers struct {
 	last  map[string]pastAnswer // by token
 	order []string              // the tokens in the order of their first answers
@@ -106,11 +106,11 @@ func (d *delivery) addReleaseEvidence(ctx context.Context, p *heldPart) store.Su
 
 // saveSuspicion stores a suspicion that the call has found, or its end. A suspicion
 // is stored again only in the second half of its time.
-func (d *delivery) saveSuspicion(ctx context.Context, p *heldPart, found tokenDecision, recorded store.Suspicion) {
+func (d *delivery) saveSuspicion(ctx context.Context, p *heldPart, decision tokenDecision, recorded store.Suspicion) {
 	switch {
-	case found.cleared:
+	case decision.cleared:
 		recorded = store.Suspicion{Cleared: d.Now()}
-	case found.suspect && d.Now().Sub(recorded.At) > releaseAge/2:
+	case decision.releaseSuspected && d.Now().Sub(recorded.At) > releaseAge/2:
 		recorded.At = d.Now()
 		d.Log.WarnContext(ctx, "release suspected", "mailing", d.mailing.ID, "platform", p.answers.group.platform, "app", p.answers.group.app,
 			"invalid", p.answers.youngInvalid, "answered", p.answers.youngAnswered)

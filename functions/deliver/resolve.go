@@ -13,9 +13,11 @@ import (
 // proofsAtOnce is how many payloads are proven at the same time.
 const proofsAtOnce = 16
 
-// resolveInvalid decides what the INVALID_ARGUMENT answers of the call mean. Payloads that
-// are not known to be good are proven. That takes time, so results are saved first.
-func (d *delivery) resolveInvalid(ctx context.Context) error {
+// resolveAnswers does what needs all answers of the call: it records that the payload is
+// proven, pauses or resumes platforms, and decides what the INVALID_ARGUMENT answers mean.
+// Payloads that are not known to be good are proven. That takes time, so results are saved
+// first.
+func (d *delivery) resolveAnswers(ctx context.Context) error {
 	if d.isProvenByAnswers() {
 		if err := d.markProven(ctx); err != nil {
 			return err

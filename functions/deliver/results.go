@@ -54,7 +54,7 @@ const (
 	stopPaused                  // pending targets stay pending
 	stopUnproven                // FCM cannot be asked whether it accepts the payload
 	stopEnded                   // cancelled, expired or refused: pending targets are closed
-	stopCredentials             // FCM refuses our credentials: the mailing is paused
+	stopCredentials             // FCM refuses our credentials, or answers do not come from FCM: the mailing is paused
 	stopOutsideHours            // it is outside the hours of the mailing: pending targets wait for them
 )
 
@@ -79,22 +79,22 @@ func (r *results) recordAnswer(a answer) {
 
 	switch a.Class {
 	case fcm.Accepted:
-		r.observed = append(r.observed, tokenAnswer{a.target, false})
+		r.observed = append(r.observed, tokenAnswer{target: a.target, invalid: false})
 		r.setResult(a.target, push.ResultAccepted)
 	case fcm.Invalid:
-		r.observed = append(r.observed, tokenAnswer{a.target, true})
+		r.observed = append(r.observed, tokenAnswer{target: a.target, invalid: true})
 		if a.Code == push.CodeInvalidArgument {
 			r.undecided = append(r.undecided, a)
 			return
 		}
 		r.setInvalid(a, push.ResultUnregistered)
 	case fcm.Doubtful:
-		r.observed = append(r.observed, tokenAnswer{a.target, true})
+		r.observed = append(r.observed, tokenAnswer{target: a.target, invalid: true})
 		r.undecided = append(r.undecided, a)
 	case fcm.Refused:
 		r.setResultWithReason(a.target, push.ResultRefused, a.Text)
 	case fcm.Mismatch:
-		r.observed = append(r.observed, tokenAnswer{a.target, true})
+		r.observed = append(r.observed, tokenAnswer{target: a.target, invalid: true})
 		r.setInvalid(a, push.ResultWrongSender)
 	case fcm.ThirdParty: // the credentials of one platform: other targets go on
 		r.refusedByPlatform = append(r.refusedByPlatform, a)
@@ -202,8 +202,9 @@ func (r *results) releaseAfterSuccess() { r.releaseBatch(true) }
 func (r *results) releaseAfterError() { r.releaseBatch(false) }
 
 // releaseBatch ends the lease; well: the call did not fail. The batch waits until the first
-// of its targets may be sent again; the others are skipped until their own time. Held flags
-// are weighed again after heldWait, if nothing else of the batch comes earlier. Outside the
+// of its targets may be sent again; the others are skipped until their own time. With held
+// flags it waits heldWait at most. If only held flags are left, or the mailing is paused, it
+// waits exactly heldWait. Outside the
 // hours of the mailing no message waits in Pub/Sub: tick publishes the batch at WaitUntil.
 func (r *results) releaseBatch(well bool) {
 	r.batch.ReleaseLease(well)
@@ -218,8 +219,8 @@ func (r *results) releaseBatch(well bool) {
 	if at.IsZero() {
 		at = r.now()
 	}
-	if again := r.now().Add(heldWait); len(r.batch.HeldFlags) > 0 && (len(r.batch.PendingTargets()) == 0 || r.stop.reason == stopPaused || at.After(again)) {
-		at = again
+	if weighAgainAt := r.now().Add(heldWait); len(r.batch.HeldFlags) > 0 && (len(r.batch.PendingTargets()) == 0 || r.stop.reason == stopPaused || at.After(weighAgainAt)) {
+		at = weighAgainAt
 	}
 
 	r.batch.NotBefore = at

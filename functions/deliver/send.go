@@ -18,9 +18,9 @@ const (
 	maxUnsaved = 250
 	// saveEvery is how long a result stays unsaved while the loop waits for others.
 	saveEvery = time.Second
-	// strayWait is how long a target waits after an answer that did not come from
+	// notFromFCMWait is how long a target waits after an answer that did not come from
 	// FCM.
-	strayWait = time.Second
+	notFromFCMWait = time.Second
 )
 
 // A sendLoop hands the pending targets of a delivery to the sender, never more at
@@ -32,7 +32,7 @@ type sendLoop struct {
 	turns          projectTurns         // targets that wait because their project has filled its part of the window
 	inFlight       map[int]bool         // targets that the sender has
 	marked         int                  // number of the queue's first targets that are stored as under way and may be sent; see mayStart
-	strayAnswers   map[int]bool         // targets with an answer that did not come from FCM; true: they are sent again
+	notFromFCM     map[int]bool         // targets with an answer that did not come from FCM; true: to be sent again, false: queued for that
 	triedPlatforms map[platformKey]bool // platforms that are down and of which this call has tried a target
 	answers        chan answer          // has room for the answers of all targets, so that the sender never waits
 }
@@ -44,7 +44,7 @@ func (d *delivery) sendTargets(ctx context.Context) error {
 	defer cancel()
 	l := &sendLoop{
 		delivery: d, renderer: renderer{payloads: d.variants}, inFlight: map[int]bool{},
-		turns: newProjectTurns(), strayAnswers: map[int]bool{}, triedPlatforms: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
+		turns: newProjectTurns(), notFromFCM: map[int]bool{}, triedPlatforms: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
 	}
 
 	if err := d.waitUntilDue(sending); err == nil {
@@ -108,7 +108,7 @@ func (l *sendLoop) runLoop(ctx, sending context.Context, cancel context.CancelFu
 			if err := l.saveAndMark(ctx); err != nil {
 				return err
 			}
-		case !l.isStopped() && l.sendStraysAgain(sending):
+		case !l.isStopped() && l.retryNotFromFCM(sending):
 		default:
 			return nil
 		}
@@ -127,6 +127,14 @@ func (l *sendLoop) windowSize() int {
 		return maxUnsaved
 	}
 	return windowAfter(l.crashesWith(l.queue[0]))
+}
+
+// crashesWith returns how many calls crashed while the target was possibly under way.
+func (d *delivery) crashesWith(target int) int {
+	if d.batch.CrashedWith == nil {
+		return 0
+	}
+	return int(d.batch.CrashedWith[target])
 }
 
 // windowAfter returns how many targets may be sent and not saved yet, by how many
@@ -195,24 +203,26 @@ func (l *sendLoop) awaitAnswer(ctx context.Context, tick <-chan time.Time) error
 	}
 }
 
-// takeAnswer records an answer. The first answer for a target that did not come from
-// FCM is not recorded: the target is sent again.
+// takeAnswer records an answer. If it does not come from FCM, it is not recorded the first
+// time: the target is passed to the sender again.
 func (l *sendLoop) takeAnswer(a answer) {
 	delete(l.inFlight, a.target)
 	delete(l.due, a.target)
 	l.turns.endTarget(l.projectOf(a.target), &l.queue)
 
-	if _, again := l.strayAnswers[a.target]; isStray(a.Answer) && !again {
-		l.strayAnswers[a.target] = true
+	if _, wasQueued := l.notFromFCM[a.target]; isNotFromFCM(a.Answer) && !wasQueued {
+		l.notFromFCM[a.target] = true
 		return
 	}
 	l.recordAnswer(a)
 	l.rememberAnswer(a)
 }
 
-// isStray reports whether something between us and FCM answered, a proxy for example.
-// One such answer is tried again; the second pauses the mailing.
-func isStray(a fcm.Answer) bool {
+// isNotFromFCM reports whether the answer does not come from FCM but, for example, from a
+// proxy. 401 and 403 do not count, because they refuse our credentials. The sender has tried
+// the message twice by then. It gets the message once more, and sends it up to two times
+// again. If these answers do not come from FCM either, the mailing is paused.
+func isNotFromFCM(a fcm.Answer) bool {
 	return a.Class == fcm.Misconfigured && a.HTTP != 0 && a.HTTP != http.StatusUnauthorized && a.HTTP != http.StatusForbidden
 }
 
@@ -259,17 +269,17 @@ func (l *sendLoop) markUnderWay() {
 	slices.Sort(l.batch.UnderWay)
 }
 
-// sendStraysAgain queues the targets with an answer that did not come from FCM, after
-// a wait, and reports whether there are any.
-func (l *sendLoop) sendStraysAgain(ctx context.Context) bool {
-	for i, again := range l.strayAnswers {
-		if again {
+// retryNotFromFCM queues the targets with an answer that did not come from FCM, waits for
+// notFromFCMWait, and reports whether there are any. The caller sends them.
+func (l *sendLoop) retryNotFromFCM(ctx context.Context) bool {
+	for i, sendAgain := range l.notFromFCM {
+		if sendAgain {
 			l.queue = append(l.queue, i)
-			l.strayAnswers[i] = false
+			l.notFromFCM[i] = false
 		}
 	}
 	l.sortByCrashes()
-	return len(l.queue) > 0 && l.Sleep(ctx, strayWait) == nil
+	return len(l.queue) > 0 && l.Sleep(ctx, notFromFCMWait) == nil
 }
 
 // drainAnswers takes the answers that are still to come, so that no result of a sent message

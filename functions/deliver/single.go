@@ -29,13 +29,13 @@ func decodeRef(data []byte) (batch push.BatchRef, message push.MessageRef, ok bo
 }
 
 // receiveSingleMessage answers Pub/Sub for a message to one customer.
-func (d *deliverer) receiveSingleMessage(ctx context.Context, ref push.MessageRef, m queue.Message) queue.Settlement {
+func (d *deliverer) receiveSingleMessage(ctx context.Context, ref push.MessageRef, m queue.Message) queue.Reply {
 	err := d.deliverSingleMessage(ctx, ref, m)
-	how := settlementFor(m, err)
+	reply := replyFor(m, err)
 	if err != nil {
-		d.Log.WarnContext(ctx, "message not delivered", "message_id", ref.Message, "delivery_attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
+		d.Log.WarnContext(ctx, "message not delivered", "message_id", ref.Message, "delivery_attempt", m.Attempt, "redelivered", reply == queue.Redeliver, "error", err)
 	}
-	return how
+	return reply
 }
 
 // deliverSingleMessage works on one message as far as possible. It is sent as a mailing of
@@ -111,7 +111,7 @@ func (d *deliverer) settleExcluded(ctx context.Context, m *push.Message) error {
 	if err := d.Store.SaveMessage(ctx, m); err != nil {
 		return err
 	}
-	d.Log.InfoContext(ctx, "message finished", "message_id", m.ID, "state", m.State, "excluded", m.Excluded, "settled", true)
+	d.Log.InfoContext(ctx, "message call ended", "message_id", m.ID, "state", m.State, "excluded", m.Excluded, "settled", true)
 	return nil
 }
 
@@ -167,7 +167,7 @@ func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
 	const tries = 5
 	for try := 1; ; try++ {
 		err := s.dataStore.SaveMessage(ctx, s.message)
-		if !store.IsConflict(err) || !s.message.Picked || try == tries {
+		if !store.IsRevisionConflict(err) || !s.message.Picked || try == tries {
 			return err // a message without targets has no results to lose
 		}
 
@@ -203,8 +203,10 @@ func (s *singleStore) PauseMailingForProject(ctx context.Context, id, _ string, 
 	return nil, &push.Conflict{Why: "a message is not paused"}
 }
 
-// PausePlatform has nothing to record: other messages find out themselves.
-func (s *singleStore) PausePlatform(context.Context, string, push.Platform, bool) error { return nil }
+// SetPlatformPaused has nothing to record: other messages find out themselves.
+func (s *singleStore) SetPlatformPaused(context.Context, string, push.Platform, bool) error {
+	return nil
+}
 
 // ResumeImplausibleMailing has nothing to resume.
 func (s *singleStore) ResumeImplausibleMailing(context.Context, string) (*push.Mailing, error) {

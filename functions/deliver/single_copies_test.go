@@ -19,7 +19,7 @@ func TestCopiesOfAMessageSendNothing(t *testing.T) {
 	t.Parallel()
 	h, ref := newMessageToAnna(t)
 	for _, attempt := range []int{1, 1, 2, 7} {
-		h.wantSettlement(h.receive(ref, attempt), queue.Ack)
+		h.wantReply(h.receive(ref, attempt), queue.Ack)
 	}
 	h.want("sent", h.sent(ref), map[string]int{"a1-phone-token": 1})
 }
@@ -86,7 +86,7 @@ func TestALeasedMessageIsLeftAlone(t *testing.T) {
 	if err := h.LeaseMessage(t.Context(), m, push.Lease{Owner: "another", Until: h.clock.Now().Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
-	h.wantSettlement(h.receive(ref, 2), queue.Ack)
+	h.wantReply(h.receive(ref, 2), queue.Ack)
 	h.want("sent", h.sent(ref), map[string]int{})
 	h.want("due", h.due(), []string{ref.Message})
 }
@@ -98,14 +98,14 @@ func TestFirstDeliveryKeepsItsResults(t *testing.T) {
 	t.Parallel()
 	for name, meanwhile := range map[string]func(h *messageHarness, ref push.MessageRef){
 		"a dead letter is postponed": func(h *messageHarness, ref push.MessageRef) {
-			h.wantSettlement(h.receiveDeadLetter(ref), queue.Ack)
+			h.wantReply(h.receiveDeadLetter(ref), queue.Ack)
 		},
 		"tick publishes it again": func(h *messageHarness, _ push.MessageRef) {
 			h.clock.Add(5 * time.Minute)
 			h.want("published again", h.publishDue(), 1)
 		},
 		"both": func(h *messageHarness, ref push.MessageRef) {
-			h.wantSettlement(h.receiveDeadLetter(ref), queue.Ack)
+			h.wantReply(h.receiveDeadLetter(ref), queue.Ack)
 			h.clock.Add(5 * time.Minute)
 			h.want("published again", h.publishDue(), 1)
 		},
@@ -116,12 +116,12 @@ func TestFirstDeliveryKeepsItsResults(t *testing.T) {
 			deps := h.deps
 			deps.Store = beforeFirstSave(h.Store, func() { meanwhile(h, ref) })
 
-			h.wantSettlement(receiveBy(t, newDeliverer(deps), ref, 1), queue.Ack)
+			h.wantReply(receiveBy(t, newDeliverer(deps), ref, 1), queue.Ack)
 
 			h.want("results", h.results(ref), map[string]string{push.TokenID("a1-phone-token"): "accepted"})
 			h.want("state", h.show(ref).State, push.Completed)
 			h.want("due", h.due(), []string(nil))
-			h.wantSettlement(h.receive(ref, 1), queue.Ack)
+			h.wantReply(h.receive(ref, 1), queue.Ack)
 			h.want("sent", h.sent(ref), map[string]int{"a1-phone-token": 1})
 		})
 	}
@@ -141,7 +141,7 @@ func TestFirstDeliveryOverwritesNoOtherCall(t *testing.T) {
 		}, push.Accepted},
 		"results": {func(h *messageHarness, ref push.MessageRef) {
 			h.phones.SetOutcome("a1-phone-token", "UNREGISTERED")
-			h.wantSettlement(h.receive(ref, 1), queue.Ack)
+			h.wantReply(h.receive(ref, 1), queue.Ack)
 		}, push.Completed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestFirstDeliveryOverwritesNoOtherCall(t *testing.T) {
 			var kept *push.Message
 			deps.Store = beforeFirstSave(h.Store, func() { c.meanwhile(h, ref); kept = h.show(ref) })
 
-			h.wantSettlement(receiveBy(t, newDeliverer(deps), ref, 1), queue.Ack)
+			h.wantReply(receiveBy(t, newDeliverer(deps), ref, 1), queue.Ack)
 
 			h.want("message", h.show(ref), kept)
 			h.want("state", h.show(ref).State, c.state)
@@ -168,7 +168,7 @@ func beforeFirstSave(s *store.Store, do func()) *storetest.FailingStore {
 func TestDeadLetterOfAMessageWaitsAMinute(t *testing.T) {
 	t.Parallel()
 	h, ref := newMessageToAnna(t)
-	h.wantSettlement(h.receiveDeadLetter(ref), queue.Ack)
+	h.wantReply(h.receiveDeadLetter(ref), queue.Ack)
 
 	list := h.dueBy(h.clock.Now().Add(time.Hour))
 	if len(list) != 1 {
@@ -187,9 +187,9 @@ func TestDeadLetterDoesNotDelayANewCopy(t *testing.T) {
 	h.clock.Add(5 * time.Minute)
 	deps := h.deps
 	deps.Store = beforeFirstSave(h.Store, func() { h.want("published again", h.publishDue(), 1) })
-	h.wantSettlement(newDeliverer(deps).receiveFromPubSub(t.Context(), deadLetterOf(t, ref)), queue.Ack)
+	h.wantReply(newDeliverer(deps).receiveFromPubSub(t.Context(), deadLetterOf(t, ref)), queue.Ack)
 
-	h.wantSettlement(h.receive(ref, 1), queue.Ack)
+	h.wantReply(h.receive(ref, 1), queue.Ack)
 	h.want("sent", h.sent(ref), map[string]int{"a1-phone-token": 1})
 }
 
@@ -203,9 +203,9 @@ func TestUndecodableMessageIsClosedByItsDeadLetter(t *testing.T) {
 	if _, err := cloud.DB().Doc("messages/"+ref.Message).Update(t.Context(), []sdk.Update{{Path: "draft", Value: "{"}}); err != nil {
 		t.Fatal(err)
 	}
-	h.wantSettlement(h.receive(ref, 1), queue.Redeliver)
+	h.wantReply(h.receive(ref, 1), queue.Redeliver)
 
-	h.wantSettlement(h.receiveDeadLetter(ref), queue.Ack)
+	h.wantReply(h.receiveDeadLetter(ref), queue.Ack)
 	h.want("due", h.due(), []string(nil))
 	h.want("sent", h.sent(ref), map[string]int{})
 }

@@ -87,18 +87,18 @@ func (h *messageHarness) accept(d push.MessageDraft) push.MessageRef {
 }
 
 // receive delivers the Pub/Sub message the nth time.
-func (h *messageHarness) receive(ref push.MessageRef, attempt int) queue.Settlement {
+func (h *messageHarness) receive(ref push.MessageRef, attempt int) queue.Reply {
 	h.t.Helper()
 	return receiveBy(h.t, h.d, ref, attempt)
 }
 
-func receiveBy(t *testing.T, d *deliverer, ref push.MessageRef, attempt int) queue.Settlement {
+func receiveBy(t *testing.T, d *deliverer, ref push.MessageRef, attempt int) queue.Reply {
 	t.Helper()
 	return d.receiveFromPubSub(t.Context(), queue.Message{Data: encoded(t, ref), Attempt: attempt})
 }
 
 // receiveDeadLetter delivers the Pub/Sub message as a dead letter.
-func (h *messageHarness) receiveDeadLetter(ref push.MessageRef) queue.Settlement {
+func (h *messageHarness) receiveDeadLetter(ref push.MessageRef) queue.Reply {
 	h.t.Helper()
 	return h.d.receiveFromPubSub(h.t.Context(), deadLetterOf(h.t, ref))
 }
@@ -144,10 +144,10 @@ func (h *messageHarness) sent(ref push.MessageRef) map[string]int {
 	return out
 }
 
-func (h *messageHarness) wantSettlement(got, want queue.Settlement) {
+func (h *messageHarness) wantReply(got, want queue.Reply) {
 	h.t.Helper()
 	if got != want {
-		h.t.Fatalf("the message was settled by %v, want %v\n%s", got, want, h.log)
+		h.t.Fatalf("the message was answered with %v, want %v\n%s", got, want, h.log)
 	}
 }
 

@@ -27,7 +27,7 @@ func TestMessageIsRenderedWithValuesAndSent(t *testing.T) {
 		Message: json.RawMessage(`{"notification":{"title":"+{{ values.points }} points, {{ customer.first_name }}","body":"{% if values.vip %}VIP{% endif %}"}}`),
 		Values:  map[string]any{"points": 50, "vip": true}})
 
-	h.wantSettlement(h.receive(ref, 1), queue.Ack)
+	h.wantReply(h.receive(ref, 1), queue.Ack)
 
 	h.want("results", h.results(ref), map[string]string{push.TokenID("a1-phone-token"): "accepted"})
 	h.want("state", h.show(ref).State, push.Completed)
@@ -106,7 +106,7 @@ func TestMessageFollowsTheRulesOfMailings(t *testing.T) {
 			}
 			ref := h.accept(c.draft)
 
-			h.wantSettlement(h.receive(ref, 1), queue.Ack)
+			h.wantReply(h.receive(ref, 1), queue.Ack)
 
 			want := map[string]int{}
 			for _, token := range c.sent {
@@ -146,13 +146,13 @@ func TestMessageCosts(t *testing.T) {
 	h := messageHarnessOver(t, db)
 	h.register("anna", phoneWith("a1-phone-token"), push.Registration{Value: "w1-phone-token", Platform: push.Web})
 
-	h.wantSettlement(h.receive(h.accept(push.MessageDraft{Customer: "anna"}), 1), queue.Ack) // stores the control tokens
+	h.wantReply(h.receive(h.accept(push.MessageDraft{Customer: "anna"}), 1), queue.Ack) // stores the control tokens
 
 	for name, draft := range map[string]push.MessageDraft{"to a customer": {Customer: "anna"}, "to a token": {Token: "a1-phone-token"}} {
 		h.d.settings = &settingsCache{store: h.Store, now: h.clock.Now}
 		before, requests := srv.Usage(), h.phones.Stats().Requests
 		ref := h.accept(draft)
-		h.wantSettlement(h.receive(ref, 1), queue.Ack)
+		h.wantReply(h.receive(ref, 1), queue.Ack)
 		after := srv.Usage()
 
 		if reads := after.Reads - before.Reads; reads > 3 {
@@ -174,7 +174,7 @@ func TestInvalidTokenOfAMessageIsFlagged(t *testing.T) {
 	h.phones.SetOutcome("gone-phone-token", "UNREGISTERED")
 	ref := h.accept(push.MessageDraft{Customer: "anna"})
 
-	h.wantSettlement(h.receive(ref, 1), queue.Ack)
+	h.wantReply(h.receive(ref, 1), queue.Ack)
 
 	h.want("results", h.results(ref), map[string]string{push.TokenID("gone-phone-token"): "invalid UNREGISTERED", push.TokenID("a1-phone-token"): "accepted"})
 	c, err := h.ReadCustomer(t.Context(), "anna")
@@ -201,7 +201,7 @@ func TestRefusedPayloadOfAMessageFlagsNobody(t *testing.T) {
 	h.register("anna", phoneWith("a1-phone-token"))
 	ref := h.accept(push.MessageDraft{Customer: "anna", Message: json.RawMessage(`{"notification":{"title":"x"},"android":{"ttl":"not a duration"}}`)})
 
-	h.wantSettlement(h.receive(ref, 1), queue.Ack)
+	h.wantReply(h.receive(ref, 1), queue.Ack)
 
 	h.want("results", h.results(ref), map[string]string{push.TokenID("a1-phone-token"): "refused"})
 	c, err := h.ReadCustomer(t.Context(), "anna")
@@ -232,7 +232,7 @@ func TestMessageWaitsForFCM(t *testing.T) {
 			h.phones.SetOutcome("a1-phone-token", c.outcome)
 			ref := h.accept(push.MessageDraft{Customer: "anna"})
 
-			h.wantSettlement(h.receive(ref, 1), queue.Ack)
+			h.wantReply(h.receive(ref, 1), queue.Ack)
 			h.want("state while it waits", h.show(ref).State, push.Accepted)
 			h.want("due", h.due(), []string{ref.Message})
 
@@ -243,7 +243,7 @@ func TestMessageWaitsForFCM(t *testing.T) {
 				h.clock.Add(push.DefaultMessageLifetime + time.Minute)
 			}
 			h.d = newDeliverer(h.deps)
-			h.wantSettlement(h.receive(ref, 1), queue.Ack)
+			h.wantReply(h.receive(ref, 1), queue.Ack)
 
 			h.want("results", h.results(ref), map[string]string{push.TokenID("a1-phone-token"): c.want})
 			h.want("state", h.show(ref).State, c.state)

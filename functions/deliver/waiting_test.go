@@ -161,9 +161,10 @@ func (p *passing) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answe
 	p.sender.Send(ctx, it, answered)
 }
 
-// TestOneStrayAnswerPausesNothing: one answer that is not FCM's is tried again. A second one
+// TestOneAnswerNotFromFCMPausesNothing: one answer that does not come from FCM is
+// asked for again. A second one
 // pauses the mailing, and a refusal of our credentials pauses it at once.
-func TestOneStrayAnswerPausesNothing(t *testing.T) {
+func TestOneAnswerNotFromFCMPausesNothing(t *testing.T) {
 	t.Parallel()
 	page := fcm.Answer{Class: fcm.Misconfigured, HTTP: 404, Text: "HTTP 404: <html>"}
 	refused := fcm.Answer{Class: fcm.Misconfigured, HTTP: 403, Text: "no"}
@@ -187,8 +188,8 @@ func TestOneStrayAnswerPausesNothing(t *testing.T) {
 	}
 }
 
-// TestOneStrayProofRefusesNothing: a proof is asked for once more.
-func TestOneStrayProofRefusesNothing(t *testing.T) {
+// TestOneProofNotFromFCMRefusesNothing: a proof is asked for once more.
+func TestOneProofNotFromFCMRefusesNothing(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	asked := 0

@@ -103,7 +103,7 @@ func newDispatcher(d Deps) *dispatcher {
 }
 
 // receiveFromPubSub answers Pub/Sub for a dispatch message.
-func (d *dispatcher) receiveFromPubSub(ctx context.Context, m queue.Message) queue.Settlement {
+func (d *dispatcher) receiveFromPubSub(ctx context.Context, m queue.Message) queue.Reply {
 	var o push.DispatchMessage
 	if err := json.Unmarshal(m.Data, &o); err != nil || o.Mailing == "" {
 		d.Log.ErrorContext(ctx, "the message names no mailing", "pubsub_message_id", m.ID, "error", err)
@@ -113,16 +113,17 @@ func (d *dispatcher) receiveFromPubSub(ctx context.Context, m queue.Message) que
 	if err == nil {
 		return queue.Ack
 	}
-	how := settlementFor(err)
-	d.Log.WarnContext(ctx, "dispatch stopped", "mailing", o.Mailing, "shard", o.Shard, "delivery_attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
-	return how
+	reply := replyFor(err)
+	d.Log.WarnContext(ctx, "dispatch stopped", "mailing", o.Mailing, "shard", o.Shard, "delivery_attempt", m.Attempt, "redelivered", reply == queue.Redeliver, "error", err)
+	return reply
 }
 
-// settlementFor is the table from an outcome to acknowledge or redeliver. If another call
-// does the same work, or if no call can do it, the message is acknowledged.
-func settlementFor(err error) queue.Settlement {
+// replyFor returns whether a message of Pub/Sub is acknowledged or redelivered, by the error
+// of its call. If another call does the same work, or if no call can do it, the message is
+// acknowledged.
+func replyFor(err error) queue.Reply {
 	switch {
-	case push.IsNotFound(err), push.IsConflict(err), errors.Is(err, store.ErrConflict):
+	case push.IsNotFound(err), push.IsStateConflict(err), errors.Is(err, store.ErrConflict):
 		return queue.Ack
 	}
 	return queue.Redeliver

@@ -234,7 +234,7 @@ func (w *harness) handleDue(t *testing.T, o push.DispatchMessage) {
 		w.mu.Unlock()
 		if err := w.d.handleMessage(t.Context(), todo[0]); err == nil {
 			todo = todo[1:]
-		} else if settlementFor(err) == 0 { // acknowledged
+		} else if replyFor(err) == 0 { // acknowledged
 			todo = todo[1:]
 		} else {
 			w.clock.Add(2 * time.Minute) // back-off, and the lease of a call that crashed

@@ -36,7 +36,7 @@ type shardRun struct {
 	tokens        int       // their tokens that are in batches
 	bytes         int       // bytes of these targets
 	reads         store.AudienceReads
-	wake          bool // some batches fall due before tick's next round
+	wake          bool // some batches become due before tick's next round
 }
 
 // workOnShard leases a shard and works through it, unless another call has the lease or
@@ -132,7 +132,7 @@ func (c *shardRun) createPages(ctx context.Context) error {
 	return c.finishShard(ctx)
 }
 
-// wakeTick asks tick to publish what falls due before its next round. If that fails,
+// wakeTick asks tick to publish what becomes due before its next round. If that fails,
 // the next round does it, up to a minute late.
 func (c *shardRun) wakeTick(ctx context.Context) {
 	if err := c.Queue.PublishWake(ctx, c.mailing.ID); err != nil {

@@ -83,7 +83,7 @@ const (
 
 // republishBatches publishes the open batches that are due and not leased: their
 // messages were acknowledged while the mailing was paused. It asks tick for those
-// that fall due later, and for those whose hours began during the pause.
+// that become due later, and for those whose hours began during the pause.
 func (d *dispatcher) republishBatches(ctx context.Context, m *push.Mailing) error {
 	open, err := d.Store.ListOpenBatches(ctx, m.ID)
 	if err != nil {

@@ -74,7 +74,7 @@ func (d *dispatcher) unflagPage(ctx context.Context, l *store.UnflagLease, until
 	}
 
 	for _, fault := range p.Faults {
-		d.Log.ErrorContext(ctx, "the flags of a batch cannot be removed", "mailing", l.Mailing, "error", fault)
+		d.Log.ErrorContext(ctx, "tokens of a batch not unflagged", "mailing", l.Mailing, "error", fault)
 	}
 
 	var late atomic.Bool
@@ -102,7 +102,7 @@ func (d *dispatcher) unflagCustomers(ctx context.Context, mailing string, tokens
 	_, events, err := d.Store.UnflagTokens(ctx, mailing, tokens)
 	queue.PublishEvents(ctx, d.Queue, d.Store, d.Log, events)
 	if store.IsUndecodable(err) {
-		d.Log.ErrorContext(ctx, "the flags of a customer cannot be removed", "mailing", mailing, "error", err)
+		d.Log.ErrorContext(ctx, "tokens of a customer not unflagged", "mailing", mailing, "error", err)
 		return nil
 	}
 	return err
@@ -134,7 +134,7 @@ func (d *dispatcher) releaseUnflag(ctx context.Context, l *store.UnflagLease) er
 	// Without the cancellation of ctx: an unreleased unflag waits for the end of its lease.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOverTime)
 	defer cancel()
-	if err := d.Store.SaveUnflagCursor(ctx, l, time.Time{}); err != nil && !store.IsConflict(err) {
+	if err := d.Store.SaveUnflagCursor(ctx, l, time.Time{}); err != nil && !store.IsRevisionConflict(err) {
 		return err
 	}
 	return nil

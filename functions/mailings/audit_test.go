@@ -19,7 +19,7 @@ func TestTheAuditLogSaysWhoDidWhat(t *testing.T) {
 	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch"})
 	t.Cleanup(q.Stop)
 	log := &testcloud.LogBuffer{}
-	site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: log.Logger()}))
+	site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: acceptingProver{}, Log: log.Logger()}))
 	const body = `{"message":{"notification":{"title":"Dear Anna"}},"audience":{"customers":["anna"]}}`
 	m := testcloud.Decode[brief](site.Ask("POST", "/v1/mailings", body, by("crm@shop.example", "k")...), 202)
 	site.Ask("POST", "/v1/mailings", body, by("crm@shop.example", "k")...) // a replay changes nothing

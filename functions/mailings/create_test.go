@@ -148,8 +148,8 @@ func TestPublishingFails(t *testing.T) {
 	check.Equal(t, w.stored(), 1, "stored mailings")
 }
 
-// TestPublishingFailsWithoutAKey: whoever has no key would hand in a second
-// mailing, so the first is accepted: tick starts what nobody ordered.
+// TestPublishingFailsWithoutAKey: a client without a key would hand in a second mailing, so
+// the first is accepted, and tick starts it although its message was not published.
 func TestPublishingFailsWithoutAKey(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)

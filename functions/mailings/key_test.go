@@ -74,7 +74,7 @@ func TestAKeyMayBeRequired(t *testing.T) {
 	w.Topic("dispatch")
 	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch"})
 	t.Cleanup(q.Stop)
-	site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: slog.New(slog.DiscardHandler), RequireKey: true}))
+	site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: acceptingProver{}, Log: slog.New(slog.DiscardHandler), RequireKey: true}))
 	got := site.Ask("POST", "/v1/mailings", plain)
 	testcloud.CheckCode(t, got, http.StatusBadRequest)
 	if len(got.Errors) != 1 {

@@ -17,9 +17,9 @@ import (
 	"carillon.example/shared/store"
 )
 
-// sent takes a mailing through dispatch and a batch with those results, one
-// customer each, and flags what is invalid.
-func (w *harness) sent(id string, results ...push.Result) {
+// sendMailing does what dispatch and deliver do: it creates one batch with one customer for
+// each result, stores the results, and flags the invalid tokens.
+func (w *harness) sendMailing(id string, results ...push.Result) {
 	w.t.Helper()
 	ctx, name := w.t.Context(), func(i int) string { return fmt.Sprintf("%s-%d", id, i) }
 	must := func(err error) {
@@ -80,8 +80,9 @@ func TestTransitions(t *testing.T) {
 			check.Equal(t, now.PausedReason == push.PausedByHand && now.PausedBecause == push.PausedTextByHand, c.state == push.Paused, "after %s: that it is paused by hand", c.do)
 		})
 	}
+
 	done := w.hand(plain)
-	w.sent(done.ID, push.ResultAccepted)
+	w.sendMailing(done.ID, push.ResultAccepted)
 	now := w.show(done.ID)
 	if now.State != push.Completed {
 		t.Fatalf("state is %v, want %v", now.State, push.Completed)
@@ -92,6 +93,7 @@ func TestTransitions(t *testing.T) {
 	if now.Tokens.Accepted != 1 {
 		t.Fatalf("tokens accepted is %v, want 1", now.Tokens.Accepted)
 	}
+
 	for _, do := range []string{"cancel", "pause", "resume"} {
 		t.Run(do, func(t *testing.T) {
 			if got := w.Ask("POST", "/v1/mailings/"+done.ID+"/"+do, ""); got.Code != 409 {
@@ -129,14 +131,15 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 	w.Topic("dispatch")
 	m := w.hand(plain)
 	bad := []push.Result{push.ResultAccepted, push.ResultUnregistered, push.ResultInvalidArgument, push.ResultUnregistered, push.ResultRefused}
-	w.sent(m.ID, bad...)
-	type deads struct {
+	w.sendMailing(m.ID, bad...)
+	type invalidTokens struct {
 		Tokens        []push.InvalidToken `json:"tokens"`
 		NextPageToken string              `json:"nextPageToken"`
 	}
+
 	base := "/v1/mailings/" + m.ID + "/invalid-tokens?pageSize=2"
-	first := testcloud.Decode[deads](w.Ask("GET", base, ""), 200)
-	second := testcloud.Decode[deads](w.Ask("GET", base+"&pageToken="+first.NextPageToken, ""), 200)
+	first := testcloud.Decode[invalidTokens](w.Ask("GET", base, ""), 200)
+	second := testcloud.Decode[invalidTokens](w.Ask("GET", base+"&pageToken="+first.NextPageToken, ""), 200)
 	all := slices.Concat(first.Tokens, second.Tokens)
 	if len(first.Tokens) != 2 {
 		t.Fatalf("two pages: number of tokens of the first is %v, want 2: %+v", len(first.Tokens), first.Tokens)
@@ -147,6 +150,7 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 	if second.NextPageToken != "" {
 		t.Fatalf("two pages: NextPageToken is %q, want none", second.NextPageToken)
 	}
+
 	for i, want := range []string{push.CodeUnregistered, push.CodeInvalidArgument, push.CodeUnregistered} {
 		t.Run(want, func(t *testing.T) {
 			d := all[i]
@@ -160,25 +164,30 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 			}
 		})
 	}
+
 	for _, q := range []string{"pageSize=0", "pageSize=501", "pageToken=x", "pageToken=a.-1.b", "pageToken=.x.y"} {
 		if got := w.Ask("GET", "/v1/mailings/"+m.ID+"/invalid-tokens?"+q, ""); got.Code != 422 {
 			t.Errorf("%s: %d %s", q, got.Code, got.Body)
 		}
 	}
+
 	none := w.hand(plain)
 	if text := w.Ask("GET", "/v1/mailings/"+none.ID+"/invalid-tokens", "").Body; strings.TrimSpace(text) != `{"tokens":[]}` {
 		t.Errorf("an empty list reads %s", text)
 	}
+
 	for _, path := range []string{"GET /v1/mailings/mnone/invalid-tokens", "POST /v1/mailings/mnone/unflag"} {
 		method, at, _ := strings.Cut(path, " ")
 		if got := w.Ask(method, at, ""); got.Code != 404 {
 			t.Errorf("%s: %d %s", path, got.Code, got.Body)
 		}
 	}
-	// One of them registers again: that flag does not stand any more.
+
+	// One token is registered again, which removes its flag.
 	if _, err := w.store.RegisterToken(t.Context(), all[0].Customer, push.Registration{Kind: push.KindToken, Value: fmt.Sprintf("t-%s-1", m.ID)}); err != nil {
 		t.Fatal(err)
 	}
+
 	w.Published("dispatch", 2)
 	began := w.clock.Now()
 	for range 2 { // asking again changes nothing
@@ -189,11 +198,13 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 		}
 		w.clock.Add(time.Second)
 	}
-	for _, o := range w.Published("dispatch", 2) {
-		if want := fmt.Sprintf(`{"mailing":%q,"shard":%d}`, m.ID, push.DispatchUnflag); o.Data != want {
-			t.Errorf("ordered %s, want %s", o.Data, want)
+
+	for _, message := range w.Published("dispatch", 2) {
+		if want := fmt.Sprintf(`{"mailing":%q,"shard":%d}`, m.ID, push.DispatchUnflag); message.Data != want {
+			t.Errorf("published %s, want %s", message.Data, want)
 		}
 	}
+
 	for _, d := range all {
 		if _, _, err := w.store.UnflagTokens(t.Context(), m.ID, []store.CustomerTokens{{Customer: d.Customer, Tokens: []string{d.TokenID}}}); err != nil {
 			t.Fatal(err)
@@ -208,6 +219,7 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 	if u.CompletedAt != nil {
 		t.Errorf("completedAt of the unflag, while it runs, is %v, want none", u.CompletedAt)
 	}
+
 	if _, err := w.store.EndUnflag(t.Context(), m.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -233,12 +245,12 @@ type unflagged struct {
 	Unflag push.Unflag
 }
 
-// TestUnflagWhoseMessageIsLost: what is recorded tick asks for.
+// TestUnflagWhoseMessageIsLost: the unflag is stored, so tick publishes its message again.
 func TestUnflagWhoseMessageIsLost(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t) // without a topic dispatch
 	m := w.hand(plain)
-	w.sent(m.ID, push.ResultUnregistered)
+	w.sendMailing(m.ID, push.ResultUnregistered)
 	testcloud.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
 	w.clock.Add(5 * time.Minute)
 	due, err := w.store.ListStalledUnflags(t.Context())
@@ -248,14 +260,15 @@ func TestUnflagWhoseMessageIsLost(t *testing.T) {
 	check.Equal(t, due, []string{m.ID}, "unflags that are due for tick")
 }
 
-// TestUnflagThatIsForbidden: nobody knows what such a mailing flagged.
+// TestUnflagThatIsForbidden: a mailing that has not started has no flags. The batches of an
+// old one, which list its flags, are deleted.
 func TestUnflagThatIsForbidden(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.Topic("dispatch")
 	waits := w.hand(plain)
 	old := w.hand(plain)
-	w.sent(old.ID, push.ResultUnregistered)
+	w.sendMailing(old.ID, push.ResultUnregistered)
 	if got := w.Ask("POST", "/v1/mailings/"+waits.ID+"/unflag", ""); got.Code != http.StatusConflict {
 		t.Errorf("before its start: %d %s", got.Code, got.Body)
 	}
@@ -265,7 +278,7 @@ func TestUnflagThatIsForbidden(t *testing.T) {
 	}
 }
 
-// settle books those results as deliver does.
+// settle stores the results as deliver does, and flags the invalid tokens.
 func (w *harness) settle(ref push.BatchRef, results []push.Result) {
 	w.t.Helper()
 	ctx := w.t.Context()

@@ -16,7 +16,7 @@ import (
 	"carillon.example/shared/store"
 )
 
-// message is a good message, and messageID the id of one.
+// message is a valid message, and messageID is the id of a stored one.
 const (
 	message   = `{"customer":"anna","message":{"notification":{"title":"a"}}}`
 	messageID = "s1"
@@ -48,8 +48,8 @@ func requestsFor(id string) map[string]testcloud.Request {
 // below the 60 s after which the clients of Google Cloud give up by themselves.
 const answeredWithin = 30 * time.Second
 
-// asked sends a request that has to be answered within the function's timeout.
-func asked(t *testing.T, s *testcloud.Client, r testcloud.Request) testcloud.Answer {
+// askInTime sends a request that has to be answered within the function's timeout.
+func askInTime(t *testing.T, s *testcloud.Client, r testcloud.Request) testcloud.Answer {
 	t.Helper()
 	began := time.Now()
 	a := s.Ask(r.Method, r.Path, r.Body, r.Header...)
@@ -59,8 +59,8 @@ func asked(t *testing.T, s *testcloud.Client, r testcloud.Request) testcloud.Ans
 	return a
 }
 
-// unavailable holds an answer to be one that asks to try again.
-func unavailable(t *testing.T, a testcloud.Answer) {
+// checkUnavailable checks that an answer is 503 with Retry-After.
+func checkUnavailable(t *testing.T, a testcloud.Answer) {
 	t.Helper()
 	if a.Code != http.StatusServiceUnavailable {
 		t.Errorf("answered %v, want 503", a)
@@ -70,10 +70,10 @@ func unavailable(t *testing.T, a testcloud.Answer) {
 	}
 }
 
-// proving takes every payload.
-type proving struct{}
+// acceptingProver accepts every payload.
+type acceptingProver struct{}
 
-func (proving) ProvePayload(context.Context, *fcm.Message) fcm.Answer {
+func (acceptingProver) ProvePayload(context.Context, *fcm.Message) fcm.Answer {
 	return fcm.Answer{Class: fcm.Accepted}
 }
 
@@ -86,21 +86,22 @@ func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
 		t.Run(string(outage), func(t *testing.T) {
 			q := queue.New(testcloud.New(t).PubSub(), queue.Topics{Dispatch: "dispatch", Events: "push-events"})
 			t.Cleanup(q.Stop)
-			site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: store.New(outage.Firestore(t), store.Options{}), Queue: q, Proof: proving{},
+			site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: store.New(outage.Firestore(t), store.Options{}), Queue: q, Proof: acceptingProver{},
 				Log: slog.New(slog.DiscardHandler), API: api.Options{Timeout: 500 * time.Millisecond}}))
 			testcloud.EachOperation(t, site, requestsFor("m1"), func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
-				unavailable(t, asked(t, s, r))
+				checkUnavailable(t, askInTime(t, s, r))
 			})
 			t.Run("create-mailing without a key", func(t *testing.T) {
 				t.Parallel()
-				unavailable(t, asked(t, testcloud.At(t, site.URL), testcloud.Request{Method: "POST", Path: "/v1/mailings", Body: plain}))
+				checkUnavailable(t, askInTime(t, testcloud.At(t, site.URL), testcloud.Request{Method: "POST", Path: "/v1/mailings", Body: plain}))
 			})
 		})
 	}
 }
 
-// TestEveryOperationAnswersWithoutPubSub: a mailing handed in with a key is asked
-// for once more, everything else is stored and left to tick.
+// TestEveryOperationAnswersWithoutPubSub: without Pub/Sub a request with an Idempotency-Key
+// gets 503, so that the client repeats it. Every other request succeeds, and tick publishes
+// its message.
 func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 	t.Parallel()
 	for _, outage := range testcloud.Outages() {
@@ -109,24 +110,24 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 			paused := w.hand(plain)
 			w.Ask("POST", "/v1/mailings/"+paused.ID+"/pause", "")
 			q := queue.New(outage.PubSub(t), queue.Topics{Dispatch: "dispatch", Messages: "messages", Events: "push-events"})
-			site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: slog.New(slog.DiscardHandler), API: tenSeconds}))
+			site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: acceptingProver{}, Log: slog.New(slog.DiscardHandler), API: tenSeconds}))
 			if _, _, err := w.store.CreateMessage(t.Context(), push.NewMessage(messageID, "", push.MessageDraft{Customer: "anna"}, time.Now())); err != nil {
 				t.Fatal(err)
 			}
 			requests := requestsFor(w.hand(plain).ID)
 			requests["resume-mailing"] = testcloud.Request{Method: "POST", Path: "/v1/mailings/" + paused.ID + "/resume"}
 			testcloud.EachOperation(t, site, requests, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
-				a := asked(t, s, r)
+				a := askInTime(t, s, r)
 				switch {
 				case r.Header != nil:
-					unavailable(t, a)
+					checkUnavailable(t, a)
 				case a.Code >= 400 && a.Code != http.StatusConflict:
 					t.Errorf("answered %v, want success", a)
 				}
 			})
 			t.Run("create-mailing without a key", func(t *testing.T) {
 				t.Parallel()
-				if a := asked(t, testcloud.At(t, site.URL), testcloud.Request{Method: "POST", Path: "/v1/mailings", Body: plain}); a.Code != http.StatusAccepted {
+				if a := askInTime(t, testcloud.At(t, site.URL), testcloud.Request{Method: "POST", Path: "/v1/mailings", Body: plain}); a.Code != http.StatusAccepted {
 					t.Errorf("answered %v, want 202", a)
 				}
 			})
@@ -134,11 +135,11 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 	}
 }
 
-// TestEveryOperationNeedsAPermission: a caller who may do nothing may do nothing.
+// TestEveryOperationNeedsAPermission: a caller without permissions gets 403 from every operation.
 func TestEveryOperationNeedsAPermission(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
-	site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Proof: proving{}, Log: slog.New(slog.DiscardHandler), API: api.Options{Callers: push.Callers{}}}))
+	site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Proof: acceptingProver{}, Log: slog.New(slog.DiscardHandler), API: api.Options{Callers: push.Callers{}}}))
 	testcloud.EachOperation(t, site, requestsFor("m1"), func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
 		if a := s.Ask(r.Method, r.Path, r.Body, r.Header...); a.Code != http.StatusForbidden {
 			t.Errorf("answered %v, want 403", a)

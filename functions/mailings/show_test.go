@@ -184,7 +184,7 @@ func TestListShowsWhatAMailingIs(t *testing.T) {
 	check.Equal(t, got.Tags, []string{"spring", "riga"}, "Tags")
 	w.clock.Add(time.Second)
 	done := w.hand(plain)
-	w.sent(done.ID, push.ResultAccepted, push.ResultUnregistered)
+	w.sendMailing(done.ID, push.ResultAccepted, push.ResultUnregistered)
 
 	type item struct {
 		ID, Name, Title string
@@ -229,7 +229,7 @@ func TestShowHasSumsByPlatform(t *testing.T) {
 		t.Errorf("before it starts (-want +got):\n%s", diff)
 	}
 
-	w.sent(m.ID, push.ResultAccepted, push.ResultUnregistered)
+	w.sendMailing(m.ID, push.ResultAccepted, push.ResultUnregistered)
 
 	got := w.show(m.ID)
 	want["android"] = push.NewTokenTotals(2, push.TallyOf([]push.Result{push.ResultAccepted, push.ResultUnregistered}))

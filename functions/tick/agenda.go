@@ -130,7 +130,7 @@ func (a *agenda) takeDue(now, until time.Time) (due []agendaItem, wait time.Dura
 // other calls may add items.
 const maxSleep = 500 * time.Millisecond
 
-// publishUntil publishes the items that fall due until then, each at its time. If the
+// publishUntil publishes the items that become due by then, each at its time. If the
 // call is killed, nothing is lost: the next round finds what is not published.
 func (t *ticker) publishUntil(ctx context.Context, until time.Time) {
 	if !t.agenda.beginStay(until) {
@@ -156,7 +156,7 @@ func (t *ticker) publishUntil(ctx context.Context, until time.Time) {
 	}
 }
 
-// planItems puts the items that fall due until the horizon on the agenda, and returns
+// planItems puts the items that become due before until on the agenda, and returns
 // those that are due now.
 func (t *ticker) planItems(items []agendaItem, until time.Time) (due []agendaItem) {
 	now := t.Now()

@@ -97,8 +97,8 @@ func (t *ticker) publishShards(ctx context.Context, m *push.Mailing, until time.
 	return t.publishItems(ctx, t.planItems(items, until), n)
 }
 
-// publishBatchesOrFinish publishes the batches that are due and not leased, and
-// finishes the mailing if no batch is open.
+// publishBatchesOrFinish publishes the batches that are due and not leased, and plans those
+// that become due before until. If no batch is open, it finishes the mailing.
 func (t *ticker) publishBatchesOrFinish(ctx context.Context, m *push.Mailing, until time.Time, n *roundCounts) error {
 	open, err := t.listBatches(ctx, m, until)
 	if err != nil {
@@ -138,8 +138,8 @@ func (t *ticker) publishHoldingBatches(ctx context.Context, m *push.Mailing, unt
 	return t.publishBatches(ctx, m, holding, until, n)
 }
 
-// publishBatches publishes the batches that are due, and plans those that are due
-// before the horizon.
+// publishBatches publishes the batches that are due, and plans those that become due before
+// until.
 func (t *ticker) publishBatches(ctx context.Context, m *push.Mailing, open []store.OpenBatch, until time.Time, n *roundCounts) error {
 	items := make([]agendaItem, len(open))
 	for i, b := range open {

@@ -1,8 +1,7 @@
-// Package tick is the Cloud function that Cloud Scheduler calls each minute: the
-// timer and the safety net. It starts mailings, publishes messages that fall due
-// until its next round, each at its time, publishes lost messages again, ends
-// mailings that have expired, and finishes mailings that their last batch could not
-// finish.
+// Package tick is the Cloud function that Cloud Scheduler calls each minute: the timer, and
+// the repair of what other calls could not finish. It starts mailings. It publishes messages
+// that become due before its next round, each at its time, and lost messages again. It ends
+// mailings that have expired, and finishes those that their last batch could not finish.
 package tick
 
 import (
@@ -54,7 +53,7 @@ func (s *settings) Check() []error {
 	// If a call ended before the next round, nothing would be published at its time
 	// in between.
 	if longest := maxCallTimeOf(s.CallTimeout); longest < publishingTime(s.Every) {
-		faults = append(faults, fmt.Errorf("CALL_TIMEOUT is %s, and a call may stay for %s of it: with TICK_EVERY %s it has to stay for %s", s.CallTimeout, longest, s.Every, publishingTime(s.Every)))
+		faults = append(faults, fmt.Errorf("CALL_TIMEOUT is %s, so a call may run for %s; with TICK_EVERY %s it has to run for %s", s.CallTimeout, longest, s.Every, publishingTime(s.Every)))
 	}
 	return faults
 }

@@ -80,7 +80,7 @@ func newHarnessOn(t *testing.T, l *testcloud.Cloud) *harness {
 // did is what a round did.
 type did struct{ started, republished, expired, completed int64 }
 
-// tick is one round, without what falls due after it.
+// tick is one round, without what becomes due after it.
 func (w *harness) tick(t *testing.T) did {
 	t.Helper()
 	w.forget()

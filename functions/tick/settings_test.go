@@ -15,7 +15,7 @@ func TestTickHasToLastUntilTheNextRound(t *testing.T) {
 		"as deployed":         {timeout: "120s", every: "60s"},
 		"just enough":         {timeout: "85s", every: "60s"},
 		"the default timeout": {every: "60s", fault: "CALL_TIMEOUT is 1m0s"},
-		"a little too short":  {timeout: "84s", every: "60s", fault: "has to stay for 1m15s"},
+		"a little too short":  {timeout: "84s", every: "60s", fault: "has to run for 1m15s"},
 		"frequent rounds":     {timeout: "20s", every: "3s"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -104,8 +104,8 @@ type publisher interface {
 }
 
 const (
-	// sweptPerStep is how many customers or events one step handles. sweeping is how long a
-	// round goes on with such steps; the next round does the rest.
+	// sweptPerStep is how many customers or events one step handles. sweepTime is how long a
+	// round does such steps; the next round does the rest.
 	sweptPerStep = 500
 	sweepTime    = 15 * time.Second
 	// mailingsAtOnce is how many mailings a round handles at the same time.
@@ -150,10 +150,10 @@ func newTicker(d Deps) *ticker {
 }
 
 // receiveFromPubSub does a round, or checks the one mailing that the message names. Then the
-// call stays and publishes what falls due until the next round. It always
+// call goes on and publishes what becomes due before the next round. It always
 // acknowledges: the next minute brings the next round, and redeliveries would only
 // add up.
-func (t *ticker) receiveFromPubSub(ctx context.Context, msg queue.Message) queue.Settlement {
+func (t *ticker) receiveFromPubSub(ctx context.Context, msg queue.Message) queue.Reply {
 	var w push.WakeMessage
 	_ = json.Unmarshal(msg.Data, &w) // the message of Cloud Scheduler names no mailing
 	began := t.Now()
@@ -185,12 +185,12 @@ func (t *ticker) receiveFromPubSub(ctx context.Context, msg queue.Message) queue
 	return queue.Ack
 }
 
-// publishUntilTime returns until when a call that began at a time publishes what falls due.
+// publishUntilTime returns until when a call that began at a time publishes what becomes due.
 func (t *ticker) publishUntilTime(began time.Time) time.Time {
 	return began.Add(min(publishingTime(t.Every), t.maxCallTime()))
 }
 
-// publishingTime returns how long a call publishes what falls due: a little longer than
+// publishingTime returns how long a call publishes what becomes due: a little longer than
 // until the next round, which may come late and needs some time to read everything.
 func publishingTime(every time.Duration) time.Duration { return every + min(every/4, 15*time.Second) }
 
@@ -243,7 +243,7 @@ func (t *ticker) runRound(ctx context.Context, until time.Time, n *roundCounts) 
 }
 
 // checkMessages publishes the messages to one customer that are due, and puts those
-// that fall due until the horizon on the agenda.
+// that become due before until on the agenda.
 func (t *ticker) checkMessages(ctx context.Context, until time.Time, n *roundCounts) error {
 	list, err := t.Store.ListDueMessages(ctx, until)
 	if err != nil {
@@ -278,7 +278,7 @@ func (t *ticker) checkMailings(ctx context.Context, until time.Time, n *roundCou
 			break
 		}
 		g.Go(func() error {
-			if err := t.checkMailing(ctx, m, until, n); err != nil && !push.IsConflict(err) {
+			if err := t.checkMailing(ctx, m, until, n); err != nil && !push.IsStateConflict(err) {
 				faults.addError(fmt.Errorf("mailing %s: %w", m.ID, err))
 			}
 			return nil
@@ -300,8 +300,8 @@ func (t *ticker) checkWokenMailing(ctx context.Context, id string, until time.Ti
 	return t.checkMailing(ctx, m, until, n)
 }
 
-// checkMailing does what is due for a mailing, and puts what falls due until the
-// horizon on the agenda.
+// checkMailing does what is due for a mailing, and puts what becomes due before
+// until on the agenda.
 func (t *ticker) checkMailing(ctx context.Context, m *push.Mailing, until time.Time, n *roundCounts) error {
 	now := t.Now()
 	if m.Totals != nil {

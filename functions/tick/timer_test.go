@@ -40,7 +40,7 @@ func (w *harness) slots(t *testing.T, id string, from ...time.Duration) []push.B
 	return refs
 }
 
-// TestPublishesEachAtItsTime: a call stays for what falls due until the next
+// TestPublishesEachAtItsTime: a call publishes what becomes due before the next
 // round, and no longer.
 func TestPublishesEachAtItsTime(t *testing.T) {
 	t.Parallel()
@@ -100,7 +100,7 @@ func TestStartsAtTheTime(t *testing.T) {
 		t.Fatalf("the dispatch message is %v, want %v", w.dispatchMessages[0], push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	}
 	if now := w.clock.Now(); !now.Equal(at) {
-		t.Errorf("ordered at %s, want %s", now, at)
+		t.Errorf("published at %s, want %s", now, at)
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 )
 
 // checkWaiting opens and publishes the batches of a mailing whose hours begin before the
-// horizon, each at that time. If the mailing has ended, it opens and publishes all that wait,
+// time until, each at its time. If the mailing has ended, it opens and publishes all that wait,
 // so that deliver settles them.
 func (t *ticker) checkWaiting(ctx context.Context, m *push.Mailing, until time.Time, n *roundCounts) error {
 	switch {

@@ -112,7 +112,7 @@ func TestLogIsWhatCloudLoggingReads(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set(header, value)
 		cloud.Traced(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			log.With("mailing", "m").WarnContext(r.Context(), "batch finished", "accepted", 3)
+			log.With("mailing", "m").WarnContext(r.Context(), "batch call ended", "accepted", 3)
 			log.DebugContext(r.Context(), "not this")
 		})).ServeHTTP(httptest.NewRecorder(), r)
 		var line map[string]any
@@ -120,7 +120,7 @@ func TestLogIsWhatCloudLoggingReads(t *testing.T) {
 			t.Fatalf("%v: %s", err, out.String())
 		}
 
-		want := map[string]any{"severity": "WARNING", "message": "batch finished", "mailing": "m", "accepted": 3.0,
+		want := map[string]any{"severity": "WARNING", "message": "batch call ended", "mailing": "m", "accepted": 3.0,
 			"logging.googleapis.com/trace": "projects/p/traces/" + id}
 		delete(line, "time")
 		if diff := cmp.Diff(want, line); diff != "" {

@@ -26,7 +26,7 @@ const (
 	stepLimitTarget           // this target gets no more for a while: try this item again later
 	stepLimitProject          // the quota of the project: as stepLimitTarget, and it may be used up for all
 	stepLimitUnnamed          // a quota that is not named: of its target, unless most answers are so
-	stepAskAgain              // what answered is not FCM: try once more, then it is final
+	stepNotFromFCM            // it does not come from FCM: try once more, then it is final
 	stepReauthorize           // refresh the credentials once and try again
 	stepReroute               // it was not processed: send it over another connection
 )
@@ -64,7 +64,7 @@ var rules = []rule{
 	{"quota without an FcmError", isQuota, ruling{Waiting, stepLimitProject, ""}},
 	{"outage", isOutage, ruling{Waiting, stepBackOff, ""}},
 	{"our credentials", refusesCredentials, ruling{Misconfigured, stepReauthorize, ""}},
-	{"no answer of FCM", isNotFromFCM, ruling{Misconfigured, stepAskAgain, ""}},
+	{"not from FCM", isNotFromFCM, ruling{Misconfigured, stepNotFromFCM, ""}},
 	{"forbidden for another reason", func(f *fcmFault) bool { return f.http == 403 }, ruling{Refused, stepFinal, ""}},
 	{"token gone", saysCode(push.CodeUnregistered), ruling{Invalid, stepFinal, push.CodeUnregistered}},
 	{"payload at fault", allOf(saysCode(push.CodeInvalidArgument), faultOfPayload), ruling{Refused, stepFinal, push.CodeInvalidArgument}},
@@ -99,7 +99,7 @@ func (r *response) classify(now time.Time) (a Answer, step nextStep, retry time.
 		return Answer{Text: r.err.Error(), MaybeSent: true}, stepBackOff, 0
 	case r.status >= 200 && r.status < 300:
 		if a = r.acceptedAnswer(); a.Class == Misconfigured {
-			return a, stepAskAgain, 0
+			return a, stepNotFromFCM, 0
 		}
 		return a, stepFinal, 0
 	case r.err != nil:

@@ -85,8 +85,8 @@ var rows = []resultRow{
 	{"unknown code", 400, "FAILED_PRECONDITION", "New in 2027.", []string{fcmErrorDetail("NEW_CODE")}, Refused, stepFinal, 0},
 	{"403 of an unknown code", 403, "PERMISSION_DENIED", "New in 2027.", []string{fcmErrorDetail("NEW_CODE")}, Refused, stepFinal, Misconfigured},
 	{"404 of something else", 404, "NOT_FOUND", "Requested entity was not found.", nil, Refused, stepFinal, 0},
-	{"404 of another server", 404, "", "404 page not found", nil, Misconfigured, stepAskAgain, 0},
-	{"redirect", 302, "", "", nil, Misconfigured, stepAskAgain, 0},
+	{"404 of another server", 404, "", "404 page not found", nil, Misconfigured, stepNotFromFCM, 0},
+	{"redirect", 302, "", "", nil, Misconfigured, stepNotFromFCM, 0},
 	{"400 without a body", 400, "", "", nil, Refused, stepFinal, 0},
 }
 
@@ -213,7 +213,7 @@ func TestAccepted(t *testing.T) {
 			a, step, _ := (&response{status: 200, body: []byte(body)}).classify(time.Time{})
 			next := stepFinal
 			if want.Class == Misconfigured {
-				next = stepAskAgain
+				next = stepNotFromFCM
 			}
 
 			check.Equal(t, a.Class, want.Class, "%s: a.Class", body)

@@ -102,15 +102,19 @@ func (s *Sender) retryJobLocked(f *attempt, a Answer, step nextStep, retry time.
 	j.lastAnswer = a
 	j.maybeSent = j.maybeSent || a.MaybeSent && step == stepBackOff
 
-	switch {
-	case step == stepReauthorize && (j.reauthorized || !s.recordAccessTokenRefusalLocked(f.accessTokenNumber, a.HTTP, now)),
-		step == stepAskAgain && j.askedAgain:
-		out.add(s.answerLocked(j, a)) // the second answer of this kind is final
+	final := false // the second answer of these kinds is final
+	switch step {
+	case stepReauthorize:
+		final = j.reauthorized || !s.recordAccessTokenRefusalLocked(f.accessTokenNumber, a.HTTP, now)
+		j.reauthorized = true
+	case stepNotFromFCM:
+		final = j.notFromFCM
+		j.notFromFCM = true
+	}
+	if final {
+		out.add(s.answerLocked(j, a))
 		return
 	}
-
-	j.reauthorized = j.reauthorized || step == stepReauthorize
-	j.askedAgain = j.askedAgain || step == stepAskAgain
 
 	if until, ok := j.project.scheduler.retryJob(j, step, retry, j.ctx.Err() != nil || s.closed, now); !ok {
 		out.add(s.answerWaitingLocked(j, now, until, j.project.waitReason(now)))

@@ -16,6 +16,8 @@
 //	                  job: fairness, retries, the rate (start_jobs.go,
 //	                  project.go, scheduler.go, limiter.go, quota.go,
 //	                  quota_share.go)
+//	  ensureAccessToken  look for an access token, which the job waits for
+//	                  (auth.go)
 //	  reserveConn     reserve a place on a connection for it (pool.go)
 //	runAttempts       a worker makes attempts until there is no next job
 //	                  (worker.go)
@@ -25,7 +27,13 @@
 //	                  choose the next job of the worker
 //	                  (complete_attempt.go, deferred_answers.go,
 //	                  outage.go, retries.go)
-//	    classify      say what the response means (classify.go, answer.go)
+//	    classify      first of all: say what the response means
+//	                  (classify.go, answer.go)
+//	watchOverdue      every 250 ms at the latest: what no event triggers
+//	                  (overdue.go)
+//
+// A job can wait for five things: a hold of its project (limiter.holdEnd), a quota that is
+// used up (quotaWatch.until), the rate (limiter.bucket), a connection, and an access token.
 //
 // scheduler decides and Sender acts: scheduler and its parts (queue, retries, limiter)
 // take no lock, start no goroutine and read no clock. Each project has a scheduler of

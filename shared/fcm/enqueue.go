@@ -36,8 +36,8 @@ func (s *Sender) sendJob(j *job) {
 	s.mu.Lock()
 	s.joinGroupLocked(j)
 	s.enqueueLocked(j, now, &out)
-	// If the queue had jobs already, another call of startReadyJobs is due anyway.
-	first := j.project.scheduler.queue.length == 1
+	// If the queue had jobs already, an event or the timer calls startReadyJobs for them.
+	onlyJob := j.project.scheduler.queue.length == 1
 	s.mu.Unlock()
 
 	if out != nil {
@@ -45,7 +45,7 @@ func (s *Sender) sendJob(j *job) {
 		// caller may hold a lock that its answered function needs.
 		go out.giveAll()
 	}
-	if first {
+	if onlyJob {
 		s.startReadyJobs()
 	}
 }
@@ -55,7 +55,7 @@ func (s *Sender) enqueueLocked(j *job, now time.Time, out *deferredAnswers) {
 	limiter := &j.project.scheduler.limiter
 	until := limiter.heldUntil()
 	held := until.After(now)
-	tooLate := held && (j.singleAttempt || j.isOver(limiter.earliestSend()))
+	tooLate := held && (j.doesNotWait || j.isOver(limiter.earliestSend()))
 	switch {
 	case s.closed:
 		out.add(s.answerWaitingLocked(j, now, now, "the sender is closed"))

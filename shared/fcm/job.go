@@ -9,20 +9,20 @@ import (
 // added it to the queue.
 type job struct {
 	Item
-	ctx           context.Context
-	giveAnswer    func(Answer)
-	project       *project  // of Item.Project
-	mailing       string    // it is sent when it is the turn of this mailing
-	deadline      time.Time // no attempt begins after it; zero: no end
-	toTopic       bool      // the target is a topic: a proof
-	singleAttempt bool      // it is answered with Waiting and not tried again
+	ctx         context.Context
+	giveAnswer  func(Answer)
+	project     *project  // of Item.Project
+	mailing     string    // it is sent when it is the turn of this mailing
+	deadline    time.Time // no attempt begins after it; zero: no end
+	toTopic     bool      // the target is a topic: a proof
+	doesNotWait bool      // it is answered with Waiting where another job would wait for a retry or the end of a hold
 
 	attempts     int
 	reroutes     int  // how often it was sent over another connection because the server had not processed it
 	limitedCount int  // how often the answer was 429
 	maybeSent    bool // see Answer.MaybeSent
 	reauthorized bool // our credentials were refused once for it
-	askedAgain   bool // something other than FCM answered it once
+	notFromFCM   bool // an answer for it did not come from FCM
 	lastAnswer   Answer
 
 	group      *contextGroup

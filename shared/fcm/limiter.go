@@ -119,8 +119,8 @@ func (l *limiter) fillBucket(now time.Time) {
 // countSent counts a message as sent. waitTime must have returned 0 before.
 func (l *limiter) countSent(now time.Time) {
 	if now.Sub(l.usage.last) > quotaWait {
-		// Google does not say when a minute of the quota begins. After an idle minute it is
-		// most likely now.
+		// Google does not say when a minute of the quota begins. After an idle minute it
+		// probably begins with this message.
 		l.quota.window = now
 	}
 	l.usage.last = now

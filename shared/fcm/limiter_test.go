@@ -173,8 +173,8 @@ func TestRetryAfterEndsTheHold(t *testing.T) {
 	}
 }
 
-// TestStrayQuotaAnswers: single 429 cost the rate no more than their share.
-func TestStrayQuotaAnswers(t *testing.T) {
+// TestOccasionalQuotaAnswers: single 429 cost the rate no more than their share.
+func TestOccasionalQuotaAnswers(t *testing.T) {
 	t.Parallel()
 	for every, want := range map[int]struct{ least, most int }{1000: {990, 1000}, 100: {980, 995}, 10: {850, 930}} {
 		for _, retryAfter := range []time.Duration{0, time.Second, time.Hour} {

@@ -110,9 +110,9 @@ func TestTheProjectsQuotaIsUsedUp(t *testing.T) {
 	})
 }
 
-// TestStrayQuotaAnswersLeaveTheRateAlone: 0.1 and 1 % of 429 with and without
+// TestOccasionalQuotaAnswersLeaveTheRateAlone: 0.1 and 1 % of 429 with and without
 // Retry-After.
-func TestStrayQuotaAnswersLeaveTheRateAlone(t *testing.T) {
+func TestOccasionalQuotaAnswersLeaveTheRateAlone(t *testing.T) {
 	t.Parallel()
 	for _, every := range []int64{1000, 100} {
 		for _, header := range []string{"", "1"} {

@@ -90,7 +90,7 @@ func (p *pool) reserveConn(now time.Time) (best *conn, soon bool) {
 
 // reserveStream takes a place on c. HTTP/2 releases a place a moment after the answer was
 // read, so a full connection may refuse although a place is free. A connection that
-// keeps refusing was told to go away.
+// keeps refusing was closed by the server (GOAWAY).
 func (c *conn) reserveStream(now time.Time) bool {
 	if c.cc.Reserve() == nil {
 		c.inFlight++
@@ -208,9 +208,9 @@ func (s *Sender) unreachableLocked(now time.Time, why string) (out deferredAnswe
 	return out
 }
 
-// latencies has the distribution of recent latencies. Each of its buckets ends at 2^(1/8)
-// times the latency at which the one before ends. The counts are halved each time the
-// percentile is computed, so that old latencies count less and less.
+// latencies is a histogram of recent latencies. The upper limit of each bucket is 2^(1/8) times
+// that of the bucket before it. The counts are halved each time the percentile is computed, so
+// that old latencies count less and less.
 type latencies struct {
 	buckets [160]float64  // counts of latencies; the first ends at 0.11 ms
 	total   float64       // the sum of buckets

@@ -17,7 +17,10 @@ func (s *Sender) ProvePayload(ctx context.Context, m *Message) Answer {
 // limit. "" is Config.Project.
 // Accepted: if FCM refuses this message for a token later, the payload is not at fault.
 // Refused: Text is the reason of FCM, unless Provisional is set. Waiting: FCM is out
-// of reach or has no quota left, or ctx has ended. There is only one try.
+// of reach or has no quota left, or ctx has ended. It is sent
+// again only if the server did not process it, if the access token was replaced, or once, a
+// second or two later, if the answer did not come from FCM. For anything else that asks to
+// wait the answer is Waiting.
 func (s *Sender) ProvePayloadIn(ctx context.Context, project string, m *Message) Answer {
 	room := MaxSize - m.Size("")
 	if room < 1 {
@@ -31,7 +34,7 @@ func (s *Sender) ProvePayloadIn(ctx context.Context, project string, m *Message)
 		Item:       Item{Message: m, Customer: strings.Repeat("x", min(room, push.MaxCustomerID)), Target: s.cfg.ProofTopic, Project: project, DryRun: true},
 		ctx:        ctx,
 		giveAnswer: func(a Answer) { answered <- a },
-		toTopic:    true, singleAttempt: true, retryIndex: -1,
+		toTopic:    true, doesNotWait: true, retryIndex: -1,
 	})
 	a := <-answered
 	if a.Class == Doubtful || a.Class == Invalid {

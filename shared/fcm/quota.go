@@ -9,8 +9,8 @@ const (
 	// probeEvery is the time between two probes: messages that find out whether a
 	// used up quota is available again.
 	probeEvery = 2 * time.Second
-	// recentAnswers is about how many answers the share of 429 is computed from that
-	// says whether the quota is used up.
+	// recentAnswers is about how many of the last answers count for quotaWatch.recent, the share
+	// of 429 that says whether the quota is used up.
 	recentAnswers = 64
 	// usedUpShare is the share of 429 above which the quota is used up.
 	usedUpShare = 0.5

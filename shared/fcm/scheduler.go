@@ -104,16 +104,16 @@ func (s *scheduler) observeAnswer(step nextStep, http int, retry time.Duration, 
 	}
 }
 
-// retryJob makes j ready or adds it to the retries, as the answer asks for. If j cannot
-// wait so long, or ended says that it cannot wait at all, ok is false and until is
-// the time that it would have to wait for.
+// retryJob makes j ready at once, or adds it to the retries, depending on step. If j cannot
+// wait so long, or cannot wait at all (ended), it does neither: ok is false, and until is the
+// time when j could be sent. retry is the Retry-After of the answer, 0 without one.
 func (s *scheduler) retryJob(j *job, step nextStep, retry time.Duration, ended bool, now time.Time) (until time.Time, ok bool) {
 	wait := j.countRetry(step, retry)
 	held := laterOf(now, s.limiter.heldUntil())
 	earliest := laterOf(now, s.limiter.earliestSend())
 
 	if wait == 0 {
-		if ended || held.After(now) && j.singleAttempt || j.isOver(earliest) {
+		if ended || held.After(now) && j.doesNotWait || j.isOver(earliest) {
 			return held, false
 		}
 		s.requeueJob(j)
@@ -121,7 +121,7 @@ func (s *scheduler) retryJob(j *job, step nextStep, retry time.Duration, ended b
 	}
 
 	j.retryAt = laterOf(now.Add(wait), earliest)
-	if ended || j.singleAttempt && step != stepAskAgain || j.isOver(j.retryAt) {
+	if ended || j.doesNotWait && step != stepNotFromFCM || j.isOver(j.retryAt) {
 		return j.retryAt, false
 	}
 
@@ -137,8 +137,8 @@ func (j *job) countRetry(step nextStep, retry time.Duration) time.Duration {
 		j.reroutes++
 		j.attempts--
 		return rerouteWait(j.reroutes)
-	case stepAskAgain:
-		return askAgainWait + rand.N(askAgainWait)
+	case stepNotFromFCM:
+		return notFromFCMWait + rand.N(notFromFCMWait)
 	case stepLimitProject:
 		j.limitedCount++
 		return cmp.Or(retry, quotaWait)
@@ -157,7 +157,7 @@ func (j *job) countRetry(step nextStep, retry time.Duration) time.Duration {
 func (s *scheduler) jobsBeyondHold() (all []*job) {
 	until := s.limiter.earliestSend()
 	for j := range s.queue.allJobs() {
-		if j.singleAttempt || j.isOver(until) {
+		if j.doesNotWait || j.isOver(until) {
 			all = append(all, j)
 		}
 	}
@@ -193,6 +193,6 @@ func rerouteWait(n int) time.Duration {
 	return d + rand.N(d)
 }
 
-// askAgainWait is the shortest wait before an item is sent again that something other
-// than FCM answered.
-const askAgainWait = time.Second
+// notFromFCMWait is the shortest wait of an item after an answer that did not come from
+// FCM.
+const notFromFCMWait = time.Second

@@ -150,12 +150,12 @@ func TestAgain(t *testing.T) {
 		"outage":                            {step: stepBackOff, job: job{attempts: 1}, least: 10 * s, end: 15 * s},
 		"outage, the third time":            {step: stepBackOff, job: job{attempts: 3}, least: 40 * s, end: 60 * s},
 		"outage with Retry-After":           {step: stepBackOff, job: job{attempts: 1}, retry: 30 * s, least: 30 * s, end: 30 * s},
-		"not FCM":                           {step: stepAskAgain, least: s, end: 2 * s},
-		"not FCM, a proof":                  {step: stepAskAgain, job: job{singleAttempt: true}, least: s, end: 2 * s},
+		"not from FCM":                      {step: stepNotFromFCM, least: s, end: 2 * s},
+		"not from FCM, a proof":             {step: stepNotFromFCM, job: job{doesNotWait: true}, least: s, end: 2 * s},
 		"not processed":                     {step: stepReroute},
 		"not processed, for the ninth time": {step: stepReroute, job: job{reroutes: 8}, least: 64 * time.Millisecond, end: 128 * time.Millisecond},
 		"credentials":                       {step: stepReauthorize},
-		"a proof waits for no quota":        {step: stepLimitProject, job: job{singleAttempt: true}, least: quotaWait, end: quotaWait, refused: true},
+		"a proof waits for no quota":        {step: stepLimitProject, job: job{doesNotWait: true}, least: quotaWait, end: quotaWait, refused: true},
 		"its time ends before":              {step: stepLimitProject, job: job{deadline: epoch.Add(59 * s)}, least: quotaWait, end: quotaWait, refused: true},
 		"its time ends after":               {step: stepLimitProject, job: job{deadline: epoch.Add(61 * s)}, least: quotaWait, end: quotaWait},
 		"its context has ended":             {step: stepBackOff, job: job{attempts: 1}, ended: true, least: 10 * s, end: 15 * s, refused: true},
@@ -322,7 +322,7 @@ func TestImpatient(t *testing.T) {
 		case "short":
 			j.deadline = epoch.Add(5 * time.Second)
 		case "proof":
-			j.singleAttempt = true
+			j.doesNotWait = true
 		case "retry":
 			j.deadline = epoch.Add(8 * time.Second)
 			x.retryJob(j, stepLimitTarget, time.Second, false, epoch)

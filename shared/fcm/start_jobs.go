@@ -33,16 +33,16 @@ func (s *Sender) nextAttemptLocked(now time.Time, out *deferredAnswers) (attempt
 	for range s.projects {
 		p := s.projects[s.nextProject]
 		s.nextProject = (s.nextProject + 1) % len(s.projects)
-		if f, ok := s.nextAttemptOfLocked(p, now, out); ok {
+		if f, ok := s.nextProjectAttemptLocked(p, now, out); ok {
 			return f, true
 		}
 	}
 	return attempt{}, false
 }
 
-// nextAttemptOfLocked takes the next job of a project if it can be sent now. It answers the
+// nextProjectAttemptLocked takes the next job of a project if it can be sent now. It answers the
 // jobs before it that cannot be sent any more.
-func (s *Sender) nextAttemptOfLocked(p *project, now time.Time, out *deferredAnswers) (attempt, bool) {
+func (s *Sender) nextProjectAttemptLocked(p *project, now time.Time, out *deferredAnswers) (attempt, bool) {
 	for !s.closed {
 		d := p.scheduler.decideNext(now)
 		if d.job == nil {

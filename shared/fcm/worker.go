@@ -120,8 +120,8 @@ func readInto(b []byte, r io.Reader) ([]byte, error) {
 // its next request, so it closes the body first: a closed body gives no more bytes.
 type requestBody struct {
 	mu   sync.Mutex // guards left and read, which net/http and the worker use at the same time
-	left []byte
-	read bool // it was read to its end
+	left []byte     // what was not read yet; nil: closed. Once all was read, it is empty and not nil
+	read bool       // it was read to its end
 }
 
 // Read returns io.EOF together with the last bytes, so that net/http sends the last bytes

@@ -45,14 +45,14 @@ func (c *compiler) compileText(at, source string, u purpose) *textTemplate {
 	}
 
 	tokens := parser.Scan(source, parser.SourceLoc{}, nil)
-	before := c.found
+	faultsBefore := c.faultCount
 	k := templateCheck{compiler: c, at: at}
 	k.checkTokens(tokens)
 	if u == asLink {
 		k.checkLink(tokens)
 		source = encodeOutputs(tokens)
 	}
-	if c.found > before {
+	if c.faultCount > faultsBefore {
 		return nil
 	}
 
@@ -117,8 +117,8 @@ func (x *textTemplate) render(vars map[string]any) (s string, err error) {
 // customer, which must not be logged.
 var errValues = errors.New("the template does not work with this customer's values")
 
-// ownError returns ErrTooLarge if it caused an error of the library, which does not
-// unwrap, and errValues for every other cause.
+// ownError returns ErrTooLarge if that is the cause of an error of the library, else errValues.
+// The library's error has no Unwrap method, so errors.Is alone does not find the cause.
 func ownError(failed render.Error) error {
 	if f, ok := errors.AsType[expressions.FilterError](failed.Cause()); ok && errors.Is(f.Err, ErrTooLarge) {
 		return ErrTooLarge

@@ -74,20 +74,20 @@ func matchesKey(part, key string) bool {
 
 // A compiler collects the templates of a message and their faults.
 type compiler struct {
-	engine  liquidEngine
-	faults  push.Faults
-	found   int             // number of faults, including those that are not named
-	names   map[string]bool // attributes used
-	values  map[string]bool // values used; nil for a mailing, which has no values
-	filters int             // number of filters used in all templates
+	engine     liquidEngine
+	faults     push.Faults
+	faultCount int             // number of faults, including those that are not named
+	names      map[string]bool // attributes used
+	values     map[string]bool // values used; nil for a mailing, which has no values
+	filters    int             // number of filters used in all templates
 }
 
 // addFault records a fault. After maxFaults it records only that there are more.
 func (c *compiler) addFault(at, message string) {
-	switch c.found++; {
-	case c.found <= maxFaults:
+	switch c.faultCount++; {
+	case c.faultCount <= maxFaults:
 		c.faults = append(c.faults, push.Fault{Location: at, Message: message})
-	case c.found == maxFaults+1:
+	case c.faultCount == maxFaults+1:
 		c.faults = append(c.faults, push.Fault{Location: "body.message", Message: "has more faults in templates than are named here"})
 	}
 }

@@ -93,11 +93,11 @@ func (c *Customer) HasAllMuted() bool {
 	return len(valid) > 0 && !slices.ContainsFunc(valid, func(t Token) bool { return t.Notifications != NotificationsOff })
 }
 
-// lastSeen returns when a valid token last gave a sign of life, zero if there is none.
+// lastSeen returns when a valid token was last active, zero if there is none.
 func (c *Customer) lastSeen() (at time.Time) {
 	for _, t := range c.SelectTokens(AllDevices) {
-		if sign := t.LastSignOfLife(); sign.After(at) {
-			at = sign
+		if active := t.LastActive(); active.After(at) {
+			at = active
 		}
 	}
 	return at

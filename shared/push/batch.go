@@ -185,7 +185,7 @@ type Batch struct {
 	// UnderWay lists the targets that the call with the lease may have under way and
 	// not saved. Only a call that finds CrashedWith set stores it, before it sends.
 	UnderWay      []int
-	InvalidTokens []InvalidToken // the tokens this batch found invalid
+	InvalidTokens []InvalidToken // tokens that this batch found invalid, without dropped flags; every owed flag has one
 }
 
 // CountCrashes returns how many calls in a row ended without releasing the lease. Call it

@@ -9,9 +9,11 @@ import (
 	"time"
 )
 
-// Limits of a draft.
+// Limits of a draft. MaxListed is also in the doc tags of Audience, schemas.go of mailings,
+// compose.js and docs/api.md. api.MaxBody and console.MaxBody must have room for so many
+// entries, and they must fit into a document of Firestore (ownersDoc of store: 660 KB of 1 MiB).
 const (
-	MaxListed       = 10_000               // customers or tokens named in one request; also in the doc tags of Audience, compose.js and docs/api.md
+	MaxListed       = 10_000               // customers or tokens named in one request
 	MaxSegments     = 30                   // values of array-contains-any (Firestore)
 	MaxName         = 100                  // bytes of a segment's, category's or mailing's name
 	MaxMessage      = 64 << 10             // bytes of the message object; FCM itself takes 4,096 of payload

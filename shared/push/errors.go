@@ -7,7 +7,7 @@ import (
 )
 
 // The type of an error is its outcome: shared/api chooses the status by it, and
-// functions settle messages by it. Faults is another one.
+// functions answer Pub/Sub by it. Faults is another one.
 type (
 	// NotFound: there is no such thing.
 	NotFound struct{ What, ID string }
@@ -36,5 +36,6 @@ func (e *Unavailable) Unwrap() error { return e.Err }
 // IsNotFound reports whether err is a *NotFound.
 func IsNotFound(err error) bool { _, ok := errors.AsType[*NotFound](err); return ok }
 
-// IsConflict reports whether err is a *Conflict.
-func IsConflict(err error) bool { _, ok := errors.AsType[*Conflict](err); return ok }
+// IsStateConflict reports whether err is a *Conflict: the current state does not allow the
+// request.
+func IsStateConflict(err error) bool { _, ok := errors.AsType[*Conflict](err); return ok }

@@ -145,7 +145,7 @@ type CustomerTotals struct {
 	Excluded   Excluded `json:"excluded"`
 }
 
-// Excluded counts the customers that are left out, by reason.
+// Excluded counts the customers that are left out, by reason: see Exclusion.
 type Excluded struct {
 	NoValidToken int64 `json:"noValidToken"`
 	OptedOut     int64 `json:"optedOut"`
@@ -194,7 +194,7 @@ func (e *Excluded) Add(why Exclusion, n int64) {
 type TokenTotals struct {
 	Targeted  int64            `json:"targeted"`
 	Accepted  int64            `json:"accepted"`
-	Invalid   map[string]int64 `json:"invalid"` // by code
+	Invalid   map[string]int64 `json:"invalid"` // by code: targets that FCM called invalid, whether or not their token was flagged
 	Refused   int64            `json:"refused"`
 	Failed    int64            `json:"failed"`
 	Expired   int64            `json:"expired"`

@@ -143,9 +143,9 @@ const YoungToken = 7 * 24 * time.Hour
 // nothing about an app.
 func (t Token) IsYoung(now time.Time) bool { return !t.Imported && now.Sub(t.AddedAt) < YoungToken }
 
-// LastSignOfLife returns when the phone last showed that it lives: by a registration, or by
-// a report.
-func (t Token) LastSignOfLife() time.Time {
+// LastActive returns when the phone was last active: when its app registered the token, or
+// the phone reported something that shows activity.
+func (t Token) LastActive() time.Time {
 	if t.ReportedAt.After(t.SeenAt) {
 		return t.ReportedAt
 	}

@@ -21,8 +21,8 @@ func ReportTypes() []ReportType {
 	return []ReportType{ReportDelivered, ReportOpened, ReportDismissed}
 }
 
-// SignOfLife reports whether the phone has shown that push reaches its customer.
-func (t ReportType) SignOfLife() bool { return t == ReportDelivered || t == ReportOpened }
+// ShowsActivity reports whether the phone was active, so that push reaches its customer.
+func (t ReportType) ShowsActivity() bool { return t == ReportDelivered || t == ReportOpened }
 
 const (
 	// MaxReports is how many events one request has at most.
@@ -30,7 +30,7 @@ const (
 	// ReportsFor is how long after the lifetime of a mailing reports are counted. Batches,
 	// which say whom the mailing was for, are kept two days longer.
 	ReportsFor = 28 * 24 * time.Hour
-	// ReportsRefreshed is how old the last sign of life of a token has to be for a report
+	// ReportsRefreshed is how old the last activity of a token has to be for a report
 	// to be stored as a newer one. So reports write a customer once a day at most.
 	ReportsRefreshed = 24 * time.Hour
 )

@@ -13,7 +13,7 @@ import (
 // A worker is the handler of a push subscription. What it returns becomes the answer to
 // Pub/Sub.
 func ExampleReceive() {
-	worker := queue.Receive(func(_ context.Context, m queue.Message) queue.Settlement {
+	worker := queue.Receive(func(_ context.Context, m queue.Message) queue.Reply {
 		fmt.Printf("attempt %d at %s\n", m.Attempt, m.Data)
 		if m.Attempt < 2 {
 			return queue.Redeliver

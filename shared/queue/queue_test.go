@@ -90,7 +90,7 @@ func TestReceive(t *testing.T) {
 	t.Parallel()
 	var got queue.Message
 	answer := queue.Ack
-	srv := httptest.NewServer(queue.Receive(func(_ context.Context, m queue.Message) queue.Settlement {
+	srv := httptest.NewServer(queue.Receive(func(_ context.Context, m queue.Message) queue.Reply {
 		got = m
 		return answer
 	}))

@@ -27,14 +27,14 @@ func (m Message) DeadLetterOf() string {
 	return m.Attributes["CloudPubSubDeadLetterSourceSubscription"]
 }
 
-// A Settlement is the answer to Pub/Sub for a message.
-type Settlement int
+// A Reply is the answer to Pub/Sub for a message: acknowledge it, or redeliver it.
+type Reply int
 
 // Ack acknowledges the message. After Redeliver, Pub/Sub delivers the message again after
 // the back-off of the subscription, and after too many deliveries it moves the message to
 // the dead letters.
 const (
-	Ack Settlement = iota
+	Ack Reply = iota
 	Redeliver
 )
 
@@ -68,7 +68,7 @@ func Decode(body []byte) (Message, error) {
 
 // Receive returns the HTTP handler of a push subscription. A body that is not a push
 // request gets 400.
-func Receive(handle func(context.Context, Message) Settlement) http.Handler {
+func Receive(handle func(context.Context, Message) Reply) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)

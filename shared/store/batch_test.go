@@ -51,7 +51,7 @@ func TestOutboxIsAllOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	late.After, late.Batches = "z", 1
-	if err := w.CreateBatches(t.Context(), &late, []*push.Batch{batch("m", 9, "x")}); !store.IsConflict(err) {
+	if err := w.CreateBatches(t.Context(), &late, []*push.Batch{batch("m", 9, "x")}); !store.IsRevisionConflict(err) {
 		t.Fatalf("batches created twice from the same place: %v, want a conflict", err)
 	}
 	if _, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: "m", Batch: "00-000009"}); !push.IsNotFound(err) {
@@ -92,7 +92,7 @@ func TestLeaseFencesSaves(t *testing.T) {
 	if err := w.LeaseBatch(t.Context(), one, push.Lease{Owner: "one", Until: until}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.LeaseBatch(t.Context(), two, push.Lease{Owner: "two", Until: until}); !store.IsConflict(err) {
+	if err := w.LeaseBatch(t.Context(), two, push.Lease{Owner: "two", Until: until}); !store.IsRevisionConflict(err) {
 		t.Fatalf("a second lease: %v, want stale", err)
 	}
 	if two, err = w.ReadBatch(t.Context(), ref); err != nil {
@@ -102,7 +102,7 @@ func TestLeaseFencesSaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	one.Results[0] = push.ResultAccepted
-	if err := w.SaveBatch(t.Context(), one); !store.IsConflict(err) {
+	if err := w.SaveBatch(t.Context(), one); !store.IsRevisionConflict(err) {
 		t.Errorf("a save under a lost lease: %v, want stale", err)
 	}
 	two.Results[1], two.OwedFlags = push.ResultUnregistered, []int{1}
@@ -140,7 +140,7 @@ func TestNoBatchAfterTheTotalsAreFrozen(t *testing.T) {
 		t.Fatal("freezing after the batch is closed: m.Totals is nil, want a value")
 	}
 	sh.Targeted = 1
-	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); !store.IsConflict(err) {
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); !store.IsRevisionConflict(err) {
 		t.Errorf("creating batches after the end: %v", err)
 	}
 }

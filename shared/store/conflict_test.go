@@ -27,7 +27,7 @@ func TestAConflictIsKnownInAnyProject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); !store.IsConflict(err) {
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); !store.IsRevisionConflict(err) {
 		t.Errorf("a batch that exists was created again: %v, want a conflict", err)
 	}
 
@@ -35,7 +35,7 @@ func TestAConflictIsKnownInAnyProject(t *testing.T) {
 	if err := w.LeaseShard(t.Context(), sh, w.clock.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.LeaseShard(t.Context(), &second, w.clock.Now().Add(2*time.Minute)); !store.IsConflict(err) {
+	if err := w.LeaseShard(t.Context(), &second, w.clock.Now().Add(2*time.Minute)); !store.IsRevisionConflict(err) {
 		t.Errorf("a shard that changed was taken: %v, want a conflict", err)
 	}
 }
@@ -50,7 +50,7 @@ func TestAMissingIndexIsNoConflict(t *testing.T) {
 	if err == nil {
 		t.Fatal("the query needs no index; this test does")
 	}
-	if store.IsConflict(store.Classify(err)) {
+	if store.IsRevisionConflict(store.Classify(err)) {
 		t.Errorf("%v is taken for a conflict", err)
 	}
 }

@@ -32,7 +32,7 @@ func (s *Store) changeState(ctx context.Context, id string, to func(*push.Mailin
 // classifyStateError is classifyError for a change of a mailing. *push.NotFound and
 // *push.Conflict stay as they are, because the API answers with their text.
 func classifyStateError(err error, id string) error {
-	if push.IsNotFound(err) || push.IsConflict(err) {
+	if push.IsNotFound(err) || push.IsStateConflict(err) {
 		return err
 	}
 	return classifyError(err, "changing the state of mailing %s", id)
@@ -122,9 +122,9 @@ func (s *Store) ResumeImplausibleMailing(ctx context.Context, id string) (*push.
 	})
 }
 
-// PausePlatform records that a mailing is not sent to a platform, because its push
-// service refuses the app's credentials, or that it is sent again.
-func (s *Store) PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error {
+// SetPlatformPaused records that a mailing is not sent to a platform (paused), because its
+// push service refuses the app's credentials, or that it is sent again.
+func (s *Store) SetPlatformPaused(ctx context.Context, id string, p push.Platform, paused bool) error {
 	_, err := s.changeState(ctx, id, func(m *push.Mailing) error {
 		i := slices.Index(m.PausedPlatforms, p)
 		switch {

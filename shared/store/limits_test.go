@@ -47,7 +47,7 @@ func TestAMoveWaitsForTheOwnersSilence(t *testing.T) {
 				if err != nil {
 					t.Errorf("%d. %s: %v, want the token registered", i, c.what, err)
 				}
-			case !push.IsConflict(err):
+			case !push.IsStateConflict(err):
 				t.Errorf("%d. %s: %v, want a conflict", i, c.what, err)
 			}
 			if got := w.values(t, c.owner); len(got) != 1 {

@@ -103,7 +103,7 @@ func TestAnotherWriteIsAConflict(t *testing.T) {
 	if err := w.LeaseShard(ctx, sh, w.clock.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.LeaseShard(ctx, &second, w.clock.Now().Add(2*time.Minute)); !store.IsConflict(err) {
+	if err := w.LeaseShard(ctx, &second, w.clock.Now().Add(2*time.Minute)); !store.IsRevisionConflict(err) {
 		t.Errorf("a second call took the shard, too: %v", err)
 	}
 	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CreatedAt: w.clock.Now(), Results: make([]push.Result, 1),
@@ -120,11 +120,11 @@ func TestAnotherWriteIsAConflict(t *testing.T) {
 	if err := w.LeaseBatch(ctx, mine, push.Lease{Owner: "me", Until: until}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.LeaseBatch(ctx, &other, push.Lease{Owner: "other", Until: until}); !store.IsConflict(err) {
+	if err := w.LeaseBatch(ctx, &other, push.Lease{Owner: "other", Until: until}); !store.IsRevisionConflict(err) {
 		t.Errorf("a second owner leased the batch, too: %v", err)
 	}
 	other.Results = []push.Result{push.ResultAccepted}
-	if err := w.SaveBatch(ctx, &other); !store.IsConflict(err) {
+	if err := w.SaveBatch(ctx, &other); !store.IsRevisionConflict(err) {
 		t.Errorf("results of a lease that another call has were stored: %v", err)
 	}
 }

@@ -51,7 +51,7 @@ func TestMailingIsRecordedOnce(t *testing.T) {
 		t.Errorf("%d calls recorded the mailing, want one", winners)
 	}
 	other := push.NewMailing("m1", "another", push.Draft{Audience: push.Audience{Everyone: true}, Message: json.RawMessage(`{}`)}, w.clock.Now())
-	if _, _, err := w.CreateMailing(t.Context(), other); !push.IsConflict(err) {
+	if _, _, err := w.CreateMailing(t.Context(), other); !push.IsStateConflict(err) {
 		t.Errorf("the same key with another body gave %v, want a conflict", err)
 	}
 }
@@ -93,7 +93,7 @@ func TestMailingsNewestFirstByPages(t *testing.T) {
 	for i := range 7 {
 		w.mailing(t, fmt.Sprintf("m%d", i), push.Audience{Everyone: true})
 		if i%2 == 0 {
-			w.clock.Add(time.Second) // two share an instant
+			w.clock.Add(time.Second) // two mailings have the same time
 		}
 	}
 	if _, err := w.CancelMailing(t.Context(), "m3"); err != nil {
@@ -124,7 +124,7 @@ func TestMailingsNewestFirstByPages(t *testing.T) {
 	}
 	check.Equal(t, list[0].ID, "m3", "cancelled ones: list[0].ID")
 	if _, _, err := w.ListMailings(t.Context(), "", "", 3, "no token"); err == nil {
-		t.Error("an invented page token was taken")
+		t.Error("a page token that was not given out was accepted")
 	}
 }
 
@@ -143,7 +143,7 @@ func TestLifeOfAMailing(t *testing.T) {
 	for i, s := range steps {
 		m, err := s.do(t.Context(), "m")
 		if s.conflict {
-			if !push.IsConflict(err) {
+			if !push.IsStateConflict(err) {
 				t.Errorf("step %d: %v, want a conflict", i, err)
 			}
 			continue
@@ -169,6 +169,7 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b"), batch("m", 1, "c")}); err != nil {
 		t.Fatal(err)
 	}
+
 	m, err := w.ReadMailing(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
@@ -180,11 +181,13 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	check.Equal(t, got.Customers.Matched, 12, "while it runs: got.Customers.Matched")
 	check.Equal(t, got.Tokens.Targeted, 3, "while it runs: got.Tokens.Targeted")
 	check.Equal(t, got.Tokens.Pending, 3, "while it runs: got.Tokens.Pending")
+
 	dispatched, err := w.MarkMailingDispatched(t.Context(), "m")
 	if err != nil {
 		t.Fatalf("after the last shard: %v", err)
 	}
 	check.MustEqual(t, dispatched, true, "after the last shard: dispatched")
+
 	for i, ref := range []string{"00-000000", "00-000001"} {
 		early, err := w.FreezeMailing(t.Context(), "m")
 		if err != nil {
@@ -203,6 +206,7 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
 	m, err = w.FreezeMailing(t.Context(), "m")
 	if err != nil {
 		t.Fatalf("freezing after the last batch: %v", err)
@@ -211,6 +215,7 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 		t.Fatal("freezing after the last batch: m is nil, want a value")
 	}
 	check.MustEqual(t, m.State, push.Completed, "freezing after the last batch: m.State")
+
 	again, err := w.FreezeMailing(t.Context(), "m")
 	if err != nil {
 		t.Fatalf("freezing a second time: %v", err)
@@ -218,6 +223,7 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	if again != nil {
 		t.Errorf("freezing a second time: again = %v, want nil", again)
 	}
+
 	if err := w.MarkCompletedPublished(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
@@ -289,6 +295,7 @@ func TestNoEndBeforeTheLastBatch(t *testing.T) {
 	if m != nil {
 		t.Errorf("freezing before all batches exist: m = %v, want nil", m)
 	}
+
 	sh.Targeted, sh.Done = 1, true
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); err != nil {
 		t.Fatal(err)
@@ -298,6 +305,7 @@ func TestNoEndBeforeTheLastBatch(t *testing.T) {
 		t.Fatalf("w.MarkMailingDispatched: %v", err)
 	}
 	check.MustEqual(t, dispatched, true, "dispatched")
+
 	if m, err := w.Freeze(t.Context(), "m"); err != nil {
 		t.Fatalf("freezing with a pending token: %v", err)
 	} else {

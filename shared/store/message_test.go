@@ -104,7 +104,7 @@ func TestSecondSaveOfAMessageIsAConflict(t *testing.T) {
 	if err := w.SaveMessage(t.Context(), copies[0]); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.SaveMessage(t.Context(), copies[1]); !store.IsConflict(err) {
+	if err := w.SaveMessage(t.Context(), copies[1]); !store.IsRevisionConflict(err) {
 		t.Errorf("the second save was answered %v, want a conflict", err)
 	}
 }
@@ -190,7 +190,7 @@ func TestMessagesOfAnErasedCustomerAreDeleted(t *testing.T) {
 		})
 	}
 	taken.PickTargets(nil, push.DefaultSettings(), nil, w.clock.Now())
-	if err := w.SaveMessage(t.Context(), taken); !store.IsConflict(err) {
+	if err := w.SaveMessage(t.Context(), taken); !store.IsRevisionConflict(err) {
 		t.Errorf("the result of an erased message was answered %v, want a conflict", err)
 	}
 }
@@ -208,7 +208,7 @@ func TestCreatingAMessageTwiceIsOneMessage(t *testing.T) {
 	check.Equal(t, created, false, "the second creation: created")
 	check.Equal(t, stored.CreatedAt.UnixMicro(), first.CreatedAt.UnixMicro(), "the second creation: stored.CreatedAt.UnixMicro()")
 	other := push.NewMessage("s1", "another digest", first.MessageDraft, w.clock.Now())
-	if _, _, err := w.CreateMessage(t.Context(), other); !push.IsConflict(err) {
+	if _, _, err := w.CreateMessage(t.Context(), other); !push.IsStateConflict(err) {
 		t.Errorf("another body was answered %v, want a conflict", err)
 	}
 }

@@ -125,7 +125,7 @@ func (w *harness) cancelledAtRandom(t *testing.T, id string, a push.Audience, r 
 	if _, err := w.EndMailing(ctx, id, push.Cancelled, ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.FreezeMailing(ctx, id); err != nil && !store.IsConflict(err) {
+	if _, err := w.FreezeMailing(ctx, id); err != nil && !store.IsRevisionConflict(err) {
 		t.Fatal(err)
 	}
 	if err := g.Wait(); err != nil {
@@ -159,7 +159,7 @@ func (w *harness) workOnPages(ctx context.Context, m *push.Mailing, k, size int,
 		sh.Excluded.NoValidToken += p.Excluded.NoValidToken
 		sh.After, sh.Done = p.Last, p.Last == ""
 		if err := w.CreateBatches(ctx, sh, nil); err != nil {
-			if store.IsConflict(err) {
+			if store.IsRevisionConflict(err) {
 				return nil
 			}
 			return err

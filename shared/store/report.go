@@ -256,7 +256,7 @@ func (b *customerTx) recordReports(e *loadedCustomer, list []targetReport) (n Re
 			d.OpenedAt = &r.At
 			openings = append(openings, r.openedEvent(e))
 		}
-		b.recordSignOfLife(e, r)
+		b.recordActivity(e, r)
 	}
 
 	for id := range changed {
@@ -269,10 +269,10 @@ func (b *customerTx) recordReports(e *loadedCustomer, list []targetReport) (n Re
 	return n, openings, nil
 }
 
-// recordSignOfLife stores that the phone lives, if its last sign is at least a day older.
-func (b *customerTx) recordSignOfLife(e *loadedCustomer, r targetReport) {
+// recordActivity stores when the phone was active, if its last activity is at least a day older.
+func (b *customerTx) recordActivity(e *loadedCustomer, r targetReport) {
 	t, ok := e.FindToken(r.TokenID)
-	if !ok || !t.Valid() || !r.Type.SignOfLife() || r.At.Sub(t.LastSignOfLife()) < push.ReportsRefreshed {
+	if !ok || !t.Valid() || !r.Type.ShowsActivity() || r.At.Sub(t.LastActive()) < push.ReportsRefreshed {
 		return
 	}
 	t.ReportedAt = r.At

@@ -73,8 +73,8 @@ func TestWhatReportsCost(t *testing.T) {
 		{"both at once", []push.Report{about(2, push.ReportDelivered, true), about(2, push.ReportOpened, true)}, 3, 1},
 		{"a repeated opening", []push.Report{about(0, push.ReportOpened, true)}, 3, 0},
 		{"a burst of 80 deliveries", burst, 2*80 + 1, 80},
-		{"an opening that is a sign of life", []push.Report{dayLater(about(3, push.ReportOpened, false))}, 4, 2},
-		{"a delivery that is a sign of life", []push.Report{dayLater(about(4, push.ReportDelivered, true))}, 3, 2},
+		{"an opening that counts as activity", []push.Report{dayLater(about(3, push.ReportOpened, false))}, 4, 2},
+		{"a delivery that counts as activity", []push.Report{dayLater(about(4, push.ReportDelivered, true))}, 3, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := srv.Usage()

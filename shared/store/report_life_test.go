@@ -9,9 +9,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// TestReportIsASignOfLife: a silent customer whose phone reports is reachable, and
+// TestReportCountsAsActivity: a silent customer whose phone reports is reachable, and
 // further reports of a day write nothing more.
-func TestReportIsASignOfLife(t *testing.T) {
+func TestReportCountsAsActivity(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.starts(t, "m1")
@@ -19,14 +19,14 @@ func TestReportIsASignOfLife(t *testing.T) {
 	w.clock.Add(20 * 24 * time.Hour)
 	w.reports(t, 1, 0, 0, w.report("m1", "anna-1", push.ReportDismissed))
 	if at := w.tokenOf(t, "anna", "anna-1").ReportedAt; !at.IsZero() {
-		t.Errorf("a dismissal counts as a sign of life at %v", at)
+		t.Errorf("a dismissal counts as activity at %v", at)
 	}
 	w.reports(t, 1, 0, 0, w.report("m1", "anna-1", push.ReportDelivered))
 	delivered := w.clock.Now()
 	w.clock.Add(time.Hour)
 	w.reports(t, 1, 0, 0, w.report("m1", "anna-1", push.ReportOpened))
 	if at := w.tokenOf(t, "anna", "anna-1").ReportedAt; !at.Equal(delivered) {
-		t.Errorf("the last sign is %v, want %v: once a day is enough", at, delivered)
+		t.Errorf("the last activity is at %v, want %v: once a day is enough", at, delivered)
 	}
 
 	w.clock.Add(20 * 24 * time.Hour)

@@ -20,7 +20,7 @@ type statsDoc struct {
 	OptedOut  int64            `firestore:"optedOut"`
 	Platforms map[string]int64 `firestore:"platforms"`
 
-	FCM *deliveryCountsDoc `firestore:"fcm,omitempty"` // see SaveDeliveryData
+	FCM *deliveryCountsDoc `firestore:"fcm,omitempty"` // what FCM's Data API reports of the day; see SaveDeliveryData
 }
 
 func (s *Store) dayStatsDocument(day string) *firestore.DocumentRef { return s.db.Doc("stats/" + day) }

@@ -93,8 +93,9 @@ func (s *Store) mailingDocument(id string) *firestore.DocumentRef { return s.db.
 // written.
 var ErrConflict = errors.New("the document has changed since it was read")
 
-// IsConflict reports whether err is ErrConflict.
-func IsConflict(err error) bool { return errors.Is(err, ErrConflict) }
+// IsRevisionConflict reports whether err is ErrConflict: the document has changed since it was
+// read. For a state that does not allow a change see push.IsStateConflict.
+func IsRevisionConflict(err error) bool { return errors.Is(err, ErrConflict) }
 
 // classifyError gives a Firestore error the type that callers decide by: ErrConflict,
 // *push.Unavailable, or none. The text says what the store was doing, to which id.

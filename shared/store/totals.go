@@ -34,9 +34,9 @@ func (s *Store) ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, e
 	return t, classifyError(err, "computing the totals of mailing %s", m.ID)
 }
 
-// sumTotals computes the sums in a transaction. A query takes five aggregations at
-// most. A sum counts only documents that have all fields of its query, so that
-// shards and batches always have all of them.
+// sumTotals computes the sums in a transaction. Firestore allows five aggregations in a query,
+// and counts only documents that have all fields of the query. Therefore every shard and batch
+// is stored with all of these fields, also if they are 0.
 func (s *Store) sumTotals(ctx context.Context, tx *firestore.Transaction, mailing string) (push.Totals, error) {
 	shards := s.mailingDocument(mailing).Collection("shards").Query
 
@@ -48,6 +48,7 @@ func (s *Store) sumTotals(ctx context.Context, tx *firestore.Transaction, mailin
 	if err != nil {
 		return push.Totals{}, err
 	}
+	counts := push.AudienceCounts{Targeted: a[0], Excluded: push.Excluded{NoValidToken: a[1], OptedOut: a[2], Category: a[3], Unknown: a[4], Muted: more[0], Filtered: more[1], Control: more[2]}}
 
 	size, tally, err := s.sumTally(ctx, tx, mailing, "size", "tally")
 	if err != nil {
@@ -58,7 +59,6 @@ func (s *Store) sumTotals(ctx context.Context, tx *firestore.Transaction, mailin
 		return push.Totals{}, err
 	}
 
-	counts := push.AudienceCounts{Targeted: a[0], Excluded: push.Excluded{NoValidToken: a[1], OptedOut: a[2], Category: a[3], Unknown: a[4], Muted: more[0], Filtered: more[1], Control: more[2]}}
 	return push.NewTotals(counts, size, tally, held), nil
 }
 
@@ -155,8 +155,9 @@ func countWith(ctx context.Context, q *firestore.AggregationQuery) (int, error) 
 	return int(v.GetIntegerValue()), nil
 }
 
-// MarkMailingDispatched records that every shard of a mailing has all its batches, if that
-// is so, and reports whether it is.
+// MarkMailingDispatched reports whether no shard of a mailing is open, and then records that
+// every shard has all its batches (Dispatched). For a mailing without shards, which has not
+// started, it returns true and records nothing.
 func (s *Store) MarkMailingDispatched(ctx context.Context, id string) (bool, error) {
 	// Counted, not listed: a shard that cannot be decoded counts as open.
 	open, err := s.countDocuments(ctx, s.openShardsQuery(id))
@@ -188,8 +189,8 @@ func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, er
 		return nil, err
 	}
 
-	// First no more batches: those that are created after the totals are stored would be
-	// counted nowhere.
+	// The shards are ended first, because a batch that is created after the totals are stored
+	// would not be counted.
 	if !m.Dispatched {
 		if err := s.endShards(ctx, id); err != nil {
 			return nil, err
@@ -202,11 +203,10 @@ func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, er
 	return s.freezeTotals(ctx, m)
 }
 
-// freezeTotals stores the totals of a mailing. It returns the mailing if this call
-// stored them, else nil. The sums are computed before the transaction, which then
-// locks the mailing alone and none of its batches: no sum changes any more, since no
-// batch is open and none is created. The reason of a pause that was not by hand
-// stays, so that an operator can still read it.
+// freezeTotals stores the totals of a mailing. It returns the mailing if this call stored them,
+// else nil. No batch is open and none is created, so the sums do not change any more. They
+// are computed before the transaction, which then locks only the mailing. If the mailing was
+// not paused by hand, the reason of the pause stays, so that an operator can still read it.
 func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Mailing, error) {
 	id := of.ID
 	totals, err := s.ReadTotals(ctx, of)

@@ -51,7 +51,7 @@ func TestOneCallHasAnUnflag(t *testing.T) {
 	if second == nil {
 		t.Fatal("no lease of the unflag after the first ended, want one")
 	}
-	if err := w.SaveUnflagCursor(t.Context(), first, w.clock.Now().Add(time.Minute)); !store.IsConflict(err) {
+	if err := w.SaveUnflagCursor(t.Context(), first, w.clock.Now().Add(time.Minute)); !store.IsRevisionConflict(err) {
 		t.Errorf("a call that lost it saved: %v", err)
 	}
 	p, err := w.ReadUnflagPage(t.Context(), second)

@@ -295,7 +295,7 @@ func TestWhenAnUnflagIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	w.mailing(t, "waits", push.Audience{Everyone: true})
-	if _, err := w.StartUnflag(t.Context(), "waits"); !push.IsConflict(err) {
+	if _, err := w.StartUnflag(t.Context(), "waits"); !push.IsStateConflict(err) {
 		t.Errorf("of a mailing that never started: %v, want a conflict", err)
 	}
 	if _, err := w.StartUnflag(t.Context(), "none"); !push.IsNotFound(err) {
@@ -308,7 +308,7 @@ func TestWhenAnUnflagIsRefused(t *testing.T) {
 	w.begin(t, "known")
 	began := w.startUnflag(t, "known").Unflag.StartedAt
 	w.clock.Add(push.DefaultLifetime + store.KeepBatches + time.Second)
-	if _, err := w.StartUnflag(t.Context(), "old"); !push.IsConflict(err) {
+	if _, err := w.StartUnflag(t.Context(), "old"); !push.IsStateConflict(err) {
 		t.Errorf("after its batches are deleted: %v, want a conflict", err)
 	}
 	if m := w.startUnflag(t, "known"); !m.Unflag.StartedAt.Equal(began) {

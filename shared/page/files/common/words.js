@@ -53,7 +53,7 @@ export const availability = {
 };
 export const evidence = {
   token_seen: "A valid phone was seen within 30 days.", notifications_off: "Every app with a valid token says that notifications are off.",
-  not_seen: "There is a valid token, but no app showed a sign of life for 30 days.", no_token: "No phone is registered.",
+  not_seen: "There is a valid token, but no app was active for 30 days.", no_token: "No phone is registered.",
   UNREGISTERED: "FCM said that the app was removed, or that the token ran out.", INVALID_ARGUMENT: "FCM said that the token is not valid.",
   SENDER_ID_MISMATCH: "FCM said that the token belongs to another Firebase project.",
 };

@@ -17,27 +17,27 @@ import (
 )
 
 const (
-	// campaignZones is the number of time zones of the customers: all whole hours from
+	// zoneCount is the number of time zones of the customers: all whole hours from
 	// 12 before UTC to 12 after it.
-	campaignZones = 25
-	// campaignHours is the length of the hours of the mailing.
-	campaignHours = 12 * time.Hour
-	// campaignLead is the time from the POST of the mailing to the beginning of its hours in
+	zoneCount = 25
+	// zonesHours is the length of the hours of the mailing.
+	zonesHours = 12 * time.Hour
+	// zonesLead is the time from the POST of the mailing to the beginning of its hours in
 	// UTC.
-	campaignLead = 8 * time.Second
-	// campaignLife is the lifetime of the mailing. It has ended when the hours of the later
+	zonesLead = 8 * time.Second
+	// zonesLife is the lifetime of the mailing. It has ended when the hours of the later
 	// time zones begin.
-	campaignLife = 10 * time.Minute
+	zonesLife = 10 * time.Minute
 	// onTheMinute is how long before or after its hours a message may reach FCM, because
 	// it takes time on the network.
 	onTheMinute = time.Second
-	// mostCampaignWrites is the largest number of Firestore writes a token.
-	mostCampaignWrites = 0.03
+	// mostZonesWrites is the largest number of Firestore writes a token.
+	mostZonesWrites = 0.03
 )
 
-// campaignMeasured has the figures of a mailing by time zones.
-type campaignMeasured struct {
-	Zones       int     `json:"zones"`
+// zonesMeasured has the figures of a mailing by time zones.
+type zonesMeasured struct {
+	Zones       int     `json:"time_zones"`
 	Control     int64   `json:"control"`
 	Filtered    int64   `json:"filtered"`
 	Targeted    int64   `json:"targeted_tokens"`
@@ -51,9 +51,9 @@ type campaignMeasured struct {
 	Reads       float64 `json:"reads_a_customer"`
 }
 
-// A campaignWatch records when FCM got each message.
-type campaignWatch struct {
-	base  *campaignBase
+// A zonesWatch records when FCM got each message.
+type zonesWatch struct {
+	base  *zonesBase
 	opens time.Time // beginning of the hours in UTC, and their end in the zones 12 hours from UTC
 
 	mu      sync.Mutex // guards the fields below
@@ -64,7 +64,7 @@ type campaignWatch struct {
 }
 
 // recordRequest records a delivered message. FCM calls it for each request.
-func (w *campaignWatch) recordRequest(x fcm.RequestRecord) {
+func (w *zonesWatch) recordRequest(x fcm.RequestRecord) {
 	offset, known := w.base.zoneOf[x.Token]
 	if !x.Delivered || !known {
 		return
@@ -85,46 +85,46 @@ func (w *campaignWatch) recordRequest(x fcm.RequestRecord) {
 
 // inside reports whether a time is within the hours by the clock of a zone. offset is the
 // zone's hours from UTC.
-func (w *campaignWatch) inside(offset int, at time.Time) bool {
+func (w *zonesWatch) inside(offset int, at time.Time) bool {
 	clock := func(t time.Time) time.Duration { return t.Sub(t.Truncate(24 * time.Hour)) } // UTC has no daylight saving time
 	from, now := clock(w.opens), clock(at.UTC().Add(time.Duration(offset)*time.Hour))
 	since := now - from
 	if since < 0 {
 		since += 24 * time.Hour
 	}
-	return since < campaignHours
+	return since < zonesHours
 }
 
-// runCampaign imports customers of 25 time zones and sends one mailing with two variants, a
+// runZones imports customers of 25 time zones and sends one mailing with two variants, a
 // control group, a filter and hours. The hours begin in some zones and end in others while
 // the mailing is sent. It compares every sum with the imported customers, and the time of
 // every message with the hours.
-func (p plan) runCampaign(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, error) {
+func (p plan) runZones(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, error) {
 	m := &Result{Customers: p.customers, Instances: l.Instances}
 	c := client.New(l.APIURL)
 	c.HTTP.Timeout = 10 * time.Minute
-	base := newCampaignBase(p)
+	base := newZonesBase(p)
 	m.Tokens = int64(len(base.zoneOf))
 	if err := importLines(ctx, c, out, base.write); err != nil {
 		return nil, err
 	}
 
-	opens := time.Now().UTC().Add(campaignLead + time.Second).Truncate(time.Minute).Add(time.Minute)
-	fmt.Fprintf(out, "the hours begin at %s UTC; the mailing is created %s before\n", opens.Format("15:04"), campaignLead)
-	if !client.Sleep(ctx, time.Until(opens.Add(-campaignLead))) {
+	opens := time.Now().UTC().Add(zonesLead + time.Second).Truncate(time.Minute).Add(time.Minute)
+	fmt.Fprintf(out, "the hours begin at %s UTC; the mailing is created %s before\n", opens.Format("15:04"), zonesLead)
+	if !client.Sleep(ctx, time.Until(opens.Add(-zonesLead))) {
 		return nil, ctx.Err()
 	}
-	watch := &campaignWatch{base: base, opens: opens, seen: map[string]int{}}
+	watch := &zonesWatch{base: base, opens: opens, seen: map[string]int{}}
 	l.Phones.OnRequest(watch.recordRequest)
 	defer l.Phones.OnRequest(nil)
 	l.Phones.Clear()
 
 	before, cpu, began := usageOf(l), cpuSeconds(), time.Now()
-	id, err := c.SendMailing(ctx, campaignDraft(opens))
+	id, err := c.SendMailing(ctx, zonesDraft(opens))
 	if err != nil {
 		return nil, err
 	}
-	b := progress.NewBar(out, "campaign")
+	b := progress.NewBar(out, "zones")
 	c.Every = 500 * time.Millisecond
 	end, err := c.Follow(ctx, id, func(x *client.Mailing) { b.Show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) })
 	b.End()
@@ -141,19 +141,19 @@ func (p plan) runCampaign(ctx context.Context, l *local.Cloud, out io.Writer) (*
 	if err != nil {
 		return nil, err
 	}
-	want := base.expected(campaignMailing(id, opens))
-	m.Campaign = watch.measured(end, want, got)
+	want := base.expected(zonesMailing(id, opens))
+	m.Zones = watch.measured(end, want, got)
 	if m.Firestore != nil {
-		m.Campaign.Writes = float64(m.Firestore.Writes) / float64(end.Tokens.Targeted)
-		m.Campaign.Reads = float64(m.Firestore.Reads) / float64(p.customers)
+		m.Zones.Writes = float64(m.Firestore.Writes) / float64(end.Tokens.Targeted)
+		m.Zones.Reads = float64(m.Firestore.Reads) / float64(p.customers)
 	}
 	fmt.Fprintf(out, "%d accepted, %d expired; first message in UTC %.0f ms after the hours began; last message 12 hours from UTC %.0f ms before the hours ended; %.4f writes a token\n",
-		m.Campaign.Accepted, m.Campaign.Expired, m.Campaign.FirstAfter, m.Campaign.LastBefore, m.Campaign.Writes)
-	return m, errors.Join(checkCampaign(m, end, want, got), watch.check(got))
+		m.Zones.Accepted, m.Zones.Expired, m.Zones.FirstAfter, m.Zones.LastBefore, m.Zones.Writes)
+	return m, errors.Join(checkZones(m, end, want, got), watch.check(got))
 }
 
-// campaignDraft returns the draft of the mailing, with hours that begin at opens.
-func campaignDraft(opens time.Time) map[string]any {
+// zonesDraft returns the draft of the mailing, with hours that begin at opens.
+func zonesDraft(opens time.Time) map[string]any {
 	message := func(title string) map[string]any {
 		return map[string]any{"notification": map[string]any{"title": title, "body": "Only today"}}
 	}
@@ -163,24 +163,24 @@ func campaignDraft(opens time.Time) map[string]any {
 			map[string]any{"name": "b", "share": 0.5, "message": message("Spring is here")},
 		},
 		"controlGroup": 0.05, "only": map[string]any{"platforms": []string{"android", "ios"}}, "audience": map[string]any{"everyone": true},
-		"window":   map[string]any{"from": opens.Format("15:04"), "to": opens.Add(campaignHours).Format("15:04")},
-		"lifetime": campaignLife.String(),
+		"window":   map[string]any{"from": opens.Format("15:04"), "to": opens.Add(zonesHours).Format("15:04")},
+		"lifetime": zonesLife.String(),
 	}
 }
 
-// campaignMailing returns the mailing with the fields that decide who gets which message.
-func campaignMailing(id string, opens time.Time) *push.Mailing {
+// zonesMailing returns the mailing with the fields that decide who gets which message.
+func zonesMailing(id string, opens time.Time) *push.Mailing {
 	var d push.Draft
-	b, _ := json.Marshal(campaignDraft(opens)) // cannot fail: it has only texts and numbers
+	b, _ := json.Marshal(zonesDraft(opens)) // cannot fail: it has only texts and numbers
 	_ = json.Unmarshal(b, &d)
 	return push.NewMailing(id, id, d, opens)
 }
 
 // measured returns the figures of the run.
-func (w *campaignWatch) measured(end *client.Mailing, want, got *campaignSums) *campaignMeasured {
+func (w *zonesWatch) measured(end *client.Mailing, want, got *zonesSums) *zonesMeasured {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	x := &campaignMeasured{Zones: campaignZones, Control: want.control, Filtered: want.filtered, Targeted: end.Tokens.Targeted,
+	x := &zonesMeasured{Zones: zoneCount, Control: want.control, Filtered: want.filtered, Targeted: end.Tokens.Targeted,
 		Accepted: end.Tokens.Accepted, Expired: end.Tokens.Expired, Outside: w.outside,
 		StoppedOpen: got.results[12]["expired"] + got.results[-12]["expired"]}
 	if !w.first.IsZero() {
@@ -193,7 +193,7 @@ func (w *campaignWatch) measured(end *client.Mailing, want, got *campaignSums) *
 }
 
 // check compares the messages that FCM got with the hours and with the results.
-func (w *campaignWatch) check(got *campaignSums) error {
+func (w *zonesWatch) check(got *zonesSums) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var faults []error
@@ -207,7 +207,7 @@ func (w *campaignWatch) check(got *campaignSums) error {
 			faults = append(faults, fmt.Errorf("token %s got the mailing %d times, want once", token, n))
 		}
 	}
-	for offset := -campaignZones / 2; offset <= campaignZones/2; offset++ {
+	for offset := -zoneCount / 2; offset <= zoneCount/2; offset++ {
 		if n := got.results[offset]["accepted"]; n != accepted[offset] {
 			faults = append(faults, fmt.Errorf("%s: the recipients list %d accepted, but FCM accepted %d", zoneName(offset), n, accepted[offset]))
 		}
@@ -215,9 +215,9 @@ func (w *campaignWatch) check(got *campaignSums) error {
 	return errors.Join(faults...)
 }
 
-// checkCampaign compares the sums of the mailing, and those of each variant, platform and
+// checkZones compares the sums of the mailing, and those of each variant, platform and
 // time zone, with the imported customers.
-func checkCampaign(m *Result, end *client.Mailing, want, got *campaignSums) error {
+func checkZones(m *Result, end *client.Mailing, want, got *zonesSums) error {
 	var faults []error
 	same := func(what string, got, want int64) {
 		if got != want {
@@ -239,7 +239,7 @@ func checkCampaign(m *Result, end *client.Mailing, want, got *campaignSums) erro
 	}
 
 	var accepted, expired int64
-	for offset := -campaignZones / 2; offset <= campaignZones/2; offset++ {
+	for offset := -zoneCount / 2; offset <= zoneCount/2; offset++ {
 		name, results := zoneName(offset), got.results[offset]
 		same("recipients in "+name, got.zones[offset], want.zones[offset])
 		same("recipients in "+name+" with the result accepted or expired", results["accepted"]+results["expired"], want.zones[offset])
@@ -254,8 +254,8 @@ func checkCampaign(m *Result, end *client.Mailing, want, got *campaignSums) erro
 	same("tokens accepted", end.Tokens.Accepted, accepted)
 	same("tokens expired", end.Tokens.Expired, expired)
 
-	if m.Tokens >= large && m.Campaign.Writes > mostCampaignWrites {
-		faults = append(faults, fmt.Errorf("a token needed %.4f writes, want at most %g", m.Campaign.Writes, mostCampaignWrites))
+	if m.Tokens >= large && m.Zones.Writes > mostZonesWrites {
+		faults = append(faults, fmt.Errorf("a token needed %.4f writes, want at most %g", m.Zones.Writes, mostZonesWrites))
 	}
 	return errors.Join(faults...)
 }

@@ -9,11 +9,11 @@ import (
 	"carillon.example/emulators/fcm"
 )
 
-// strayErrors is the value of a flag: errors with which FCM answers a share of all
+// occasionalErrors is the value of a flag: errors with which FCM answers a share of all
 // sends. Its text is NAME=SHARE or NAME=SHARE/RETRY_AFTER, separated by commas.
-type strayErrors []fcm.Outcome
+type occasionalErrors []fcm.Outcome
 
-func (s *strayErrors) String() string {
+func (s *occasionalErrors) String() string {
 	parts := make([]string, len(*s))
 	for i, o := range *s {
 		parts[i] = fmt.Sprintf("%s=%g", o.Outcome, o.Share)
@@ -25,7 +25,7 @@ func (s *strayErrors) String() string {
 }
 
 // Set adds the errors of a flag's text.
-func (s *strayErrors) Set(text string) error {
+func (s *occasionalErrors) Set(text string) error {
 	for part := range strings.SplitSeq(text, ",") {
 		name, rest, ok := strings.Cut(part, "=")
 		share, after, timed := strings.Cut(rest, "/")

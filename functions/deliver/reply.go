@@ -10,7 +10,8 @@ import (
 
 var errNoBatch = errors.New("the message names no batch")
 
-// settlementFor is the table from an outcome to acknowledge or redeliver. A batch that
+// replyFor returns whether a message of Pub/Sub is acknowledged or redelivered, by the error
+// of its call. A batch that
 // waits for a quota, an outage, a pause or a rate is stored and acknowledged, and tick
 // publishes it again.
 //
@@ -20,7 +21,7 @@ var errNoBatch = errors.New("the message names no batch")
 //	the message names no batch                     redeliver; at last it becomes a dead letter
 //	a dead letter that names no batch              acknowledge
 //	anything else: our own fault                   redeliver
-func settlementFor(m queue.Message, err error) queue.Settlement {
+func replyFor(m queue.Message, err error) queue.Reply {
 	switch {
 	case err == nil, errors.Is(err, store.ErrConflict), push.IsNotFound(err):
 		return queue.Ack

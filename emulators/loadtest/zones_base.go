@@ -13,15 +13,15 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A campaignBase has the imported customers, from which the expected sums follow.
-type campaignBase struct {
-	customers map[string]*campaignCustomer
+// A zonesBase has the imported customers, from which the expected sums follow.
+type zonesBase struct {
+	customers map[string]*zonesCustomer
 	zoneOf    map[string]int // by token: the customer's time zone, in hours from UTC
 }
 
-// campaignCustomer has a time zone, in whole hours from UTC, and the platform of each of
+// zonesCustomer has a time zone, in whole hours from UTC, and the platform of each of
 // its tokens.
-type campaignCustomer struct {
+type zonesCustomer struct {
 	offset int
 	tokens []push.Platform
 }
@@ -30,15 +30,15 @@ type campaignCustomer struct {
 // these names is inverted: Etc/GMT-2 is two hours ahead of UTC.
 func zoneName(offset int) string { return fmt.Sprintf("Etc/GMT%+d", -offset) }
 
-func campaignToken(customer string, n int) string { return fmt.Sprintf("%s:phone-%d-ok", customer, n) }
+func zonesToken(customer string, n int) string { return fmt.Sprintf("%s:phone-%d-ok", customer, n) }
 
-// newCampaignBase makes random customers in all time zones, each with one or more tokens.
+// newZonesBase makes random customers in all time zones, each with one or more tokens.
 // Of ten tokens about six are for Android, three for iOS and one for the web.
-func newCampaignBase(p plan) *campaignBase {
+func newZonesBase(p plan) *zonesBase {
 	r := rand.New(rand.NewPCG(p.seed, 1))
-	b := &campaignBase{customers: map[string]*campaignCustomer{}, zoneOf: map[string]int{}}
+	b := &zonesBase{customers: map[string]*zonesCustomer{}, zoneOf: map[string]int{}}
 	for i := range p.customers {
-		c := &campaignCustomer{offset: i%campaignZones - campaignZones/2}
+		c := &zonesCustomer{offset: i%zoneCount - zoneCount/2}
 		for len(c.tokens) == 0 || len(c.tokens) < push.MaxTokens && r.Float64() < 1-1/p.tokens {
 			platform := push.Android
 			switch x := r.IntN(10); {
@@ -52,14 +52,14 @@ func newCampaignBase(p plan) *campaignBase {
 		id := fmt.Sprintf("customer-%08d", i)
 		b.customers[id] = c
 		for n := range c.tokens {
-			b.zoneOf[campaignToken(id, n)] = c.offset
+			b.zoneOf[zonesToken(id, n)] = c.offset
 		}
 	}
 	return b
 }
 
 // write writes the lines of the import.
-func (b *campaignBase) write(w io.Writer) error {
+func (b *zonesBase) write(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	for id, c := range b.customers {
 		type token struct {
@@ -72,7 +72,7 @@ func (b *campaignBase) write(w io.Writer) error {
 			Tokens   []token `json:"tokens"`
 		}{ID: id, TimeZone: zoneName(c.offset)}
 		for n, platform := range c.tokens {
-			line.Tokens = append(line.Tokens, token{campaignToken(id, n), platform})
+			line.Tokens = append(line.Tokens, token{zonesToken(id, n), platform})
 		}
 		if err := enc.Encode(line); err != nil {
 			return err
@@ -81,8 +81,8 @@ func (b *campaignBase) write(w io.Writer) error {
 	return nil
 }
 
-// campaignSums are the expected or the reported sums of the mailing.
-type campaignSums struct {
+// zonesSums are the expected or the reported sums of the mailing.
+type zonesSums struct {
 	control, filtered int64
 	customers, tokens map[string]int64         // targeted, by variant
 	platforms         map[push.Platform]int64  // targeted tokens
@@ -90,18 +90,18 @@ type campaignSums struct {
 	results           map[int]map[string]int64 // of tokens, by zone
 }
 
-func newCampaignSums() *campaignSums {
-	return &campaignSums{customers: map[string]int64{}, tokens: map[string]int64{}, platforms: map[push.Platform]int64{}, zones: map[int]int64{}, results: map[int]map[string]int64{}}
+func newZonesSums() *zonesSums {
+	return &zonesSums{customers: map[string]int64{}, tokens: map[string]int64{}, platforms: map[push.Platform]int64{}, zones: map[int]int64{}, results: map[int]map[string]int64{}}
 }
 
 // expected computes the sums of the mailing from the imported customers.
-func (b *campaignBase) expected(m *push.Mailing) *campaignSums {
+func (b *zonesBase) expected(m *push.Mailing) *zonesSums {
 	by := push.TargetingOf(m, push.DefaultSettings())
-	s := newCampaignSums()
+	s := newZonesSums()
 	for id, c := range b.customers {
 		customer := &push.Customer{ID: id}
 		for n, platform := range c.tokens {
-			customer.Tokens = append(customer.Tokens, push.Token{ID: push.TokenID(campaignToken(id, n)), Platform: platform})
+			customer.Tokens = append(customer.Tokens, push.Token{ID: push.TokenID(zonesToken(id, n)), Platform: platform})
 		}
 		tokens, why := by.SelectTokens(customer, nil)
 		switch why {
@@ -124,7 +124,7 @@ func (b *campaignBase) expected(m *push.Mailing) *campaignSums {
 }
 
 // recipients returns the sums of the lines of GET /v1/mailings/{id}/recipients.
-func (b *campaignBase) recipients(ctx context.Context, c *client.Client, id string) (*campaignSums, error) {
+func (b *zonesBase) recipients(ctx context.Context, c *client.Client, id string) (*zonesSums, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.BaseURL+"/v1/mailings/"+id+"/recipients", nil)
 	if err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func (b *campaignBase) recipients(ctx context.Context, c *client.Client, id stri
 	}
 	defer resp.Body.Close()
 
-	s := newCampaignSums()
+	s := newZonesSums()
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
 		var x struct {
