@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"carillon.example/emulators/auth"
 	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/firestore"
 	"carillon.example/emulators/loopback"
@@ -25,6 +26,7 @@ type Cloud struct {
 	Firestore                 *firestore.Server // nil if FIRESTORE_EMULATOR_HOST names another server
 	PubSub                    *pubsub.Server    // nil if PUBSUB_EMULATOR_HOST names another server
 	Phones                    *fcm.Server
+	Auth                      *auth.Server // nil if it is off, or FIREBASE_AUTH_EMULATOR_HOST names another server
 	FirestoreHost, PubSubHost string
 	APIURL, PushURL           string
 	UIURL                     string
@@ -107,6 +109,13 @@ func (l *Cloud) StartEmulators() error {
 	}
 	if l.data != nil {
 		l.OnClose(l.saveAtEnd)
+	}
+	if l.WithAuth && l.AuthAddr != "" {
+		if l.authAddr = os.Getenv("FIREBASE_AUTH_EMULATOR_HOST"); l.authAddr == "" {
+			if err := l.startAuth(); err != nil {
+				return err
+			}
+		}
 	}
 	if !l.WithFCM || l.FCMAddr == "" {
 		return nil
