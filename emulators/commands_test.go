@@ -211,11 +211,11 @@ func TestTheEndSaysWhatIsLost(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &stopper{stop: cancel}
-	args := []string{"-only", "firestore,fcm", "-firestore", "127.0.0.1:0", "-fcm", "127.0.0.1:0", "-ui", "", "-require-indexes", "../firestore.indexes.json"}
+	args := []string{"-only", "firestore,fcm,auth", "-firestore", "127.0.0.1:0", "-fcm", "127.0.0.1:0", "-auth", "127.0.0.1:0", "-ui", "", "-require-indexes", "../firestore.indexes.json"}
 	if err := runCommand(ctx, args, out); err != nil {
 		t.Fatal(err)
 	}
-	wants := []string{"../firestore.indexes.json declares", "stopped; the documents in Firestore, 0 messages that FCM accepted"}
+	wants := []string{"../firestore.indexes.json declares", "stopped; the documents in Firestore, the accounts in Auth, 0 messages that FCM accepted"}
 	if official.External(official.Firestore) { // what it keeps is not lost
 		wants = []string{"0 messages that FCM accepted"}
 	}

@@ -72,6 +72,8 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 
 	d.printLine("%s shows the phones, %s is the API. Ctrl-C ends the demo.", l.UIURL, l.APIURL)
 	<-ctx.Done()
+	l.Close()
+	d.printLine("%s", l.LostAtEnd())
 	return nil
 }
 

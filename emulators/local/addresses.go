@@ -119,6 +119,9 @@ func (l *Cloud) LostAtEnd() string {
 	if l.PubSub != nil && l.data == nil {
 		what = append(what, "the messages in Pub/Sub")
 	}
+	if l.Auth != nil && l.data == nil {
+		what = append(what, "the accounts in Auth")
+	}
 	if l.Phones != nil {
 		what = append(what, fmt.Sprintf("%d messages that FCM accepted", l.Phones.Stats().Kept))
 	}
