@@ -57,6 +57,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 
+	defer progress.ReadableLog()()
 	l, err := local.Start(ctx, o)
 	if err != nil {
 		return err
