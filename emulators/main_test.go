@@ -79,7 +79,7 @@ func TestDemoEndsWithEverySumRight(t *testing.T) {
 	if d.err != nil {
 		t.Fatalf("the demo failed: %v\n%s\n%s", d.err, out, d.logged)
 	}
-	for _, want := range []string{"1000 customers imported", "first mailing", "UNREGISTERED", "INVALID_ARGUMENT",
+	for _, want := range []string{"1000 customers imported", "first mailing", `"refused" means that FCM does not accept the message`, "UNREGISTERED", "INVALID_ARGUMENT",
 		"cannot be reached any more", "now belongs only to customer newcomer", "second mailing", "skipped", "422", "All sums are correct."} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demo does not say %q:\n%s", want, out)

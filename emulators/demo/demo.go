@@ -98,6 +98,7 @@ func (d *show) runSteps(ctx context.Context) error {
 		return err
 	}
 
+	d.printLine("\"refused\" means that FCM does not accept the message for a token, and that the token is not the reason: it is not flagged.\n")
 	flagged, err := d.showFlags(ctx, first)
 	if err != nil {
 		return err
