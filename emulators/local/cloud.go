@@ -133,7 +133,7 @@ func (l *Cloud) startFirestore() (err error) {
 		}
 	}
 	err = l.data.startKept("firestore.ndjson", func(r io.Reader) (_ *keptEmulator, err error) {
-		l.Firestore, err = firestore.Start(l.FirestoreAddr, firestore.Options{RequireIndexes: indexes, Optimistic: strings.Split(l.Optimistic, ","), Snapshot: r})
+		l.Firestore, err = firestore.Start(l.FirestoreAddr, firestore.Options{RequireIndexes: indexes, IndexesFile: l.Indexes, Optimistic: strings.Split(l.Optimistic, ","), Snapshot: r})
 		if err != nil {
 			return nil, fmt.Errorf("starting Firestore on %s: %w", l.FirestoreAddr, err)
 		}
