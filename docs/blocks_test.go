@@ -19,6 +19,7 @@ var notRun = map[string]string{
 	"docs/delivery.md: PROJECT=":                      "Google Cloud; the page says so",
 	"docs/emulators.md: go run ./emulators -only":     "it serves until it is stopped: TestOnly, and TestQuickStartInPython runs on such servers",
 	"docs/emulators.md: go run ./emulators -data":     "it serves until it is stopped: TestDataSurvivesARestart",
+	"docs/emulators.md: curl -o saved":                "TestASnapshotOverHTTP sends the same requests",
 	"docs/emulators.md: gcloud":                       "Google Cloud; the page says so",
 	"docs/emulators.md: echo":                         "it serves until it is stopped; the tests of emulators/probe compare the emulators in the same way",
 	"docs/operations.md: gcloud pubsub":               "Google Cloud; the page says so",

@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -192,6 +195,36 @@ func TestOnlyAsksForNoIndexes(t *testing.T) {
 	}
 }
 
+// TestAMissingIndexNamesTheFile checks that the refusal of a query says in which file its index is
+// missing: that of -require-indexes.
+func TestAMissingIndexNamesTheFile(t *testing.T) {
+	t.Parallel()
+	if official.External(official.Firestore) {
+		t.Skip("another Firestore serves, which requires no index")
+	}
+	file := filepath.Join(t.TempDir(), "shop.json")
+	if err := os.WriteFile(file, []byte(`{"indexes": []}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := serveCommand(t, "-only", "firestore", "-require-indexes", file)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.addr["Firestore"]+"/v1/projects/p/databases/(default)/documents:runQuery",
+		strings.NewReader(`{"structuredQuery": {"from": [{"collectionId": "c"}], "orderBy": [{"field": {"fieldPath": "a"}}, {"field": {"fieldPath": "b"}}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check.Equal(t, resp.StatusCode, http.StatusBadRequest, "status of the query")
+	check.Contains(t, string(body), "Declare it in "+file, "the refusal")
+}
+
 // stopper ends a command when it prints that it is ready, and keeps its output.
 type stopper struct {
 	bytes.Buffer
@@ -211,11 +244,11 @@ func TestTheEndSaysWhatIsLost(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &stopper{stop: cancel}
-	args := []string{"-only", "firestore,fcm", "-firestore", "127.0.0.1:0", "-fcm", "127.0.0.1:0", "-ui", "", "-require-indexes", "../firestore.indexes.json"}
+	args := []string{"-only", "firestore,fcm,auth", "-firestore", "127.0.0.1:0", "-fcm", "127.0.0.1:0", "-auth", "127.0.0.1:0", "-ui", "", "-require-indexes", "../firestore.indexes.json"}
 	if err := runCommand(ctx, args, out); err != nil {
 		t.Fatal(err)
 	}
-	wants := []string{"../firestore.indexes.json declares", "stopped; the documents in Firestore, 0 messages that FCM accepted"}
+	wants := []string{"../firestore.indexes.json declares", "stopped; the documents in Firestore, the accounts in Auth, 0 messages that FCM accepted"}
 	if official.External(official.Firestore) { // what it keeps is not lost
 		wants = []string{"0 messages that FCM accepted"}
 	}

@@ -57,7 +57,7 @@ func serveEmulators(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("emulators")
 	o := local.Defaults()
 	o.RegisterFlags(f)
-	only := f.String("only", "", "start only these emulators and no functions: a list of firestore, pubsub and fcm")
+	only := f.String("only", "", "start only these emulators and no functions: a list of firestore, pubsub, fcm and auth")
 	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}

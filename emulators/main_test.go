@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -17,6 +20,7 @@ import (
 
 	"carillon.example/emulators/loadtest"
 	"carillon.example/emulators/official"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/emulators/testcloud/check"
 )
 
@@ -75,12 +79,57 @@ func TestDemoEndsWithEverySumRight(t *testing.T) {
 	if d.err != nil {
 		t.Fatalf("the demo failed: %v\n%s\n%s", d.err, out, d.logged)
 	}
-	for _, want := range []string{"1000 customers imported", "first mailing", "UNREGISTERED", "INVALID_ARGUMENT",
+	for _, want := range []string{"1000 customers imported", "first mailing", `"refused" means that FCM does not accept the message`, "UNREGISTERED", "INVALID_ARGUMENT",
 		"cannot be reached any more", "now belongs only to customer newcomer", "second mailing", "skipped", "422", "All sums are correct."} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demo does not say %q:\n%s", want, out)
 		}
 	}
+}
+
+// TestDemoKeep checks that demo -keep leaves its servers running until Ctrl-C, and then says what
+// is lost.
+func TestDemoKeep(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	defer cancel()
+	cmd := command(ctx, "demo", "-keep", "-fcm-latency", "1ms")
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+
+	last := regexp.MustCompile(`^(http://\S+) shows the phones, (http://\S+) is the API\. Ctrl-C ends the demo\.$`)
+	var addresses []string
+	lines := bufio.NewScanner(pipe)
+	for addresses == nil && lines.Scan() {
+		addresses = last.FindStringSubmatch(lines.Text())
+	}
+	if addresses == nil {
+		t.Fatalf("the demo ended (%v) before it said that Ctrl-C ends it", cmd.Wait())
+	}
+	check.Contains(t, testcloud.At(t, addresses[2]).Ask("GET", "/v1/customers/newcomer", "").Body, `"pushAvailable":true`, "a customer after the demo")
+	testcloud.CheckCode(t, testcloud.At(t, addresses[1]).Ask("GET", "/", ""), http.StatusOK)
+
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	var end strings.Builder
+	for lines.Scan() {
+		fmt.Fprintln(&end, lines.Text())
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after Ctrl-C the demo ended with %v, want no error", err)
+	}
+	want := "stopped; the documents in Firestore, the messages in Pub/Sub, "
+	if official.External(official.Firestore) { // what it keeps is not lost
+		want = "stopped; "
+	}
+	check.Contains(t, end.String(), want, "the end")
+	check.Contains(t, end.String(), " messages that FCM accepted were only in memory and are lost", "the end")
 }
 
 func TestLoadReportsWhatItTook(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/testcloud/check"
 	"carillon.example/emulators/transfer"
 )
 
@@ -94,6 +95,20 @@ func TestOnly(t *testing.T) {
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("FCM answers %s", resp.Status)
+	}
+}
+
+// TestOnlyAuth signs up at Firebase Auth, which starts without anything else of Carillon.
+func TestOnlyAuth(t *testing.T) {
+	t.Parallel()
+	r := serveCommand(t, "-only", "auth", "-auth", "127.0.0.1:0")
+	for _, server := range []string{"API", "Devices", "FCM", "Inbox"} {
+		check.Equal(t, r.addr[server], "", "address of %s", server)
+	}
+	account := testcloud.Decode[struct{ IDToken, LocalID string }](testcloud.At(t, "http://"+r.addr["Auth"]).Ask(
+		"POST", "/identitytoolkit.googleapis.com/v1/accounts:signUp?key=any", `{"email":"ada@example.com","password":"secret-1"}`), http.StatusOK)
+	if account.IDToken == "" || account.LocalID == "" {
+		t.Errorf("the answer to a sign-up is %+v, want an ID token and a user id", account)
 	}
 }
 

@@ -57,6 +57,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 
+	defer progress.ReadableLog()()
 	l, err := local.Start(ctx, o)
 	if err != nil {
 		return err
@@ -72,6 +73,8 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 
 	d.printLine("%s shows the phones, %s is the API. Ctrl-C ends the demo.", l.UIURL, l.APIURL)
 	<-ctx.Done()
+	l.Close()
+	d.printLine("%s", l.LostAtEnd())
 	return nil
 }
 
@@ -95,6 +98,7 @@ func (d *show) runSteps(ctx context.Context) error {
 		return err
 	}
 
+	d.printLine("\"refused\" means that FCM does not accept the message for a token, and that the token is not the reason: it is not flagged.\n")
 	flagged, err := d.showFlags(ctx, first)
 	if err != nil {
 		return err

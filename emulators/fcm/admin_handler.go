@@ -34,6 +34,8 @@ func (s *Server) rootHandler() http.Handler {
 			add(w, r)
 		case r.Method == http.MethodPost && r.URL.Path == "/iid/v1:batchRemove":
 			remove(w, r)
+		case r.Method == http.MethodPost && r.URL.Path == tokenPath:
+			handleToken(w, r)
 		default:
 			(&answer{code: 404, html: true, body: htmlPage(404, "The requested URL was not found on this server.")}).writeTo(w, 0)
 		}

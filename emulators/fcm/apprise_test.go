@@ -22,7 +22,7 @@ import (
 
 // TestAppriseInPython sends with Apprise, a client in Python that knows only FCM's own address.
 // It trusts the emulator's certificate, and a proxy takes it to the emulator instead of Google.
-// The key of its service account names a server of the test as the one that issues access tokens.
+// The key of its service account names the emulator as the one that gives out access tokens.
 func TestAppriseInPython(t *testing.T) {
 	t.Parallel()
 	apprise, err := exec.LookPath("apprise")
@@ -39,7 +39,7 @@ func TestAppriseInPython(t *testing.T) {
 	if err := os.WriteFile(certificate, s.CertificatePEM(), 0o600); err != nil {
 		t.Fatalf("writing the certificate: %v", err)
 	}
-	key := writeServiceAccount(t, folder, serveAccessTokens(t))
+	key := writeServiceAccount(t, folder, s.URL()+"/token")
 	proxy := serveProxyTo(t, s.Addr())
 
 	send := func(token string) (string, error) {
@@ -112,17 +112,6 @@ func writeServiceAccount(t *testing.T, folder, tokenURI string) string {
 		t.Fatalf("writing the service account: %v", err)
 	}
 	return file
-}
-
-// serveAccessTokens starts a server that issues access tokens to anyone, and returns its address.
-func serveAccessTokens(t *testing.T) string {
-	t.Helper()
-	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"access_token": "ya29.test", "token_type": "Bearer", "expires_in": 3600}`)
-	}))
-	t.Cleanup(issuer.Close)
-	return issuer.URL + "/token"
 }
 
 // serveProxyTo starts an HTTP proxy that connects each client to one server, whatever server the

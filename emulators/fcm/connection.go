@@ -73,7 +73,7 @@ func resetStream(w http.ResponseWriter, r *http.Request) {
 
 // certificateNames are the host names of the server. The names of Google are for clients
 // that reach the server only through a hosts entry or a proxy.
-var certificateNames = []string{"localhost", "fcm.googleapis.com", "iid.googleapis.com"}
+var certificateNames = []string{"localhost", "fcm.googleapis.com", "iid.googleapis.com", "oauth2.googleapis.com"}
 
 // throwAwayCertificate returns a new certificate for the loopback names, Google's hosts
 // and the address of the listener. Its key is never stored.

@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"carillon.example/emulators/testcloud/check"
 )
 
 // TestCurl sends as Google's documentation shows it, over HTTP/1.1, HTTP/2
-// with prior knowledge, and TLS.
+// with prior knowledge, and TLS, and calls each host of Google whose name the server has.
 func TestCurl(t *testing.T) {
 	t.Parallel()
 	curl, err := exec.LookPath("curl")
@@ -49,18 +51,25 @@ func TestCurl(t *testing.T) {
 			t.Errorf("%v: output %q, want %q at its end", c.args, out, "200 "+c.proto)
 		}
 	}
-	// The host of Google is redirected to the server, as a hosts entry or a proxy does it
+	// The hosts of Google are redirected to the server, as a hosts entry or a proxy does it
 	// for clients without a setting for the endpoint.
 	_, port, _ := strings.Cut(secure.Addr(), ":")
-	cmd := exec.CommandContext(within(t), curl, "-sS", "--cacert", ca, "--connect-to", "fcm.googleapis.com:443:127.0.0.1:"+port,
-		"-H", "Authorization: Bearer ya29.x", "-w", "%{http_code}", "-d", toToken(token), "https://fcm.googleapis.com/v1/projects/p/messages:send")
-	cmd.Stderr = t.Output()
-	switch out, err := cmd.Output(); {
-	case err != nil:
-		t.Errorf("as fcm.googleapis.com: error %v, want none", err)
-	case !strings.HasSuffix(string(out), "200"):
-		t.Errorf(`as fcm.googleapis.com: output %q, want "200" at its end`, string(out))
+	for _, google := range []struct{ host, path, body string }{
+		{"fcm.googleapis.com", "/v1/projects/p/messages:send", toToken(token)},
+		{"iid.googleapis.com", "/iid/v1:batchAdd", `{"to":"/topics/news","registration_tokens":["` + token + `"]}`},
+		{"oauth2.googleapis.com", "/token", "grant_type=refresh_token"},
+	} {
+		cmd := exec.CommandContext(within(t), curl, "-sS", "--cacert", ca, "--connect-to", google.host+":443:127.0.0.1:"+port,
+			"-H", "Authorization: Bearer ya29.x", "-H", "access_token_auth: true", "-w", "%{http_code}", "-d", google.body, "https://"+google.host+google.path)
+		cmd.Stderr = t.Output()
+		switch out, err := cmd.Output(); {
+		case err != nil:
+			t.Errorf("as %s: error %v, want none", google.host, err)
+		case !strings.HasSuffix(string(out), "200"):
+			t.Errorf(`as %s: output %q, want "200" at its end`, google.host, out)
+		}
 	}
+	check.Equal(t, secure.Topics()["news"], 1, "subscribers of the topic")
 	switch got := clear.Messages(Filter{Text: "this is an fcm"}); {
 	case len(got) != 2:
 		t.Errorf("kept: %v messages, want 2", len(got))

@@ -12,7 +12,7 @@ import (
 
 // httpHandler serves the documents in the REST form, the channels of web pages, and the admin
 // HTTP interface. The paths are those of Google's emulator. Those of /emulator/usage,
-// /emulator/requests and /emulator/databases are our own.
+// /emulator/requests, /emulator/databases and /emulator/snapshot are our own.
 func (s *Server) httpHandler() (http.Handler, error) {
 	service := pb.File_google_firestore_v1_firestore_proto.Services().ByName("Firestore")
 	documents, err := transcode.New(s.rest, maxReceive, service)
@@ -33,6 +33,8 @@ func (s *Server) httpHandler() (http.Handler, error) {
 	})
 	mux.HandleFunc("GET /emulator/requests", s.serveRequests)
 	mux.HandleFunc("GET /emulator/databases", s.serveDatabases)
+	mux.HandleFunc("GET /emulator/snapshot", s.serveSnapshot)
+	mux.HandleFunc("PUT /emulator/snapshot", s.replaceSnapshot)
 
 	mux.HandleFunc("DELETE /emulator/v1/projects/{project}/databases/{database}/documents", func(w http.ResponseWriter, r *http.Request) {
 		s.engine.Clear("projects/" + r.PathValue("project") + "/databases/" + r.PathValue("database"))

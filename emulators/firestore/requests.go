@@ -138,6 +138,14 @@ func (s *Server) serveDatabases(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, map[string]any{"databases": names})
 }
 
+// writeProblem answers with an error, in the format of RFC 9457.
+func writeProblem(w http.ResponseWriter, code int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // the client may have disconnected
+		"title": http.StatusText(code), "status": code, "detail": detail})
+}
+
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(v); err != nil {

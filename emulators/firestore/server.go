@@ -1,6 +1,7 @@
 package firestore
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -25,6 +26,9 @@ type Options struct {
 	// set, queries fail that the service would refuse because of a missing
 	// index. When it is nil, index requirements are not checked.
 	RequireIndexes []byte
+	// IndexesFile is the name of the file that RequireIndexes is from. Errors name it, because
+	// the missing index has to be declared there. "": firestore.indexes.json.
+	IndexesFile string
 	// Optimistic has the ids of databases in the concurrency mode OPTIMISTIC: their
 	// transactions take no locks unless they ask for them. The others are PESSIMISTIC, the
 	// default of the Standard edition.
@@ -59,7 +63,7 @@ type Server struct {
 func Start(addr string, o Options) (*Server, error) {
 	eo := engine.Options{Now: o.Now, Optimistic: o.Optimistic}
 	if o.RequireIndexes != nil {
-		ix, err := engine.ParseIndexes(o.RequireIndexes)
+		ix, err := engine.ParseIndexes(cmp.Or(o.IndexesFile, "firestore.indexes.json"), o.RequireIndexes)
 		if err != nil {
 			return nil, fmt.Errorf("firestore emulator: %w", err)
 		}

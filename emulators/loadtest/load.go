@@ -122,6 +122,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
+	defer progress.ReadableLog()()
 
 	given := map[string]bool{}
 	f.Visit(func(x *flag.Flag) { given[x.Name] = true })

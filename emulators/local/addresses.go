@@ -28,7 +28,8 @@ func (o *Options) listenAddresses() []listenAddress {
 	add(o.WithFunctions, "api", "the API", o.APIAddr)
 	add(o.WithFunctions, "devices", "the function for apps", o.DevicesAddr)
 	add(o.WithFunctions, "console", "the console", o.ConsoleAddr)
-	add(o.DevicesAddr != "" && os.Getenv("FIREBASE_AUTH_EMULATOR_HOST") == "" && strings.HasPrefix(o.Project, "demo-"), "auth", "Firebase Auth", o.AuthAddr)
+	withAuth := o.WithAuth || o.DevicesAddr != "" && strings.HasPrefix(o.Project, "demo-")
+	add(withAuth && os.Getenv("FIREBASE_AUTH_EMULATOR_HOST") == "", "auth", "Firebase Auth", o.AuthAddr)
 	return out
 }
 
@@ -117,6 +118,9 @@ func (l *Cloud) LostAtEnd() string {
 	}
 	if l.PubSub != nil && l.data == nil {
 		what = append(what, "the messages in Pub/Sub")
+	}
+	if l.Auth != nil && l.data == nil {
+		what = append(what, "the accounts in Auth")
 	}
 	if l.Phones != nil {
 		what = append(what, fmt.Sprintf("%d messages that FCM accepted", l.Phones.Stats().Kept))

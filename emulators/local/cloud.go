@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"carillon.example/emulators/auth"
 	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/firestore"
 	"carillon.example/emulators/loopback"
@@ -25,6 +26,7 @@ type Cloud struct {
 	Firestore                 *firestore.Server // nil if FIRESTORE_EMULATOR_HOST names another server
 	PubSub                    *pubsub.Server    // nil if PUBSUB_EMULATOR_HOST names another server
 	Phones                    *fcm.Server
+	Auth                      *auth.Server // nil if it is off, or FIREBASE_AUTH_EMULATOR_HOST names another server
 	FirestoreHost, PubSubHost string
 	APIURL, PushURL           string
 	UIURL                     string
@@ -108,6 +110,13 @@ func (l *Cloud) StartEmulators() error {
 	if l.data != nil {
 		l.OnClose(l.saveAtEnd)
 	}
+	if l.WithAuth && l.AuthAddr != "" {
+		if l.authAddr = os.Getenv("FIREBASE_AUTH_EMULATOR_HOST"); l.authAddr == "" {
+			if err := l.startAuth(); err != nil {
+				return err
+			}
+		}
+	}
 	if !l.WithFCM || l.FCMAddr == "" {
 		return nil
 	}
@@ -124,7 +133,7 @@ func (l *Cloud) startFirestore() (err error) {
 		}
 	}
 	err = l.data.startKept("firestore.ndjson", func(r io.Reader) (_ *keptEmulator, err error) {
-		l.Firestore, err = firestore.Start(l.FirestoreAddr, firestore.Options{RequireIndexes: indexes, Optimistic: strings.Split(l.Optimistic, ","), Snapshot: r})
+		l.Firestore, err = firestore.Start(l.FirestoreAddr, firestore.Options{RequireIndexes: indexes, IndexesFile: l.Indexes, Optimistic: strings.Split(l.Optimistic, ","), Snapshot: r})
 		if err != nil {
 			return nil, fmt.Errorf("starting Firestore on %s: %w", l.FirestoreAddr, err)
 		}

@@ -19,18 +19,9 @@ func (l *Cloud) serveDevices() (err error) {
 		return nil
 	}
 	if l.authAddr = os.Getenv("FIREBASE_AUTH_EMULATOR_HOST"); l.authAddr == "" && strings.HasPrefix(l.Project, "demo-") {
-		var accounts *auth.Server
-		err := l.data.startKept("auth.ndjson", func(r io.Reader) (_ *keptEmulator, err error) {
-			if accounts, err = auth.Start(l.AuthAddr, auth.Options{Project: l.Project, Snapshot: r}); err != nil {
-				return nil, fmt.Errorf("starting Firebase Auth on %s: %w", l.AuthAddr, err)
-			}
-			return keptAuth(accounts), nil
-		})
-		if err != nil {
+		if err := l.startAuth(); err != nil {
 			return err
 		}
-		l.OnClose(accounts.Close)
-		l.authAddr = accounts.Addr()
 		if err := l.Setenv("FIREBASE_AUTH_EMULATOR_HOST", l.authAddr); err != nil {
 			return err
 		}
@@ -39,5 +30,22 @@ func (l *Cloud) serveDevices() (err error) {
 		return fmt.Errorf("serving devices on %s: %w", l.DevicesAddr, err)
 	}
 
+	return nil
+}
+
+// startAuth starts Firebase Auth with the accounts of -data.
+func (l *Cloud) startAuth() error {
+	err := l.data.startKept("auth.ndjson", func(r io.Reader) (_ *keptEmulator, err error) {
+		if l.Auth, err = auth.Start(l.AuthAddr, auth.Options{Project: l.Project, Snapshot: r}); err != nil {
+			return nil, fmt.Errorf("starting Firebase Auth on %s: %w", l.AuthAddr, err)
+		}
+		return keptAuth(l.Auth), nil
+	})
+	if err != nil {
+		return err
+	}
+
+	l.OnClose(l.Auth.Close)
+	l.authAddr = l.Auth.Addr()
 	return nil
 }

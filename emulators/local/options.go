@@ -19,6 +19,7 @@ type Options struct {
 	DevicesAddr, AuthAddr                               string        // of the function for apps ("": off), and of its Firebase Auth
 	ConsoleAddr                                         string        // of the page for people; "": off
 	WithFirestore, WithPubSub, WithFCM                  bool          // with -only
+	WithAuth                                            bool          // with -only; without it DevicesAddr starts Firebase Auth
 	WithFunctions                                       bool          // false with -only
 	Clock                                               time.Duration // interval between two ticks
 	BackOff                                             float64       // factor by which Pub/Sub's back-offs are multiplied
@@ -80,7 +81,7 @@ func (o *Options) RegisterFlags(f *flag.FlagSet) {
 	f.StringVar(&o.FCMAddr, "fcm", o.FCMAddr, "address of FCM")
 	f.StringVar(&o.UIAddr, "ui", o.UIAddr, "address of the inbox")
 	f.StringVar(&o.DevicesAddr, "devices", o.DevicesAddr, "address of devices, the public function for apps; off by default, as in the cloud")
-	f.StringVar(&o.AuthAddr, "auth", o.AuthAddr, "with -devices: address of Firebase Auth")
+	f.StringVar(&o.AuthAddr, "auth", o.AuthAddr, "with -devices or -only auth: address of Firebase Auth")
 	f.StringVar(&o.ConsoleAddr, "console", o.ConsoleAddr, "address of the console, the page for people; off by default, as in the cloud")
 	f.DurationVar(&o.Clock, "clock", o.Clock, "interval between two runs of tick; a minute in the cloud")
 	f.DurationVar(&o.FCMLatency, "fcm-latency", o.FCMLatency, "time that FCM takes for each answer")
@@ -159,8 +160,10 @@ func (o *Options) ChooseEmulators(only string) error {
 			o.WithPubSub = true
 		case "fcm":
 			o.WithFCM = true
+		case "auth":
+			o.WithAuth = true
 		default:
-			return fmt.Errorf("-only: unknown emulator %q: use firestore, pubsub or fcm", name)
+			return fmt.Errorf("-only: unknown emulator %q: use firestore, pubsub, fcm or auth", name)
 		}
 	}
 

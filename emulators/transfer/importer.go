@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,9 +72,26 @@ func ImportFile(ctx context.Context, args []string, out io.Writer) error {
 	}
 
 	im.Bar.End()
+	if err := im.checkLines(); err != nil {
+		return fmt.Errorf("import: %s %w: nothing was imported", f.Arg(0), err)
+	}
 	fmt.Fprintf(out, "%d %s imported, %d lines refused\n", im.Imported, im.unitName(), im.Failed)
 	if im.Failed > 0 {
 		return fmt.Errorf("%d lines were refused", im.Failed)
+	}
+	return nil
+}
+
+// checkLines returns an error if the file had no line to import. Without it, a job whose export
+// has failed before would report success.
+func (im *Importer) checkLines() error {
+	switch {
+	case im.lines == 0:
+		return errors.New("has no line")
+	case im.lines == 1 && im.header != nil:
+		return errors.New("has a header and no other line")
+	case im.lines < im.from:
+		return fmt.Errorf("has %d lines, and -from is %d", im.lines, im.from)
 	}
 	return nil
 }
@@ -219,8 +237,26 @@ func (im *Importer) sendChunk(ctx context.Context, c *chunk) error {
 		fmt.Fprintf(im.Out, "lines %d to %d: %d more were refused\n", c.first, last, more)
 	}
 
-	im.Bar.Show(im.read, max(im.read, im.size), fmt.Sprintf("%d %s", im.Imported, im.unitName()))
+	part := 1.0
+	if im.size > 0 {
+		part = min(float64(im.read)/float64(im.size), 1)
+	}
+	im.Bar.Draw(part, fmt.Sprintf("%s %d %s", sizeText(im.read, im.size), im.Imported, im.unitName()))
 	return nil
+}
+
+// sizeText returns how many of all bytes were read, in MB, and below a megabyte in kB. all is 0 if
+// nobody knows it.
+func sizeText(read, all int64) string {
+	unit, name, decimals := 1e6, "MB", 1
+	if max(read, all) < 1e6 {
+		unit, name, decimals = 1e3, "kB", 0
+	}
+	text := func(n int64) string { return strconv.FormatFloat(float64(n)/unit, 'f', decimals, 64) }
+	if all == 0 {
+		return text(read) + " " + name
+	}
+	return text(read) + "/" + text(all) + " " + name
 }
 
 // unitName names what the responses count. A row of a CSV file is one token, and a line

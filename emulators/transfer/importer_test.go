@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -165,6 +167,58 @@ func TestImporterGivesEachChunkTheHeader(t *testing.T) {
 	if got := strings.Join(rest.lines, " "); got != "id,x d e" {
 		t.Errorf("from line 4, %q were sent, want %q", got, "id,x d e")
 	}
+}
+
+// TestImportSaysThatThereIsNothingToImport checks that a file without a line to import is a fault,
+// which names the file.
+func TestImportSaysThatThereIsNothingToImport(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ text, from, want string }{
+		"empty.ndjson": {"", "1", "empty.ndjson has no line"},
+		"empty.csv":    {"", "1", "empty.csv has no line"},
+		"header.csv":   {"id,token\n", "1", "header.csv has a header and no other line"},
+		"short.ndjson": {"a\nb\n", "4", "short.ndjson has 2 lines, and -from is 4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &desk{}
+			srv := httptest.NewServer(d)
+			t.Cleanup(srv.Close)
+			file := filepath.Join(t.TempDir(), name)
+			if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			check.Error(t, name, ImportFile(t.Context(), []string{"-to", srv.URL, "-from", c.from, file}, &out), c.want)
+			check.NotContains(t, out.String(), "imported", "output")
+			check.Equal(t, d.called, 0, "requests")
+		})
+	}
+}
+
+// TestTheBarOfAnImportHasReadableSizes checks the unit of the bar, with and without a known size.
+func TestTheBarOfAnImportHasReadableSizes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		read, all int64
+		want      string
+	}{
+		{12_345_678, 98_765_432, "12.3/98.8 MB"}, {12_345_678, 0, "12.3 MB"}, {2_400, 8_600, "2/9 kB"}, {500_000, 2_000_000, "0.5/2.0 MB"},
+	} {
+		check.Equal(t, sizeText(c.read, c.all), c.want, "text for %d of %d bytes", c.read, c.all)
+	}
+
+	d := &desk{kind: ImportKinds["ndjson"]}
+	srv := httptest.NewServer(d)
+	t.Cleanup(srv.Close)
+	file, out := strings.Repeat("good "+strings.Repeat("x", 994)+"\n", 1500), &bytes.Buffer{}
+	im := NewImporter(client.New(srv.URL), "ndjson", progress.NewBar(out, "import"), io.Discard)
+	im.size = int64(len(file))
+	if err := im.Stream(t.Context(), strings.NewReader(file)); err != nil {
+		t.Fatal(err)
+	}
+	im.Bar.End()
+	check.Contains(t, out.String(), "] 1.5/1.5 MB 1500 customers", "the bar")
 }
 
 func statuses(status, n int) []int {

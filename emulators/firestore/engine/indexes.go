@@ -17,12 +17,14 @@ const (
 	inGroup      = "COLLECTION_GROUP"
 )
 
-// Indexes holds the declarations of a firestore.indexes.json: composite
+// Indexes holds the declarations of a file like firestore.indexes.json: composite
 // indexes, and fields whose automatic single-field indexes differ from the
 // default.
 type Indexes struct {
 	Composite []compositeIndex `json:"indexes"`
 	Overrides []fieldOverride  `json:"fieldOverrides"`
+
+	file string // its name
 }
 
 type compositeIndex struct {
@@ -72,7 +74,7 @@ func (ix *Indexes) checkQuery(q *Query, sums []fieldPath) error {
 	}
 	for _, b := range q.branches {
 		if n := q.indexNeed(b, sums); !ix.canServe(n) {
-			return n.missingIndexError()
+			return n.missingIndexError(ix.file)
 		}
 	}
 	return nil
@@ -243,8 +245,8 @@ func (o fieldOverride) hasIndex(f indexedField, scope string) bool {
 }
 
 // missingIndexError describes the index that would serve the query, in the
-// format of firestore.indexes.json.
-func (n need) missingIndexError() error {
+// format of firestore.indexes.json, and names the file that lacks it.
+func (n need) missingIndexError(file string) error {
 	fields := slices.Concat(n.filters, n.orders)
 	for _, p := range n.sums {
 		fields = append(fields, indexedField{Path: p, Order: ascending})
@@ -259,5 +261,5 @@ func (n need) missingIndexError() error {
 	if err != nil {
 		return err
 	}
-	return status.Errorf(codes.FailedPrecondition, "The query requires an index. Declare it in firestore.indexes.json: %s", b)
+	return status.Errorf(codes.FailedPrecondition, "The query requires an index. Declare it in %s: %s", file, b)
 }

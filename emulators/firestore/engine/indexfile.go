@@ -26,15 +26,15 @@ var indexKeys = map[string][]string{
 	"fieldOverrides.indexes": {"order", "arrayConfig", "queryScope", "apiScope", "density", "multikey", "unique"},
 }
 
-// ParseIndexes parses a firestore.indexes.json. The error joins all faults of
-// the file. An unknown key is a fault, because a typing error would otherwise
+// ParseIndexes parses a file like firestore.indexes.json. name is that of the file, for the texts
+// of errors, also of those of queries. The error joins all faults of the file. An unknown key is a fault, because a typing error would otherwise
 // make the service refuse a query.
-func ParseIndexes(b []byte) (*Indexes, error) {
+func ParseIndexes(name string, b []byte) (*Indexes, error) {
 	b = withoutComments(b)
 	var file any
-	ix := &Indexes{}
+	ix := &Indexes{file: name}
 	if err := errors.Join(json.Unmarshal(b, &file), json.Unmarshal(b, ix)); err != nil {
-		return nil, fmt.Errorf("read firestore.indexes.json: %w", err)
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 
 	faults := unknownKeys(file, "", "")
@@ -54,7 +54,7 @@ func ParseIndexes(b []byte) (*Indexes, error) {
 		}
 	}
 	if err := errors.Join(faults...); err != nil {
-		return nil, fmt.Errorf("read firestore.indexes.json: %w", err)
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	return ix, nil
 }

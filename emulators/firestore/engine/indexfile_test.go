@@ -16,7 +16,7 @@ func TestOldFormsOfTheIndexFile(t *testing.T) {
 			"{\"fieldPath\":\"foo\",\"order\":\"ASCENDING\"},{\"fieldPath\":\"bar\",\"order\":\"DESCENDING\"}]}], \"fieldOverrides\": []\n}\n// the end",
 	} {
 		t.Run(name, func(t *testing.T) {
-			ix, err := ParseIndexes([]byte(file))
+			ix, err := ParseIndexes("shop.json", []byte(file))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -38,7 +38,7 @@ func TestOldFormsOfTheIndexFile(t *testing.T) {
 			}
 		})
 	}
-	ix, err := ParseIndexes([]byte(`{"indexes":[{"collectionGroup":"c","fields":[{"fieldPath":"tags","mode":"ARRAY_CONTAINS"},{"fieldPath":"a","order":"ASCENDING"}]}]}`))
+	ix, err := ParseIndexes("shop.json", []byte(`{"indexes":[{"collectionGroup":"c","fields":[{"fieldPath":"tags","mode":"ARRAY_CONTAINS"},{"fieldPath":"a","order":"ASCENDING"}]}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestOldFormsOfTheIndexFile(t *testing.T) {
 func TestAnIndexFileWithoutIndexes(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"{\n // Example\n \"indexes\": [],\n \"fieldOverrides\": []\n}", `{}`, `{"indexes":[]} /* no end`} {
-		if ix, err := ParseIndexes([]byte(file)); err != nil {
+		if ix, err := ParseIndexes("shop.json", []byte(file)); err != nil {
 			t.Errorf("%s: %v", file, err)
 		} else if len(ix.Composite) != 0 {
 			t.Errorf("%s: composite indexes are %+v, want none", file, ix.Composite)
@@ -73,12 +73,12 @@ func TestFaultsOfTheIndexFileAreNamed(t *testing.T) {
 		`{"indexes": "none"}`:        {"cannot unmarshal string"},
 		`{"indexes": [] // ] no end`: {"unexpected end of JSON input"},
 	} {
-		_, err := ParseIndexes([]byte(file))
+		_, err := ParseIndexes("shop.json", []byte(file))
 		if err == nil {
 			t.Errorf("%s: no error", file)
 			continue
 		}
-		for _, want := range wants {
+		for _, want := range append(wants, "read shop.json: ") {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %q", file, err, want)
 			}

@@ -63,6 +63,17 @@ func (r *register) put(d *document) {
 	s.used++
 }
 
+// each calls do with each document.
+func (r *register) each(do func(*document)) {
+	for i := range r.shards {
+		for _, d := range r.shards[i].slots {
+			if d != nil {
+				do(d)
+			}
+		}
+	}
+}
+
 // remove takes a document out and moves the entries behind it, so that findSlot
 // still reaches the entries that collided with it.
 func (r *register) remove(d *document) {

@@ -99,12 +99,17 @@ func (db *Database) addLoaded(path string, v *version) error {
 		return fmt.Errorf("%s%s is there twice", db.documentsPrefix(), path)
 	}
 
-	path = strings.Clone(path) // it is a part of the name, which would stay in memory with it
+	db.addDocument(strings.Clone(path), v) // it is a part of the name, which would stay in memory with it
+	return nil
+}
+
+// addDocument adds a document that the database does not have. It writes no history. db.mu must
+// be held.
+func (db *Database) addDocument(path string, v *version) {
 	d := &document{path: path, last: v, in: db.collectionAt(parentPath(path))}
 	db.documents.put(d)
 	d.in.size++
 	d.in.names.updateEntries(d, nil, v)
-	return nil
 }
 
 // beginHistory makes a time the beginning of all that can be read. A client may have a read
