@@ -39,6 +39,31 @@ const (
 	admissionGiveUp             // close the rest: the batch was tried often enough
 )
 
+// admitBatch reads the mailing of a batch, and decides what the call does with the batch. The
+// result belongs to the caller.
+//
+// A call that delivers uses the state that the calls of this instance share, at most stateAge
+// old, and stops as late as a call that has begun. Every other decision needs the state of now: a
+// resume, a cancellation or an expiry publishes each open batch once, and a call that still saw
+// the state before it would leave its batch, which tick publishes again minutes later.
+func (d *deliverer) admitBatch(ctx context.Context, b *push.Batch, deadLetter bool) (*push.Mailing, admission, error) {
+	m, err := d.states.getState(ctx, b.Mailing)
+	if err != nil {
+		return nil, admissionLeave, err
+	}
+	decision := decideAdmission(m, b, d.Now(), deadLetter)
+
+	if decision != admissionDeliver || m.State != push.Sending || m.Hours != nil {
+		if m, err = d.states.readState(ctx, b.Mailing); err != nil {
+			return nil, admissionLeave, err
+		}
+		decision = decideAdmission(m, b, d.Now(), deadLetter)
+	}
+
+	own := *m // a delivery notes in it that the payload is proven
+	return &own, decision, nil
+}
+
 // decideAdmission decides what a call does with a batch.
 func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admission {
 	ended := stopReasonOf(m, now).reason == stopEnded

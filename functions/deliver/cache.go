@@ -110,24 +110,6 @@ func (c *stateCache) getState(ctx context.Context, id string) (*push.Mailing, er
 	}
 }
 
-// getAdmissible returns a mailing for a call that decides whether to deliver a batch of it. If
-// the cached state is sending, it returns that, so that the batches of a mailing share one
-// read; it may be stateAge old, as for calls under way. In any other state it reads the
-// mailing now: a resume publishes each batch only once, and a call that still saw the pause
-// would not deliver its batch. The result is a copy, which the caller may change.
-func (c *stateCache) getAdmissible(ctx context.Context, id string) (*push.Mailing, error) {
-	m, err := c.getState(ctx, id)
-	if err == nil && m.State != push.Sending {
-		m, err = c.readState(ctx, id)
-	}
-	if err != nil {
-		return nil, err
-	}
-
-	own := *m // a delivery notes in it that the payload is proven
-	return &own, nil
-}
-
 // freshState returns the mailing as it was read less than stateAge ago, or nil.
 func (c *stateCache) freshState(id string) *push.Mailing {
 	c.mu.Lock()

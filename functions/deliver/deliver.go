@@ -188,7 +188,7 @@ func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLet
 	if b.Settled {
 		return true, nil // the call that settled it may have crashed before it finished the mailing
 	}
-	m, err := d.states.getAdmissible(ctx, ref.Mailing)
+	m, admitted, err := d.admitBatch(ctx, b, deadLetterOf != "")
 	if err != nil {
 		return false, err
 	}
@@ -198,7 +198,7 @@ func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLet
 			"leases", b.Leases, "tries", b.Tries)
 	}
 
-	switch decideAdmission(m, b, d.Now(), deadLetterOf != "") {
+	switch admitted {
 	case admissionLeave:
 		return false, nil
 	case admissionPostpone:
