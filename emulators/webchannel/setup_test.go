@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -146,7 +147,7 @@ func (w *world) open(body string) (id string, s *stream) {
 	w.Helper()
 	out := w.ask("POST", "RID=1&CVER=22", body)
 	check.MustEqual(w, out.Code, http.StatusOK, "status of the request that opens a channel (%s)", out.Body)
-	parts := w.parts(out)
+	parts := w.parts(out.Body.String())
 	id, _ = webchanneltest.At(parts[0], 0, 1, 1).(string)
 	check.Equal(w, webchanneltest.At(parts[0], 0, 1, 0), any("c"), "first word of the answer")
 	if id == "" {
@@ -158,8 +159,22 @@ func (w *world) open(body string) (id string, s *stream) {
 // A backChannel is a response that may not have ended.
 type backChannel struct {
 	*httptest.ResponseRecorder
+	mu     sync.Mutex // guards the body: a test reads it while the handler may write the next part
 	hangUp context.CancelFunc
 	ended  chan struct{}
+}
+
+func (b *backChannel) Write(part []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ResponseRecorder.Write(part)
+}
+
+// written returns the body so far.
+func (b *backChannel) written() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Body.String()
 }
 
 // isOpen reports whether the response has not ended.
@@ -177,7 +192,7 @@ func (b *backChannel) isOpen() bool {
 func (w *world) back(id string, received int, query string) *backChannel {
 	w.Helper()
 	ctx, cancel := context.WithCancel(w.Context())
-	b := &backChannel{httptest.NewRecorder(), cancel, make(chan struct{})}
+	b := &backChannel{ResponseRecorder: httptest.NewRecorder(), hangUp: cancel, ended: make(chan struct{})}
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s?VER=8&RID=rpc&TYPE=xmlhttp&SID=%s&AID=%d&%s", listen, id, received, query), nil)
 	go func() {
 		defer close(b.ended)
@@ -187,17 +202,17 @@ func (w *world) back(id string, received int, query string) *backChannel {
 	return b
 }
 
-// parts returns the parts of a response so far. It checks their lengths.
-func (w *world) parts(r *httptest.ResponseRecorder) (out []any) {
+// parts returns the parts of a response. It checks their lengths.
+func (w *world) parts(response string) (out []any) {
 	w.Helper()
-	body := bufio.NewReader(strings.NewReader(r.Body.String()))
+	body := bufio.NewReader(strings.NewReader(response))
 	for {
 		part, err := webchanneltest.ReadPart(body)
 		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {
-			w.Fatalf("the response %q: %v", r.Body, err)
+			w.Fatalf("the response %q: %v", response, err)
 		}
 		out = append(out, part)
 	}
@@ -208,7 +223,7 @@ func (w *world) parts(r *httptest.ResponseRecorder) (out []any) {
 func (w *world) got(b *backChannel) (out []string) {
 	w.Helper()
 	synctest.Wait()
-	for _, part := range w.parts(b.ResponseRecorder) {
+	for _, part := range w.parts(b.written()) {
 		for _, m := range part.([]any) {
 			what := webchanneltest.At(m, 1, 0)
 			for _, path := range [][]any{{"targetChange", "targetIds", 0}, {"error", "status"}} {
