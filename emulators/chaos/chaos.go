@@ -40,9 +40,9 @@ const (
 	// tickInterval is the interval between ticks that the functions are configured with:
 	// about the real one of the run, and much shorter than callTimeout.
 	tickInterval = 3 * time.Second
-	// settleTimeout is how long the mailings may take to end after the last fault. A
-	// batch that was committed and not published waits three minutes for tick.
-	settleTimeout = 6 * time.Minute
+	// settleTimeout is how long the mailings may take to end after the last fault. What was lost
+	// again and again during an outage waits up to ten minutes for tick.
+	settleTimeout = 12 * time.Minute
 	// quietAfterEnd is how long a run waits after the end of a mailing, to see whether
 	// something still happens in it.
 	quietAfterEnd = 5 * time.Second

@@ -36,9 +36,9 @@ func TestFewCopiesWhileNobodyAnswers(t *testing.T) {
 			dispatchMessages[o]++
 		}
 	}
-	check.Between(t, batches, 6, 14, "number of times that the batch was published again in six hours")
+	check.Between(t, batches, 30, 42, "number of times that the batch was published again in six hours")
 	for o, n := range dispatchMessages {
-		check.Between(t, n, 6, 18, "number of times that %+v was published in six hours", o)
+		check.Between(t, n, 30, 45, "number of times that %+v was published in six hours", o)
 	}
 	if len(dispatchMessages) != 2 {
 		t.Errorf("published %v, want a shard and a start", dispatchMessages)

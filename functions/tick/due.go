@@ -16,19 +16,17 @@ const (
 	shardLostAfter = 30 * time.Second
 	batchLostAfter = 3 * time.Minute
 	// A message is published again after twice as long each time, at most after
-	// rarest, so that there are few copies while no call answers. Batches of a
-	// mailing that has ended may be needed sooner, because their messages may have
-	// been acknowledged while it was paused.
-	maxRepublishWait = time.Hour
+	// maxRepublishWait, so that there are few copies while no call answers. After an outage,
+	// however long, everything goes on within this time.
+	maxRepublishWait = 10 * time.Minute
 	// stuckAfter is how long after its lifetime a mailing waits for its batches.
-	stuckAfter            = 24 * time.Hour
-	maxRepublishWaitEnded = 10 * time.Minute
+	stuckAfter = 24 * time.Hour
 )
 
 // republishAt returns when to publish a message again that was published at a time
 // and should have been answered since base.
-func republishAt(base, published time.Time, least, most time.Duration) time.Time {
-	return published.Add(min(max(published.Sub(base), least), most))
+func republishAt(base, published time.Time, least time.Duration) time.Time {
+	return published.Add(min(max(published.Sub(base), least), maxRepublishWait))
 }
 
 // shardDue returns when to publish a message for a shard.
@@ -37,21 +35,20 @@ func shardDue(m *push.Mailing, sh store.OpenShard) time.Time {
 	if sh.PublishedAt.IsZero() {
 		return at
 	}
-	return laterOf(at, republishAt(laterOf(m.StartedAt, at), sh.PublishedAt, shardLostAfter, maxRepublishWait))
+	return laterOf(at, republishAt(laterOf(m.StartedAt, at), sh.PublishedAt, shardLostAfter))
 }
 
 // batchDue returns when to publish a batch: at its time, after the end of its lease,
 // and again when its message counts as lost.
 func batchDue(m *push.Mailing, b store.OpenBatch) time.Time {
-	ended, most := m.State.Final(), maxRepublishWait
 	at := laterOf(b.NotBefore, b.LeaseUntil)
-	if ended {
-		at, most = b.LeaseUntil, maxRepublishWaitEnded // the call with the lease closes it; without a lease it need not wait
+	if m.State.Final() {
+		at = b.LeaseUntil // the call with the lease closes it; without a lease it need not wait
 	}
 	if b.PublishedAt.IsZero() || b.PublishedAt.Before(m.ResumedAt) { // deliver acknowledged messages that came during the pause
 		return at
 	}
-	return laterOf(at, republishAt(laterOf(b.CreatedAt, at), b.PublishedAt, batchLostAfter, most))
+	return laterOf(at, republishAt(laterOf(b.CreatedAt, at), b.PublishedAt, batchLostAfter))
 }
 
 // laterOf returns the later of two times.
@@ -67,7 +64,7 @@ func laterOf(a, b time.Time) time.Time {
 func startDue(m *push.Mailing) time.Time {
 	switch {
 	case !m.PublishedAt.IsZero():
-		return republishAt(m.StartAt, m.PublishedAt, shardLostAfter, maxRepublishWait)
+		return republishAt(m.StartAt, m.PublishedAt, shardLostAfter)
 	case m.State == push.Accepted:
 		return m.StartAt.Add(shardLostAfter)
 	}
