@@ -111,10 +111,8 @@ func (l *Cloud) StartEmulators() error {
 		l.OnClose(l.saveAtEnd)
 	}
 	if l.WithAuth && l.AuthAddr != "" {
-		if l.authAddr = os.Getenv("FIREBASE_AUTH_EMULATOR_HOST"); l.authAddr == "" {
-			if err := l.startAuth(); err != nil {
-				return err
-			}
+		if err := l.openAuth(true); err != nil {
+			return err
 		}
 	}
 	if !l.WithFCM || l.FCMAddr == "" {

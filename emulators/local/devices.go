@@ -18,10 +18,10 @@ func (l *Cloud) serveDevices() (err error) {
 	if l.DevicesAddr == "" {
 		return nil
 	}
-	if l.authAddr = os.Getenv("FIREBASE_AUTH_EMULATOR_HOST"); l.authAddr == "" && strings.HasPrefix(l.Project, "demo-") {
-		if err := l.startAuth(); err != nil {
-			return err
-		}
+	if err := l.openAuth(strings.HasPrefix(l.Project, "demo-")); err != nil {
+		return err
+	}
+	if l.Auth != nil {
 		if err := l.Setenv("FIREBASE_AUTH_EMULATOR_HOST", l.authAddr); err != nil {
 			return err
 		}
@@ -33,8 +33,12 @@ func (l *Cloud) serveDevices() (err error) {
 	return nil
 }
 
-// startAuth starts Firebase Auth with the accounts of -data.
-func (l *Cloud) startAuth() error {
+// openAuth uses the Firebase Auth that FIREBASE_AUTH_EMULATOR_HOST names. Without it, and if start
+// is set, it starts one with the accounts of -data.
+func (l *Cloud) openAuth(start bool) error {
+	if l.authAddr = os.Getenv("FIREBASE_AUTH_EMULATOR_HOST"); l.authAddr != "" || !start {
+		return nil
+	}
 	err := l.data.startKept("auth.ndjson", func(r io.Reader) (_ *keptEmulator, err error) {
 		if l.Auth, err = auth.Start(l.AuthAddr, auth.Options{Project: l.Project, Snapshot: r}); err != nil {
 			return nil, fmt.Errorf("starting Firebase Auth on %s: %w", l.AuthAddr, err)
