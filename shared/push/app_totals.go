@@ -44,14 +44,18 @@ func (a *AppTally) Add(b AppTally) {
 	}
 }
 
+// AppsBySize lists apps, those with the most targets first.
+func AppsBySize(byApp map[string]AppTally) []string {
+	return slices.SortedFunc(maps.Keys(byApp), func(a, b string) int {
+		return cmp.Or(cmp.Compare(byApp[b].Size, byApp[a].Size), cmp.Compare(a, b))
+	})
+}
+
 // AppTotals returns the sums of each app: those of the MaxAppSums apps with the most
 // targets, and together those of all others.
 func AppTotals(byApp map[string]AppTally) map[string]TokenTotals {
-	names := slices.SortedFunc(maps.Keys(byApp), func(a, b string) int {
-		return cmp.Or(cmp.Compare(byApp[b].Size, byApp[a].Size), cmp.Compare(a, b))
-	})
 	shown := map[string]AppTally{}
-	for i, name := range names {
+	for i, name := range AppsBySize(byApp) {
 		to := name
 		if i >= MaxAppSums {
 			to = OtherApps

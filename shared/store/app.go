@@ -1,12 +1,10 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"maps"
 	"slices"
 
 	"google.golang.org/api/iterator"
@@ -14,45 +12,36 @@ import (
 	"carillon.example/shared/push"
 )
 
-// encodeAppTally returns the number of targets and the tally of each app, as a list: the
-// name of an app is any text, and not any text is the name of a field.
-func encodeAppTally(targets []push.Target, results []push.Result) []map[string]any {
-	var out []map[string]any
-	for app, counts := range push.TallyByApp(targets, results) {
-		entry := map[string]any{"app": app, "size": counts.Size}
-		for _, f := range tallyFields {
-			if n := counts.Tally[f.result]; n > 0 {
-				entry[f.name] = n
-			}
-		}
-		out = append(out, entry)
-	}
-	return out
-}
-
 // summedApps is how many apps of a batch have sums of their own in the field appSums.
 const summedApps = 8
 
-// encodeAppSums returns the numbers of encodeAppTally that an aggregation query can add up, by
-// the name of the app in fields and by the name of the count. Zeros are left out. A batch with
-// more than summedApps apps has none of the smallest.
-func encodeAppSums(targets []push.Target, results []push.Result) map[string]map[string]int64 {
+// encodeApps returns the number of targets and the tally of each app, in two forms; counts that
+// are 0 are left out.
+//
+// tally is a list, because the name of an app is any text, and not any text is the name of a
+// field. sums is for aggregation queries, by appField and the name of the count. It has at most
+// summedApps apps, those with the most targets.
+func encodeApps(targets []push.Target, results []push.Result) (tally []map[string]any, sums map[string]map[string]int64) {
 	byApp := push.TallyByApp(targets, results)
-	apps := slices.SortedFunc(maps.Keys(byApp), func(a, b string) int {
-		return cmp.Or(cmp.Compare(byApp[b].Size, byApp[a].Size), cmp.Compare(a, b))
-	})
-
-	out := map[string]map[string]int64{}
-	for _, app := range apps[:min(len(apps), summedApps)] {
+	sums = map[string]map[string]int64{}
+	for i, app := range push.AppsBySize(byApp) {
 		counts := map[string]int64{"size": byApp[app].Size}
 		for _, f := range tallyFields {
 			if n := byApp[app].Tally[f.result]; n > 0 {
 				counts[f.name] = n
 			}
 		}
-		out[appField(app)] = counts
+
+		entry := map[string]any{"app": app}
+		for name, n := range counts {
+			entry[name] = n
+		}
+		tally = append(tally, entry)
+		if i < summedApps {
+			sums[appField(app)] = counts
+		}
 	}
-	return out
+	return tally, sums
 }
 
 // appField returns the name of an app as the name of a field: the name of an app may be any

@@ -55,8 +55,8 @@ type batchDoc struct {
 
 	PlatformTally map[string]map[string]int `firestore:"platformTally"` // number of targets and tally of each platform; every field is written
 
-	AppTally []map[string]any            `firestore:"appTally"` // see encodeAppTally
-	AppSums  map[string]map[string]int64 `firestore:"appSums"`  // see encodeAppSums
+	AppTally []map[string]any            `firestore:"appTally"` // see encodeApps
+	AppSums  map[string]map[string]int64 `firestore:"appSums"`  // see encodeApps
 
 	MissingAttribute   int    `firestore:"missingAttribute"`             // targets that were sent a message without an attribute that the templates name
 	MissingAttributeOf []byte `firestore:"missingAttributeOf,omitempty"` // see encodeMissing; deleted when the batch is settled
@@ -146,6 +146,7 @@ func encodeBatch(b *push.Batch, expireAt time.Time) (*batchDoc, error) {
 		return nil, fmt.Errorf("batch %s of mailing %s: %w", b.Batch, b.Mailing, err)
 	}
 
+	appTally, appSums := encodeApps(b.Targets, make([]push.Result, len(b.Targets)))
 	first, last := b.First, b.Last
 	if n := len(b.Targets); n > 0 && last == "" {
 		first, last = push.CustomerKey(b.Targets[0].Customer), push.CustomerKey(b.Targets[n-1].Customer)
@@ -157,9 +158,8 @@ func encodeBatch(b *push.Batch, expireAt time.Time) (*batchDoc, error) {
 		Targets: targets, Size: len(b.Targets), Results: make([]byte, len(b.Targets)), OwedFlags: []int{}, HeldFlags: []int{},
 		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: expireAt,
 		PlatformTally: encodePlatformTally(b.Targets, make([]push.Result, len(b.Targets))),
-		AppTally:      encodeAppTally(b.Targets, make([]push.Result, len(b.Targets))),
-		AppSums:       encodeAppSums(b.Targets, make([]push.Result, len(b.Targets))),
-		VariantOf:     encodeVariants(b), VariantTally: encodeVariantTally(b),
+		AppTally:      appTally, AppSums: appSums,
+		VariantOf: encodeVariants(b), VariantTally: encodeVariantTally(b),
 	}, nil
 }
 

@@ -90,11 +90,12 @@ func decodeByVariant(stored map[string]int64) (n [push.MaxVariants]int64) {
 
 // tallyUpdates are the fields that count the results of a batch.
 func tallyUpdates(b *push.Batch) []firestore.Update {
+	appTally, appSums := encodeApps(b.Targets, b.Results)
 	up := []firestore.Update{
 		{Path: "tally", Value: encodeTally(push.TallyOf(b.Results))},
 		{Path: "platformTally", Value: encodePlatformTally(b.Targets, b.Results)},
-		{Path: "appTally", Value: encodeAppTally(b.Targets, b.Results)},
-		{Path: "appSums", Value: encodeAppSums(b.Targets, b.Results)},
+		{Path: "appTally", Value: appTally},
+		{Path: "appSums", Value: appSums},
 		{Path: "missingAttribute", Value: b.CountMissingAttribute()},
 	}
 	up = append(up, missingUpdates(b)...)
