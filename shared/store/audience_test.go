@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"google.golang.org/grpc"
+
 	"carillon.example/emulators/testcloud/check"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -63,6 +65,52 @@ func TestAudiences(t *testing.T) {
 			check.Equal(t, known, c.known, "number of known members")
 			check.Equal(t, unknown, c.unknown, "number of unknown members")
 			check.Equal(t, without, c.without, "customers without a valid token")
+		})
+	}
+}
+
+// TestSegmentsAreReadByTheSmallest, whatever the order of their names; of any and
+// all, too.
+func TestSegmentsAreReadByTheSmallest(t *testing.T) {
+	t.Parallel()
+	read := &documents{}
+	w := newHarness(t, grpc.WithStreamInterceptor(read.intercept))
+	lines := make([]store.ImportLine, 3000)
+	for i := range lines {
+		id := fmt.Sprintf("c%d", i)
+		segments := []string{"base"}
+		if i%1000 == 0 {
+			segments = append(segments, "rare")
+		}
+		lines[i] = store.ImportLine{Customer: id, Tokens: []push.Registration{{Kind: push.KindToken, Value: id, Platform: push.Android}},
+			Patch: push.CustomerPatch{Segments: &segments}}
+	}
+	if _, _, err := w.ImportCustomers(t.Context(), lines); err != nil {
+		t.Fatal(err)
+	}
+	for name, sel := range map[string]push.Segments{
+		"large first": {All: []string{"base", "rare"}},
+		"small first": {All: []string{"rare", "base"}},
+		"any large":   {Any: []string{"base"}, All: []string{"rare"}},
+		"any small":   {Any: []string{"rare"}, All: []string{"base"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := push.Draft{Message: []byte(`{}`), Audience: push.Audience{Segments: &sel}}
+			a, err := w.OpenAudience(t.Context(), push.NewMailing("m", "m", d, w.clock.Now()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			read.n.Store(0)
+			p, err := a.ReadPage(t.Context(), "", "", 5000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.Members) != 3 {
+				t.Errorf("%d customers, want 3", len(p.Members))
+			}
+			if n := read.n.Load(); n != 3 {
+				t.Errorf("%d documents were read for 3 customers", n)
+			}
 		})
 	}
 }

@@ -3,6 +3,7 @@ package store_test
 import (
 	"testing"
 
+	"cloud.google.com/go/firestore"
 	"google.golang.org/grpc"
 
 	"carillon.example/emulators/testcloud"
@@ -31,4 +32,11 @@ func (w *harness) register(t *testing.T, customer, token string) store.Registrat
 		t.Fatal(err)
 	}
 	return r
+}
+
+// spoilCustomer changes the document of a customer so that it cannot be decoded.
+func (w *harness) spoilCustomer(t testing.TB, id string) error {
+	up := []firestore.Update{{Path: "tokens", Value: "spoilt"}, {Path: "changedAt", Value: firestore.ServerTimestamp}}
+	_, err := w.DB().Doc("customers/"+push.CustomerKey(id)).Update(t.Context(), up)
+	return err
 }
