@@ -42,10 +42,11 @@ const (
 // admitBatch reads the mailing of a batch, and decides what the call does with the batch. The
 // result belongs to the caller.
 //
-// A call that delivers uses the state that the calls of this instance share, at most stateAge
-// old, and stops as late as a call that has begun. Every other decision needs the state of now: a
-// resume, a cancellation or an expiry publishes each open batch once, and a call that still saw
-// the state before it would leave its batch, which tick publishes again minutes later.
+// A call that delivers uses the state that the calls of this instance share. It is at most
+// stateAge old, as it is for a call that is sending already. Every other decision needs the
+// current state: a resume, a cancellation or an expiry publishes each open batch once. A call that
+// still saw the state before it would leave its batch, and tick would publish it again only
+// minutes later.
 func (d *deliverer) admitBatch(ctx context.Context, b *push.Batch, deadLetter bool) (*push.Mailing, admission, error) {
 	m, err := d.states.getState(ctx, b.Mailing)
 	if err != nil {

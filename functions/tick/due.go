@@ -119,8 +119,8 @@ func (t *ticker) listBatches(ctx context.Context, m *push.Mailing, until time.Ti
 	return t.Store.ListBatchesPublishedBy(ctx, m.ID, lastPublished(m, until))
 }
 
-// lastPublished returns until when the message of a batch was published at the latest, if the
-// batch is due by then and the mailing is sending.
+// lastPublished returns a time for a mailing that is sending: a batch whose message was published
+// after it is not due before until.
 func lastPublished(m *push.Mailing, until time.Time) time.Time {
 	return laterOf(until.Add(-batchLostAfter), m.ResumedAt)
 }

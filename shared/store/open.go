@@ -27,9 +27,9 @@ func (s *Store) ListOpenBatches(ctx context.Context, mailing string) ([]OpenBatc
 	return s.listOpen(ctx, mailing, s.openBatchesQuery(mailing))
 }
 
-// ListBatchesPublishedBy lists the open batches of a mailing of which no message is on its way, or
-// only one that was published by a time. It does not read the others, which are most of those of
-// a large mailing.
+// ListBatchesPublishedBy lists the open batches of a mailing, without those whose message was
+// published after a time and has no lease yet. Most batches of a large mailing are such ones, and
+// they are not read.
 func (s *Store) ListBatchesPublishedBy(ctx context.Context, mailing string, by time.Time) ([]OpenBatch, error) {
 	// A batch that is leased between the two queries loses its publishedAt, and is in neither list.
 	// It is not due before its lease ends.
